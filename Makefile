@@ -1,0 +1,88 @@
+# `make` prints this help. Everything a person or a pipeline runs is a target here.
+
+PYTHON ?= python3
+PORT ?= 8000
+DOCKER ?= docker
+IMAGE ?= gradient-service
+# More arguments for pytest: make test ARGS="-k softmax -x"
+ARGS ?=
+# make lock LOCK=--upgrade takes the newest versions; without it only what pyproject.toml asks for changes.
+LOCK ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-all check format openapi openapi-check accuracy lock image clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run.stamp ## set up, then serve on 127.0.0.1:8000 (PORT=8123 make run)
+	@$(BIN)/gradient-service serve --host 127.0.0.1 --port $(PORT)
+
+test: .venv/dev.stamp ## set up, then all tests that need no browser, no extra servers, no big frameworks
+	@$(BIN)/python -m pytest -m "not full" $(ARGS)
+
+test-all: .venv/frameworks.stamp ## set up, then every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.stamp openapi-check ## format, lint, types, layers, and the committed OpenAPI document
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/repo
+
+format: .venv/dev.stamp ## rewrite the sources as `make check` wants them, where that needs no thought
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi: .venv/dev.stamp ## write openapi/openapi.json anew
+	@mkdir -p openapi
+	$(BIN)/gradient-service openapi > .venv/openapi.json
+	mv .venv/openapi.json openapi/openapi.json
+
+openapi-check: .venv/dev.stamp ## compare openapi/openapi.json with what the service says
+	$(BIN)/gradient-service openapi > .venv/openapi.json
+	@diff -u openapi/openapi.json .venv/openapi.json || { echo "openapi/openapi.json is stale: run 'make openapi'" >&2; exit 1; }
+
+accuracy: .venv/frameworks.stamp ## measure the errors of this service, PyTorch, SciPy and JAX, and rewrite docs/accuracy.md
+	$(BIN)/python -m benchmarks.accuracy
+
+lock: .venv/dev.stamp ## pin what pyproject.toml asks for, with hashes (LOCK=--upgrade: at the newest versions)
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group build --constraints requirements.lock --output-file requirements-build.lock
+	$(COMPILE) pyproject.toml --group dev --constraints requirements.lock --constraints requirements-build.lock \
+		--output-file requirements-dev.lock
+
+image: ## build the container image (needs docker; DOCKER=podman works too)
+	$(DOCKER) build --tag $(IMAGE) .
+
+clean: ## remove everything that make made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The project itself is installed for editing, without dependencies and without an isolated build: hatchling comes
+# from the lock as well, so that nothing is downloaded whose hash is not in this repository.
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python >= 3.11 is needed and '$(PYTHON)' is not one: PYTHON=python3.12 make $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/run.stamp: requirements.lock requirements-build.lock pyproject.toml | .venv/bin/python
+	$(PIP) install --require-hashes --requirement requirements.lock --requirement requirements-build.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock pyproject.toml client/pyproject.toml | .venv/bin/python
+	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable . --editable client
+	@touch $@
+
+# The frameworks that are compared with; NumPy and the rest stay as locked.
+.venv/frameworks.stamp: requirements-frameworks.txt .venv/dev.stamp
+	$(PIP) install --requirement requirements-frameworks.txt
+	@touch $@
