@@ -1,0 +1,1 @@
+"""Tests of the service, the client and their contract."""

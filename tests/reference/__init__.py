@@ -1,0 +1,1 @@
+"""The independent reference: exact answers, adversarial rows, errors counted in ulps."""
