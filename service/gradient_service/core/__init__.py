@@ -1,0 +1,1 @@
+"""The numbers: NumPy arrays in and out; no HTTP, no JSON, no settings."""

@@ -1,0 +1,170 @@
+"""The rules that inputs keep: first their shapes, then their values, each fault named by field and element.
+
+What needs no array to be judged (a word that is no choice, a temperature of 0) is the schema's to refuse.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradient_service.core.blocks import Array, row_blocks
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError, raise_if_any
+from gradient_service.core.inputs import ReductionRule, Scores, Supervision
+from gradient_service.core.options import Objective, TargetsSum
+from gradient_service.core.targets import target_rows
+
+SUM_TOLERANCE = 1e-6
+
+
+def check_shapes(
+    scores: Scores, supervision: Supervision | None = None, reduction: ReductionRule | None = None
+) -> None:
+    """Raise `empty-batch`, `empty-classes` or `length-mismatch` unless every array fits the (N, K) logits."""
+    rows, num_classes = scores.logits.shape
+    if rows == num_classes == 0:
+        raise InvalidInputError([Fault("empty-batch", "logits", (), "An empty array of rows names no classes.")])
+    if num_classes == 0:
+        raise InvalidInputError([Fault("empty-classes", "logits", (), "Rows of logits need at least one class.")])
+    expected: dict[str, tuple[Array | None, tuple[int, ...]]] = {
+        "class_mask": (scores.class_mask, (num_classes,)),
+        "element_mask": (scores.element_mask, (rows, num_classes)),
+    }
+    if supervision is not None:
+        expected |= {
+            "labels": (supervision.labels, (rows,)),
+            "targets": (supervision.targets, (rows, num_classes)),
+            "class_weights": (supervision.class_weights, (num_classes,)),
+            "sample_weights": (supervision.sample_weights, (rows,)),
+        }
+    if reduction is not None:
+        expected["upstream"] = (reduction.upstream, (rows,))
+    raise_if_any(
+        Fault(
+            "length-mismatch",
+            field,
+            (),
+            f"{field} has shape {_shown(array.shape)}; logits {_shown(scores.logits.shape)} need {_shown(shape)}.",
+        )
+        for field, (array, shape) in expected.items()
+        if array is not None and array.shape != shape
+    )
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def check_values(
+    scores: Scores, supervision: Supervision | None = None, reduction: ReductionRule | None = None
+) -> None:
+    """Raise for the values that break a rule, all fields together."""
+    faults = [*_non_finite("logits", scores.logits), *_undefined_rows(scores)]
+    if supervision is not None:
+        faults += _supervision_faults(scores, supervision)
+    if reduction is not None and reduction.upstream is not None:
+        faults += _non_finite("upstream", reduction.upstream)
+    raise_if_any(faults)
+    if supervision is not None:
+        raise_if_any(_infinite_losses(scores, supervision))
+
+
+def _supervision_faults(scores: Scores, supervision: Supervision) -> Iterator[Fault]:
+    if supervision.labels is not None:
+        yield from _labels_out_of_range(supervision, scores.num_classes)
+    for field in ("class_weights", "sample_weights"):
+        weights = getattr(supervision, field)
+        if weights is not None:
+            yield from _non_finite(field, weights)
+            yield from _outside(field, weights, 0, np.inf, "Weights are ≥ 0.")
+    if supervision.targets is not None:
+        yield from _non_finite("targets", supervision.targets)
+        if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
+            yield from _outside("targets", supervision.targets, 0, np.inf, "Targets are ≥ 0.")
+        else:
+            yield from _outside("targets", supervision.targets, 0, 1, "Targets of a binary objective lie in [0, 1].")
+        if supervision.objective is not Objective.SIGMOID_BINARY_CROSS_ENTROPY:
+            yield from _invalid_distributions(supervision)
+
+
+def _faults(code: str, field: str, is_bad: Array, detail: str) -> Iterator[Fault]:
+    """Yield a fault for each true element, the first ones only, naming where it is."""
+    if is_bad.any():
+        for where in np.argwhere(is_bad)[:MAX_FAULTS]:
+            index = tuple(int(i) for i in where)
+            yield Fault(code, field, index, f"{field}{list(index)}: {detail}")
+
+
+def _non_finite(field: str, values: Array) -> Iterator[Fault]:
+    # One pass without temporaries: a NaN or an infinity anywhere reaches the extremes.
+    if values.size and not (np.isfinite(values.max()) and np.isfinite(values.min())):
+        yield from _faults("non-finite", field, ~np.isfinite(values), "Numbers here are finite.")
+
+
+def _outside(field: str, values: Array, least: float, most: float, detail: str) -> Iterator[Fault]:
+    if values.size and (values.min() < least or values.max() > most):
+        yield from _faults("out-of-range", field, np.isfinite(values) & ((values < least) | (values > most)), detail)
+
+
+def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator[Fault]:
+    labels, ignored = supervision.labels, supervision.ignored()
+    if labels is None or not labels.size:
+        return
+    is_bad = (labels < 0) | (labels >= num_classes)
+    if ignored is not None:
+        is_bad &= ~ignored
+    detail = f"Labels are ≥ 0 and < {num_classes}, the number of classes"
+    detail += "." if supervision.ignore_label is None else ", or the ignored label."
+    yield from _faults("label-out-of-range", "labels", is_bad, detail)
+
+
+def _invalid_distributions(supervision: Supervision) -> Iterator[Fault]:
+    if supervision.targets_sum is TargetsSum.ANY or supervision.targets is None:
+        return
+    sums = supervision.targets.sum(axis=1, dtype=np.float64)
+    detail = f"A row of targets sums to 1 within {SUM_TOLERANCE:g}, unless targets_sum is any."
+    yield from _faults("invalid-distribution", "targets", ~(np.abs(sums - 1) <= SUM_TOLERANCE), detail)
+
+
+def _undefined_rows(scores: Scores) -> Iterator[Fault]:
+    """Yield the rows whose every class is masked, ignored rows included: they have no softmax."""
+    if scores.element_mask is None:
+        if scores.class_mask is not None and not scores.class_mask.any():
+            yield Fault("undefined-row", "class_mask", (), "At least one class must take part.")
+        return
+    for rows in row_blocks(scores.batch_size, scores.num_classes):
+        mask = np.asarray(scores.mask(rows))
+        for row in np.flatnonzero(~mask.any(axis=0)) + rows.start:
+            detail = f"element_mask[{row}]: a row needs at least one unmasked class."
+            yield Fault("undefined-row", "element_mask", (int(row),), detail)
+
+
+def _infinite_losses(scores: Scores, supervision: Supervision) -> Iterator[Fault]:
+    """Yield where a weight above 0 meets log 0: a target on a masked class, or less than all on the only class."""
+    if supervision.label_smoothing == 1:
+        return
+    binary = supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY
+    if not (scores.is_masked or (binary and scores.num_classes == 1)):
+        return
+    field = "targets" if supervision.labels is None else "labels"
+    detail = "the loss is infinite here: the target meets a probability of 0 with a weight above 0."
+    for rows in row_blocks(scores.batch_size, scores.num_classes):
+        is_bad = _is_infinite(scores, supervision, rows)
+        for row, column in np.argwhere(is_bad.T):
+            place = int(row) + rows.start
+            index = (place,) if field == "labels" else (place, int(column))
+            yield Fault("infinite-loss", field, index, f"{field}{list(index)}: {detail}")
+
+
+def _is_infinite(scores: Scores, supervision: Supervision, rows: slice) -> Array:
+    targets = target_rows(scores, supervision, rows, np.dtype(np.float64))
+    mask = np.broadcast_to(True if targets.mask is None else targets.mask, targets.shape)
+    wanted = targets.unsmoothed()
+    is_infinite = ~mask & (wanted > 0)
+    if supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
+        is_infinite |= mask & (mask.sum(axis=0) == 1) & (wanted < 1)
+    if targets.class_weights is not None:
+        is_infinite &= targets.class_weights > 0
+    if supervision.sample_weights is not None:
+        is_infinite &= supervision.sample_weights[rows] > 0
+    ignored = supervision.ignored()
+    return is_infinite if ignored is None else is_infinite & ~ignored[rows]

@@ -1,0 +1,32 @@
+"""The derivatives of a block: each from its objective, times the factor of its rows, into the outputs."""
+
+from gradient_service.core.chain_rule import multiply_out
+from gradient_service.core.curvature import hessian_diagonal
+from gradient_service.core.factor import RowFactor
+from gradient_service.core.inputs import ReductionRule
+from gradient_service.core.objectives import BlockObjective
+from gradient_service.core.outputs import Outputs
+
+
+def write_derivatives(
+    outputs: Outputs, rows: slice, objective: BlockObjective, factor: RowFactor, reduction: ReductionRule
+) -> None:
+    """Write every derivative asked for. The formulas differentiate by s = logits / T: by the logits is 1/T more."""
+    factor = factor.times(objective.row_weight)
+    by_logits = factor.over(objective.temperature)
+    if "gradient" in outputs:
+        outputs.write("gradient", rows, by_logits.scale(objective.gradient()).T)
+    if "gradient_diagonal_only" in outputs:
+        outputs.write("gradient_diagonal_only", rows, by_logits.scale(objective.gradient_diagonal_only()).T)
+    if "hessian_diagonal" in outputs:
+        curvature = hessian_diagonal(objective, reduction.curvature)
+        outputs.write("hessian_diagonal", rows, by_logits.over(objective.temperature).scale(curvature).T)
+    if "loss_wrt_probabilities" in outputs:
+        outputs.write("loss_wrt_probabilities", rows, factor.scale(objective.loss_wrt_probabilities()).T)
+    if "jacobian" in outputs:
+        outputs.write("jacobian", rows, objective.jacobian())
+    if "gradient_by_chain_rule" in outputs:
+        # As reported: in float32 the factors are rounded before they meet.
+        loss_wrt_probabilities = outputs.rounded(factor.scale(objective.loss_wrt_probabilities()).T)
+        product = multiply_out(loss_wrt_probabilities, outputs.rounded(objective.jacobian()))
+        outputs.write("gradient_by_chain_rule", rows, RowFactor.of(1.0).over(objective.temperature).scale(product))

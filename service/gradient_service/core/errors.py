@@ -1,0 +1,40 @@
+"""What the core raises: input that breaks the contract, named by field and element."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+MAX_FAULTS = 20
+"""Faults told at once; more would not help and could be millions."""
+MAX_FOUND = 10 * MAX_FAULTS
+"""Faults looked for: those of several fields, before they are put in order and cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One breach of the contract: a kebab-case code, where it is, and what was wanted instead."""
+
+    code: str
+    field: str
+    index: tuple[int | str, ...]
+    detail: str
+
+
+class InvalidInputError(ValueError):
+    """Raised when a field or an element of one breaks the contract; carries at least one fault."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.detail for fault in self.faults))
+
+    def in_order_of(self, fields: Sequence[str]) -> "InvalidInputError":
+        """Return the same error with its faults in the order of a document's fields, those of no field last."""
+        places = {name: place for place, name in enumerate(fields)}
+        return InvalidInputError(sorted(self.faults, key=lambda fault: places.get(fault.field, len(places))))
+
+
+def raise_if_any(faults: Iterable[Fault]) -> None:
+    """Raise `InvalidInputError` when there is at least one fault."""
+    found = tuple(islice(faults, MAX_FOUND))
+    if found:
+        raise InvalidInputError(found)

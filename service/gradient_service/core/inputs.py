@@ -1,0 +1,119 @@
+"""What a computation is asked for: the scores, what they are compared with, and how losses are reduced."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradient_service.core.options import (
+    Curvature,
+    Denominator,
+    Objective,
+    Precision,
+    Reduction,
+    TargetsSum,
+)
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+Integers = NDArray[np.integer]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """The logits of N rows and K classes, and how they are read; results have the logits' dtype.
+
+    Args:
+        logits: (N, K) float32 or float64, unnormalised scores.
+        class_mask: (K,), false where a class takes no part in any row.
+        element_mask: (N, K), false where a class takes no part in that row.
+        temperature: > 0; the differences of the logits are divided by it.
+        precision: how the working dtype is chosen and whether differences are compensated.
+    """
+
+    logits: Floats
+    class_mask: Booleans | None = None
+    element_mask: Booleans | None = None
+    temperature: float = 1.0
+    precision: Precision = Precision.ACCURATE
+
+    @property
+    def batch_size(self) -> int:
+        """N, the number of rows."""
+        return int(self.logits.shape[0])
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return int(self.logits.shape[1])
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether any mask was given."""
+        return self.class_mask is not None or self.element_mask is not None
+
+    def mask(self, rows: slice) -> Booleans | None:
+        """The classes that take part, (K, rows) or broadcastable to it; None when all do."""
+        if self.element_mask is None:
+            return None if self.class_mask is None else self.class_mask[:, np.newaxis]
+        mask = self.element_mask[rows].T
+        return mask if self.class_mask is None else mask & self.class_mask[:, np.newaxis]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """What the scores are compared with: exactly one of `labels` and `targets`, and their weights.
+
+    Args:
+        labels: (N,) integers in [0, K), or `ignore_label`.
+        targets: (N, K) of the logits' dtype, ≥ 0.
+        targets_sum: `one` when each row of targets must sum to 1.
+        objective: which loss.
+        class_weights: (K,), ≥ 0.
+        sample_weights: (N,), ≥ 0.
+        ignore_label: rows with this label have loss and gradient 0.
+        label_smoothing: ε in [0, 1].
+    """
+
+    labels: Integers | None = None
+    targets: Floats | None = None
+    targets_sum: TargetsSum = TargetsSum.ONE
+    objective: Objective = Objective.SOFTMAX_CROSS_ENTROPY
+    class_weights: Floats | None = None
+    sample_weights: Floats | None = None
+    ignore_label: int | None = None
+    label_smoothing: float = 0.0
+
+    def ignored(self) -> Booleans | None:
+        """Which rows carry the ignored label, (N,); None when none can."""
+        if self.labels is None or self.ignore_label is None:
+            return None
+        return np.asarray(self.labels == self.ignore_label)
+
+    def safe_labels(self, rows: slice = slice(None)) -> NDArray[np.intp]:
+        """Return the labels of some rows, class 0 in place of an ignored one; empty when targets are given."""
+        if self.labels is None:
+            return np.empty(0, np.intp)
+        labels = self.labels[rows]
+        if self.ignore_label is not None:
+            labels = np.where(labels == self.ignore_label, 0, labels)
+        return labels.astype(np.intp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReductionRule:
+    """How the losses of the rows become one number, and what multiplies each row's derivatives.
+
+    Args:
+        kind: mean, sum or none.
+        denominator: what `mean` divides by.
+        denominator_value: > 0, given in place of `denominator`.
+        upstream: (N,), with `none`: the derivative of the caller's scalar by each row's loss.
+        curvature: which second derivative `hessian_diagonal` holds.
+    """
+
+    kind: Reduction = Reduction.MEAN
+    denominator: Denominator = Denominator.WEIGHTS
+    denominator_value: float | None = None
+    upstream: Floats | None = None
+    curvature: Curvature = Curvature.EXACT

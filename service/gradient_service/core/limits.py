@@ -1,0 +1,51 @@
+"""How much work one request may ask for, judged from shapes alone, before anything is allocated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from gradient_service.core.errors import Fault, InvalidInputError
+from gradient_service.core.inputs import Scores
+from gradient_service.core.outputs import is_array, shape_of
+
+MULTIPLIES_BY_CLASSES = frozenset({"jacobian", "gradient_by_chain_rule"})
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLimits:
+    """The bounds on one request."""
+
+    max_elements: int
+    """N·K."""
+    max_jacobian_elements: int
+    """N·K² where the Jacobian is needed."""
+    max_reply_bytes: int
+    bytes_per_number: int
+    """What a number of the reply takes on the wire, at the most."""
+
+
+def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None:
+    """Raise `output-too-large` when the batch, the Jacobian or the reply exceeds its limit.
+
+    Args:
+        scores: whose shape counts.
+        names: the outputs asked for, in the order of `include`.
+        limits: the bounds.
+    """
+    num_elements = prod(scores.logits.shape)
+    if num_elements > limits.max_elements:
+        raise _too_large("logits", (), f"{num_elements} elements; the limit is {limits.max_elements}.")
+    num_pairs = num_elements * scores.num_classes
+    for position, name in enumerate(names):
+        if name in MULTIPLIES_BY_CLASSES and num_pairs > limits.max_jacobian_elements:
+            detail = f"{name} needs {num_pairs} elements; the limit is {limits.max_jacobian_elements}."
+            raise _too_large("include", (position,), detail)
+    num_bytes = limits.bytes_per_number * sum(prod(shape_of(name, scores)) for name in names if is_array(name))
+    if num_bytes > limits.max_reply_bytes:
+        raise _too_large(
+            "logits", (), f"The reply could take {num_bytes} bytes; the limit is {limits.max_reply_bytes}."
+        )
+
+
+def _too_large(field: str, index: tuple[int, ...], detail: str) -> InvalidInputError:
+    return InvalidInputError([Fault("output-too-large", field, index, detail)])

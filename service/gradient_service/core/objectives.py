@@ -1,0 +1,67 @@
+"""The table of objectives, and what each can do on a block of rows."""
+
+from typing import Protocol
+
+from gradient_service.core.blocks import Array
+from gradient_service.core.inputs import Scores, Supervision
+from gradient_service.core.options import Objective
+from gradient_service.core.sigmoid_binary_cross_entropy import SigmoidBinaryCrossEntropy, sigmoid_elements
+from gradient_service.core.softmax import softmax_rows
+from gradient_service.core.softmax_binary_cross_entropy import SoftmaxBinaryCrossEntropy, without_top
+from gradient_service.core.softmax_cross_entropy import SoftmaxCrossEntropy
+from gradient_service.core.targets import target_rows
+
+
+class BlockObjective(Protocol):
+    """An objective on a block: a loss and its derivatives, before the factor of the row and of the temperature."""
+
+    @property
+    def temperature(self) -> float:
+        """T."""
+
+    @property
+    def top(self) -> Array:
+        """The predicted class, (rows,)."""
+
+    @property
+    def probabilities(self) -> Array:
+        """p, (K, rows)."""
+
+    @property
+    def row_weight(self) -> Array | float:
+        """The class weight that multiplies the whole row, (rows,) or 1."""
+
+    def is_correct(self) -> Array:
+        """Which rows are predicted as their target says, (rows,)."""
+
+    def losses(self) -> Array:
+        """E, (rows,); infinite where a difference of logits leaves the range."""
+
+    def distant_losses(self, logits: Array) -> Array:
+        """E/4 for rows whose differences leave the range, (rows,)."""
+
+    def gradient(self) -> Array:
+        """∂E/∂s, (K, rows)."""
+
+    def loss_wrt_probabilities(self) -> Array:
+        """∂E/∂p, (K, rows)."""
+
+    def jacobian(self) -> Array:
+        """∂p_i/∂s_j, (rows, K, K)."""
+
+    def gradient_diagonal_only(self) -> Array:
+        """∂E/∂p_i · p_i (1−p_i), (K, rows)."""
+
+
+def objective_of(
+    scores: Scores, supervision: Supervision, rows: slice, logits: Array, *, compensated: bool
+) -> BlockObjective:
+    """Return the objective on a block, its softmax or sigmoid already computed from the (K, rows) logits."""
+    targets = target_rows(scores, supervision, rows, logits.dtype)
+    if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
+        elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)
+        return SigmoidBinaryCrossEntropy(elements, targets)
+    softmax = softmax_rows(logits, scores.temperature, compensated=compensated)
+    if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
+        return SoftmaxCrossEntropy(softmax, targets)
+    return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, logits))

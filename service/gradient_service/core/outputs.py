@@ -1,0 +1,75 @@
+"""The arrays of a reply, filled block by block in the caller's dtype, and the promise that what leaves is finite."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from gradient_service.core.blocks import Array
+from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
+from gradient_service.core.inputs import Scores
+
+PER_ROW = frozenset({"losses", "entropy", "log_normalizer", "predicted_labels"})
+PER_PAIR_OF_CLASSES = frozenset({"jacobian"})
+REDUCED = frozenset({"loss", "summary"})
+INTEGER_DTYPES: dict[str, np.dtype[Any]] = {"predicted_labels": np.dtype(np.int64), "one_hot": np.dtype(np.uint8)}
+
+
+class Outputs:
+    """Named output arrays, (N,), (N, K) or (N, K, K)."""
+
+    def __init__(self, names: Collection[str], scores: Scores) -> None:
+        self.arrays = {name: np.empty(shape_of(name, scores), _dtype(name, scores)) for name in names if is_array(name)}
+        self._scores = scores
+        self._suspects: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.arrays
+
+    def rounded(self, values: Array) -> Array:
+        """Return values as they are reported, in the dtype of the logits, but not rounded a second time when used."""
+        return values.astype(self._scores.logits.dtype).astype(values.dtype)
+
+    def write(self, name: str, rows: slice, values: Array) -> None:
+        """Round values, rows first, into their rows of the output; remember what is not finite."""
+        target = self.arrays[name][rows]
+        target[...] = values
+        if name not in INTEGER_DTYPES and not np.isfinite(target).all():
+            self._suspects.add(name)
+
+    def check_finite(self) -> None:
+        """Raise `number-out-of-range` where an output left the range of its dtype.
+
+        The −∞ log-probability of a masked class is no number out of range.
+        """
+        for name in sorted(self._suspects):
+            is_bad = ~np.isfinite(self.arrays[name])
+            mask = self._scores.mask(slice(None))
+            if name == "log_probabilities" and mask is not None:
+                is_bad &= np.broadcast_to(mask.T, is_bad.shape)
+            raise_if_any(
+                Fault(
+                    code="number-out-of-range",
+                    field="logits",
+                    index=tuple(int(i) for i in where[:2]),
+                    detail=f"{name} leaves the range of {self.arrays[name].dtype} here.",
+                )
+                for where in np.argwhere(is_bad)[:MAX_FAULTS]
+            )
+
+
+def is_array(name: str) -> bool:
+    """Return whether an output is an array; the others are numbers over the whole batch."""
+    return name not in REDUCED
+
+
+def shape_of(name: str, scores: Scores) -> tuple[int, ...]:
+    """Return the shape of an output array."""
+    rows, num_classes = scores.logits.shape
+    if name in PER_ROW:
+        return (rows,)
+    return (rows, num_classes, num_classes) if name in PER_PAIR_OF_CLASSES else (rows, num_classes)
+
+
+def _dtype(name: str, scores: Scores) -> np.dtype[Any]:
+    return INTEGER_DTYPES.get(name, scores.logits.dtype)

@@ -1,0 +1,165 @@
+"""From row losses to one loss: the denominators of `mean`, and the exact sums behind them."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+
+import numpy as np
+
+from gradient_service.core.blocks import Array, block_of, row_blocks
+from gradient_service.core.error_free import sum_over_classes
+from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
+from gradient_service.core.exact_sum import exact_sum, rounded, rounded_with_tail
+from gradient_service.core.factor import RowFactor
+from gradient_service.core.inputs import ReductionRule, Scores, Supervision
+from gradient_service.core.options import Denominator, Objective, Reduction
+from gradient_service.core.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """What each row counts for, known before any loss is."""
+
+    sample_weights: Array | float
+    """r_n, 0 for an ignored row; (N,), or 1 for all."""
+    weight_total: int
+    """Σ r_n V_n over counted rows, exact, as `exact_sum` counts."""
+    ignored: Array | None
+    """Which rows are ignored, (N,); None when none can be."""
+    ignored_count: int
+    example_count: int
+
+
+def weigh(scores: Scores, supervision: Supervision) -> Weighing:
+    """Compute what each row counts for, and the sum of the `weights` denominator."""
+    ignored = supervision.ignored()
+    ignored_count = 0 if ignored is None else int(np.count_nonzero(ignored))
+    weights: Array | float = 1.0
+    if supervision.sample_weights is not None:
+        weights = supervision.sample_weights.astype(np.float64)
+    if ignored is not None:
+        weights = np.where(ignored, 0.0, weights)
+    row_weights = [np.broadcast_to(weights * part, (scores.batch_size,)) for part in target_sums(scores, supervision)]
+    return Weighing(
+        sample_weights=weights,
+        weight_total=sum(map(exact_sum, row_weights)),
+        ignored=ignored,
+        ignored_count=ignored_count,
+        example_count=scores.batch_size - ignored_count,
+    )
+
+
+def target_sums(scores: Scores, supervision: Supervision) -> tuple[Array | float, ...]:
+    """Return V_n = Σ_j w_j c_nj with the targets as given, before smoothing; (N,), or 1 for all.
+
+    Sums of targets come with what rounding left out, so that (0.1, 0.2, 0.7) counts as 1 like any other row.
+    """
+    if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
+        return (1.0,)
+    weights = supervision.class_weights
+    if supervision.targets is None:
+        return (1.0 if weights is None else weights.astype(np.float64)[supervision.safe_labels()],)
+    sums, left_out = np.empty((2, scores.batch_size))
+    for rows in row_blocks(scores.batch_size, scores.num_classes):
+        block = block_of(supervision.targets[rows], np.float64)
+        if weights is not None:
+            block *= weights.astype(np.float64)[:, np.newaxis]
+        sums[rows], left_out[rows] = sum_over_classes(block)
+    return sums, left_out
+
+
+def denominator_value(reduction: ReductionRule, weighing: Weighing, batch_size: int) -> float | None:
+    """Return D, the number that `mean` divides by; None for the other reductions."""
+    if reduction.kind is not Reduction.MEAN:
+        return None
+    if reduction.denominator_value is not None:
+        return reduction.denominator_value
+    match reduction.denominator:
+        case Denominator.WEIGHTS:
+            return rounded(weighing.weight_total)
+        case Denominator.EXAMPLES:
+            return float(weighing.example_count)
+        case Denominator.BATCH:
+            return float(batch_size)
+
+
+def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator: float | None) -> RowFactor:
+    """Return what multiplies the derivatives of each row: r_n / D, r_n, or r_n times `upstream`."""
+    factor = RowFactor.of(weighing.sample_weights)
+    if denominator is not None:
+        return factor.over(denominator)
+    return factor if reduction.upstream is None else factor.times(reduction.upstream)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The losses of all rows as one exact number, and the counts beside it."""
+
+    losses: Array
+    """r_n E_n, (N,) float64."""
+    correct_count: int
+    weighing: Weighing
+    denominator: float | None
+    """D; None without a mean."""
+
+    def __post_init__(self) -> None:
+        """Refuse a mean over nothing of something."""
+        if self.denominator == 0 and self.losses.any():
+            detail = "The denominator is 0 while the sum of the losses is not."
+            raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
+
+    def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
+        """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
+
+        Raises:
+            InvalidInputError: `number-out-of-range` when a row's loss or the reduced one leaves the range.
+        """
+        with np.errstate(over="ignore"):
+            loss = dtype.type(self._reduced(self._loss_total()))
+        if not np.isfinite(loss):
+            raise InvalidInputError(
+                [Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")]
+            )
+        return loss
+
+    def summary(self) -> Summary:
+        """Return the mergeable summary.
+
+        Raises:
+            InvalidInputError: `number-out-of-range` when a row's loss or a sum leaves the range of float64.
+        """
+        loss_sum, loss_tail = rounded_with_tail(self._loss_total())
+        weight_sum, weight_tail = rounded_with_tail(self.weighing.weight_total)
+        for name, total in (("loss_sum", loss_sum), ("weight_sum", weight_sum)):
+            if not isfinite(total):
+                detail = f"{name} leaves the range of float64."
+                raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
+        return Summary(
+            loss_sum=loss_sum,
+            loss_tail=loss_tail,
+            weight_sum=weight_sum,
+            weight_tail=weight_tail,
+            example_count=self.weighing.example_count,
+            ignored_count=self.weighing.ignored_count,
+            correct_count=self.correct_count,
+        )
+
+    def _loss_total(self) -> int:
+        raise_if_any(
+            Fault(
+                "number-out-of-range",
+                "logits",
+                (int(row),),
+                f"The loss of row {row} leaves the range of float64.",
+            )
+            for row in np.flatnonzero(~np.isfinite(self.losses))
+        )
+        return exact_sum(self.losses)
+
+    def _reduced(self, total: int) -> float:
+        loss_sum = rounded(total)
+        if self.denominator is None or total == 0:
+            return loss_sum
+        if isfinite(loss_sum):
+            return loss_sum / self.denominator
+        return rounded(int(Fraction(total) / Fraction(self.denominator)))  # the mean of a sum above the range

@@ -1,0 +1,144 @@
+"""Sigmoid with binary cross-entropy, E = −Σ_j w_j [c_j log p_j + (1−c_j) log(1−p_j)], classes independent.
+
+Per element: s = logit / T with its rounding error ρ, z = exp(−|s|), p = 1/(1+z) for s > 0, else z/(1+z).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradient_service.core.blocks import Array, row_sum
+from gradient_service.core.softmax import shift
+from gradient_service.core.targets import TargetRows
+
+
+@dataclass(frozen=True, slots=True)
+class SigmoidElements:
+    """A block's sigmoids with every part kept that a later formula needs; arrays (K, rows)."""
+
+    temperature: float
+    """T."""
+    top: Array
+    """The first class of the largest logit, (rows,)."""
+    score: Array
+    """s; −∞ for a masked class."""
+    is_positive: Array
+    """s > 0."""
+    decay: Array
+    """z = exp(−|s|)."""
+    growth: Array
+    """1/z = exp(|s|)."""
+
+    @property
+    def lesser(self) -> Array:
+        """Return z/(1+z), the smaller of p and 1 − p."""
+        return self.decay / (1 + self.decay)
+
+    @property
+    def probabilities(self) -> Array:
+        """Return p."""
+        return np.where(self.is_positive, 1 / (1 + self.decay), self.lesser)
+
+
+def sigmoid_elements(logits: Array, temperature: float, *, compensated: bool) -> SigmoidElements:
+    """Compute the parts from (K, rows) logits, −∞ for masked classes."""
+    score, remainder = shift(logits, np.zeros(1, logits.dtype), temperature, compensated=compensated)
+    is_positive = score > 0
+    magnitude = np.abs(score)
+    decay, growth = np.exp(-magnitude), np.exp(magnitude)
+    if remainder is not None:
+        excess = np.where(is_positive, remainder, -remainder)
+        decay -= decay * excess
+        growth += np.where(np.isfinite(growth), growth * excess, 0)
+    return SigmoidElements(temperature, logits.argmax(axis=0), score, is_positive, decay, growth)
+
+
+@dataclass(frozen=True, slots=True)
+class SigmoidBinaryCrossEntropy:
+    """The sigmoid objective on one block of rows."""
+
+    elements: SigmoidElements
+    targets: TargetRows
+
+    row_weight = 1.0
+
+    @property
+    def temperature(self) -> float:
+        """Return T."""
+        return self.elements.temperature
+
+    @property
+    def top(self) -> Array:
+        """Return the predicted class, (rows,)."""
+        return self.elements.top
+
+    @property
+    def probabilities(self) -> Array:
+        """Return p, (K, rows)."""
+        return self.elements.probabilities
+
+    def is_correct(self) -> Array:
+        """Return where s > 0 exactly where c > 1/2, in every unmasked class; (rows,)."""
+        agrees = self.elements.is_positive == (self.targets.given > 0.5)  # noqa: PLR2004  one half is the rule
+        return (agrees if self.targets.mask is None else agrees | ~self.targets.mask).all(axis=0)
+
+    def losses(self) -> Array:
+        """E = Σ_j w_j [|s_j| · (1−c_j if s_j > 0 else c_j) + log1p(z_j)], (rows,)."""
+        terms = self._distances(self.elements.score) + np.log1p(self.elements.decay)
+        return row_sum(self._weighted(terms))
+
+    def gradient(self) -> Array:
+        """∂E/∂s = w (p − c), as w [(1−c) − z/(1+z)] for s > 0, else w [z/(1+z) − c]; (K, rows)."""
+        targets, lesser = self.targets.given, self.elements.lesser
+        return self._weighted(np.where(self.elements.is_positive, (1 - targets) - lesser, lesser - targets))
+
+    def distant_losses(self, logits: Array) -> Array:
+        """Return E/4 for rows whose scores leave the range, beside which log1p vanishes; (rows,)."""
+        quarter, _ = shift(logits, np.zeros(1, logits.dtype), 4 * self.temperature, compensated=False)
+        return row_sum(self._weighted(self._distances(quarter)))
+
+    def loss_wrt_probabilities(self) -> Array:
+        """∂E/∂p = w [−c/p + (1−c)/(1−p)]: the reciprocals are 1 + z and 1 + 1/z; (K, rows)."""
+        near, far = 1 + self.elements.decay, 1 + self.elements.growth
+        over_p = np.where(self.elements.is_positive, near, far)
+        over_complement = np.where(self.elements.is_positive, far, near)
+        targets = self.targets.given
+        return self._weighted(_product(1 - targets, over_complement) - _product(targets, over_p))
+
+    def jacobian(self) -> Array:
+        """∂p_i/∂s_j = p_i (1−p_i) on the diagonal, 0 off it; (rows, K, K)."""
+        num_classes, rows = self.elements.score.shape
+        matrices = np.zeros((rows, num_classes, num_classes), self.elements.score.dtype)
+        diagonal = np.arange(num_classes)
+        matrices[:, diagonal, diagonal] = self._variance().T
+        return matrices
+
+    def gradient_diagonal_only(self) -> Array:
+        """The Jacobian is diagonal: the gradient itself, (K, rows)."""
+        return self.gradient()
+
+    def hessian_diagonal(self) -> Array:
+        """∂²E/∂s² = w p (1−p), (K, rows)."""
+        return self._weighted(self._variance())
+
+    def _variance(self) -> Array:
+        return self.elements.lesser / (1 + self.elements.decay)
+
+    def _distances(self, score: Array) -> Array:
+        targets = self.targets.given
+        return _product(np.where(self.elements.is_positive, 1 - targets, targets), np.abs(score))
+
+    def _weighted(self, terms: Array) -> Array:
+        """Return w_j times the terms, 0 for a masked class or a weight 0."""
+        if self.targets.class_weights is not None:
+            terms = _product(self.targets.class_weights, terms)
+        if self.targets.mask is not None:
+            np.copyto(terms, 0.0, where=~self.targets.mask)
+        return terms
+
+
+def _product(factor: Array, terms: Array) -> Array:
+    """Return factor × terms, 0 where the factor is 0 even if the term is infinite."""
+    products = np.asarray(factor * terms)
+    np.copyto(products, 0.0, where=np.broadcast_to(factor == 0, products.shape))
+    return products

@@ -1,0 +1,120 @@
+"""Softmax with cross-entropy, E = −Σ_j w_j c_j log p_j: each loss beside its gradient by the logits.
+
+Per row, with the notation of `softmax.py`: t the label, c the target row times the class weights, W = Σ_j c_j as
+summed. The weight of a sample, and that of a hard label's class, multiply the whole row and are no part of this.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradient_service.core.blocks import Array, positions, put, row_sum, take
+from gradient_service.core.softmax import (
+    SoftmaxRows,
+    complement_of_probabilities,
+    quarter_difference,
+    reciprocal_of_probabilities,
+    weighted_difference,
+)
+from gradient_service.core.softmax_objective import SoftmaxObjective
+from gradient_service.core.targets import TargetRows
+
+
+def label_losses(rows: SoftmaxRows, labels: Array) -> Array:
+    """E = L − d_t − ρ_t."""
+    where = positions(labels, len(rows.difference))
+    losses = rows.log_total - take(rows.difference, where)
+    return losses if rows.remainder is None else losses - take(rows.remainder, where)
+
+
+def label_gradient(rows: SoftmaxRows, labels: Array) -> Array:
+    """∂E/∂s_j = p_j off the label; at the label −q if t = k, else p_t − 1."""
+    gradient = rows.probabilities.copy(order="K")
+    where = positions(labels, len(gradient))
+    put(gradient, where, np.where(labels == rows.top, 0 - rows.rest, take(gradient, where) - 1))
+    return gradient
+
+
+def smoothed_label_losses(rows: SoftmaxRows, targets: TargetRows, labels: Array) -> Array:
+    """E = (1−ε)(a − s_t) + (ε/K') Σ_j (a − s_j) + L."""
+    smoothing = targets.dtype.type(targets.smoothing)
+    distance = -take(rows.difference, positions(labels, len(rows.difference)))
+    kept = (1 - smoothing) * distance if smoothing < 1 else np.zeros_like(distance)
+    return kept - weighted_difference(rows.difference, targets.shares()) + rows.log_total
+
+
+def smoothed_label_gradient(rows: SoftmaxRows, targets: TargetRows, labels: Array) -> Array:
+    """∂E/∂s_j = p_j − ε/K' off the label; at it, with u = ε − ε/K', u − q if t = k, else (p_t − 1) + u."""
+    gradient = rows.probabilities - targets.shares()
+    where = positions(labels, len(gradient))
+    rise = targets.dtype.type(targets.smoothing) - targets.share
+    at_label = np.where(labels == rows.top, rise - rows.rest, (take(rows.probabilities, where) - 1) + rise)
+    put(gradient, where, at_label)
+    return gradient
+
+
+def target_losses(rows: SoftmaxRows, targets: Array) -> Array:
+    """E = W L − Σ_j c_j d_j − Σ_j c_j ρ_j, a term with c_j = 0 being 0 even where d_j = −∞."""
+    losses = row_sum(targets) * rows.log_total - weighted_difference(rows.difference, targets)
+    return losses if rows.remainder is None else losses - row_sum(targets * rows.remainder)
+
+
+def target_gradient(rows: SoftmaxRows, targets: Array) -> Array:
+    """∂E/∂s_j = W p_j − c_j; at k, when p_k > 1/2 or k has the whole target, (W − c_k) − W q."""
+    weight = row_sum(targets)
+    gradient = weight * rows.probabilities - targets
+    at_top = take(targets, rows.top_position)
+    is_dominant = (rows.rest < 0.5) | (at_top == weight)  # noqa: PLR2004  p_k > 1/2
+    fused = (weight - at_top) - weight * rows.rest
+    put(gradient, rows.top_position, np.where(is_dominant, fused, take(gradient, rows.top_position)))
+    return gradient
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxCrossEntropy(SoftmaxObjective):
+    """The default objective on one block: picks the formula for the kind of target."""
+
+    @property
+    def row_weight(self) -> Array | float:
+        """Return the class weight that multiplies the whole row, (rows,): that of a hard label, else 1."""
+        weights = self.targets.class_weights
+        return weights[self.targets.labels, 0] if self.targets.is_hard and weights is not None else 1.0
+
+    def losses(self) -> Array:
+        """Return E, (rows,)."""
+        labels = self.targets.labels
+        if labels is not None and self.targets.is_hard:
+            return label_losses(self.rows, labels)
+        if labels is not None and self.targets.class_weights is None:
+            return smoothed_label_losses(self.rows, self.targets, labels)
+        return target_losses(self.rows, self.targets.weighted())
+
+    def gradient(self) -> Array:
+        """Return ∂E/∂s, (K, rows)."""
+        labels = self.targets.labels
+        if labels is not None and self.targets.is_hard:
+            return label_gradient(self.rows, labels)
+        if labels is not None and self.targets.class_weights is None:
+            return smoothed_label_gradient(self.rows, self.targets, labels)
+        return target_gradient(self.rows, self.targets.weighted())
+
+    def distant_losses(self, logits: Array) -> Array:
+        """Return E/4 = −Σ_j c_j d_j/4 for rows whose differences leave the range, beside which L vanishes; (rows,)."""
+        return -weighted_difference(quarter_difference(self.rows, logits), self._row_targets())
+
+    def loss_wrt_probabilities(self) -> Array:
+        """Return ∂E/∂p_j = −c_j / p_j, right where p_j itself underflows; (K, rows)."""
+        return 0 - reciprocal_of_probabilities(self.rows, self._row_targets())
+
+    def gradient_diagonal_only(self) -> Array:
+        """Return ∂E/∂p_i · p_i (1 − p_i) = −c_i (1 − p_i), what the Jacobian's diagonal alone gives; (K, rows)."""
+        return 0 - self._row_targets() * complement_of_probabilities(self.rows)
+
+    def hessian_diagonal(self) -> Array:
+        """Return ∂²E/∂s_i² = W p_i (1 − p_i), (K, rows)."""
+        variance = self.rows.probabilities * complement_of_probabilities(self.rows)
+        return variance if self.targets.is_hard else row_sum(self._row_targets()) * variance
+
+    def _row_targets(self) -> Array:
+        """Return c, (K, rows), without the class weight that multiplies the whole row."""
+        return self.targets.unsmoothed() if self.targets.is_hard else self.targets.weighted()

@@ -1,0 +1,95 @@
+"""The target rows of a block: one-hot from labels or as given, smoothed, weighted by class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradient_service.core.blocks import Array, block_of, positions, put, zero_block
+from gradient_service.core.inputs import Scores, Supervision
+
+
+def target_rows(scores: Scores, supervision: Supervision, rows: slice, dtype: np.dtype[np.floating]) -> "TargetRows":
+    """Gather what a block of rows is compared with, in the working dtype."""
+    weights = supervision.class_weights
+    return TargetRows(
+        labels=None if supervision.labels is None else supervision.safe_labels(rows),
+        given=np.empty((0, 0), dtype) if supervision.targets is None else block_of(supervision.targets[rows], dtype),
+        class_weights=None if weights is None else weights.astype(dtype)[:, np.newaxis],
+        smoothing=supervision.label_smoothing,
+        mask=scores.mask(rows),
+        shape=(scores.num_classes, rows.stop - rows.start),
+        dtype=dtype,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRows:
+    """What a block is compared with: labels (rows,) or targets (K, rows), in the working dtype."""
+
+    labels: Array | None
+    """t, (rows,), 0 in place of an ignored label; None when targets are given."""
+    given: Array
+    """The targets as given, (K, rows); empty when labels are given."""
+    class_weights: Array | None
+    """w, (K, 1)."""
+    smoothing: float
+    """ε."""
+    mask: Array | None
+    """Which classes take part, broadcastable to (K, rows)."""
+    shape: tuple[int, int]
+    """(K, rows)."""
+    dtype: np.dtype[np.floating]
+    """The working dtype."""
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether each row is one class and nothing else, so that its class weight multiplies the whole row."""
+        return self.labels is not None and not self.smoothing
+
+    @property
+    def classes(self) -> Array:
+        """The label, or the first largest target, (rows,)."""
+        return self.given.argmax(axis=0) if self.labels is None else self.labels
+
+    @property
+    def share(self) -> Array:
+        """ε/K', what smoothing gives each of a row's K' unmasked classes, (rows,) or one for all."""
+        return self.dtype.type(self.smoothing) / self.num_unmasked
+
+    @property
+    def num_unmasked(self) -> Array:
+        """K', how many classes take part, (rows,) or one for all."""
+        if self.mask is None:
+            return np.asarray(self.shape[0], dtype=self.dtype)
+        return np.asarray(self.mask.sum(axis=0), dtype=self.dtype)
+
+    def shares(self) -> Array:
+        """Return ε/K' on the classes that take part and 0 on the masked ones, broadcastable to (K, rows)."""
+        return self.share if self.mask is None else np.asarray(self.mask * self.share)
+
+    def unsmoothed(self) -> Array:
+        """Return c as given, one-hot where labels were, (K, rows)."""
+        if self.labels is None:
+            return self.given
+        targets = zero_block(self.shape, self.dtype)
+        put(targets, positions(self.labels, self.shape[0]), 1.0)
+        return targets
+
+    def smoothed(self) -> Array:
+        """Return (1−ε) c_j + ε/K' on the classes that take part, (K, rows)."""
+        return self._mixed(self.unsmoothed(), self.share)
+
+    def complement(self) -> Array:
+        """Return 1 − c_j as (1−ε)(1−c_j) + (ε − ε/K'), not built from the smoothed c, (K, rows)."""
+        return self._mixed(1 - self.unsmoothed(), self.smoothing - self.share)
+
+    def _mixed(self, kept: Array, added: Array) -> Array:
+        if not self.smoothing:
+            return kept
+        mixed = kept * self.dtype.type(1 - self.smoothing)
+        return np.add(mixed, added, out=mixed, where=True if self.mask is None else self.mask)
+
+    def weighted(self) -> Array:
+        """Return w_j c_j, smoothed, (K, rows)."""
+        smoothed = self.smoothed()
+        return smoothed if self.class_weights is None else smoothed * self.class_weights
