@@ -1,0 +1,61 @@
+"""Typed client of the gradient service: softmax, cross-entropy and their exact gradients over HTTP."""
+
+from ._async_client import AsyncGradientClient
+from ._client import GradientClient
+from ._events import Event
+from ._options import ArrayLike, GradientOptions, LossOptions, SoftmaxOptions
+from ._retry import Retry
+from ._transport import AsyncTransport, HttpReply, HttpRequest, Transport
+from ._version import __version__
+from .errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    GradientClientError,
+    InputError,
+    RateLimitedError,
+    RejectedInputError,
+    ResponseError,
+    ServiceError,
+    TooLargeError,
+    TransportError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedWireError,
+)
+from .results import Attempt, GradientResult, Limits, LossResult, Meta, SoftmaxResult, Summary
+
+__all__ = [
+    "ArrayLike",
+    "AsyncGradientClient",
+    "AsyncTransport",
+    "Attempt",
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "Event",
+    "GradientClient",
+    "GradientClientError",
+    "GradientOptions",
+    "GradientResult",
+    "HttpReply",
+    "HttpRequest",
+    "InputError",
+    "Limits",
+    "LossOptions",
+    "LossResult",
+    "Meta",
+    "RateLimitedError",
+    "RejectedInputError",
+    "ResponseError",
+    "Retry",
+    "ServiceError",
+    "SoftmaxOptions",
+    "SoftmaxResult",
+    "Summary",
+    "TooLargeError",
+    "Transport",
+    "TransportError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnsupportedWireError",
+    "__version__",
+]

@@ -1,0 +1,154 @@
+"""One call under way: its message, its clock, what has happened so far, and how to report it."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from platform import python_version
+
+from ._events import Event, EventHook, EventKind, announce
+from ._problems import build_error
+from ._protocol import Message, parse_server_timing
+from ._settings import ClientSettings
+from ._transport import HttpReply, HttpRequest
+from ._version import __version__
+from .errors import DeadlineExceededError, ServiceError, TransportError
+from .results import Attempt, Meta
+
+Outcome = HttpReply | OSError | None
+"""What a shell answers: the reply, the error in its place, or None after a sleep."""
+
+_USER_AGENT = f"gradient-client/{__version__} python/{python_version()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the calls of one client share."""
+
+    settings: ClientSettings
+    on_event: EventHook | None = None
+    clock: Callable[[], float] = time.monotonic
+
+
+class Call:
+    """One call under way.
+
+    Args:
+        operation: the method's name, for messages and events.
+        message: what to send on each attempt.
+        surroundings: settings, hook and clock.
+        started_at: when the call began by the clock; now, if left out.
+        timeout: seconds for the whole call; None is without limit.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        message: Message,
+        surroundings: Surroundings,
+        *,
+        started_at: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self.operation = operation
+        self.attempts: list[Attempt] = []
+        # One id for all attempts, so that the service's log shows them as one call.
+        self.request_id = os.urandom(16).hex()
+        self._message = message
+        self._surroundings = surroundings
+        self._timeout = timeout
+        self._started_at = surroundings.clock() if started_at is None else started_at
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return self._surroundings.clock() - self._started_at
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; infinity without a limit."""
+        return math.inf if self._timeout is None else self._timeout - self.elapsed
+
+    def build_request(self, *, at_most: float = math.inf) -> HttpRequest:
+        """The message with the headers of this attempt and the time left for it, in seconds."""
+        settings = self._surroundings.settings
+        seconds = max(0.0, min(self.remaining, at_most))
+        headers = {
+            "Accept": "application/json",
+            # Numbers hardly compress; inflating would cost more than the network does.
+            "Accept-Encoding": "identity",
+            "User-Agent": _USER_AGENT,
+            "X-Request-ID": self.request_id,
+        }
+        if self._message.media_type is not None:
+            headers |= {"Accept": self._message.media_type, "Content-Type": self._message.media_type}
+        if settings.api_key is not None:
+            headers["Authorization"] = f"Bearer {settings.api_key}"
+        if math.isfinite(seconds):
+            headers["X-Request-Deadline-Ms"] = str(max(1, int(seconds * 1000)))
+        limit = seconds if math.isfinite(seconds) else None
+        message = self._message
+        return HttpRequest(message.method, settings.base_url + message.path, headers, message.body, limit)
+
+    def record(self, outcome: Outcome, *, started_after: float) -> None:
+        """Note how an attempt went."""
+        reply = outcome if isinstance(outcome, HttpReply) else None
+        attempt = Attempt(
+            number=len(self.attempts) + 1,
+            status=reply.status if reply else None,
+            failure=None if reply else _reason(outcome),
+            started_after_seconds=started_after,
+            elapsed_seconds=self.elapsed - started_after,
+        )
+        self.attempts.append(attempt)
+        self.tell("attempt", self.last_outcome, attempt.elapsed_seconds)
+
+    @property
+    def last_outcome(self) -> str:
+        """The status or failure of the last attempt, as text."""
+        if not self.attempts:
+            return "nothing sent"
+        return self.attempts[-1].failure or str(self.attempts[-1].status)
+
+    def tell(self, kind: EventKind, outcome: str | None = None, seconds: float = 0.0) -> None:
+        """Announce a step."""
+        event = Event(kind, self.operation, self.request_id, len(self.attempts), outcome, seconds)
+        announce(event, self._surroundings.on_event)
+
+    def meta(self, reply: HttpReply) -> Meta:
+        """What the result will say about the call."""
+        return Meta(
+            request_id=reply.header("X-Request-ID") or self.request_id,
+            attempts=tuple(self.attempts),
+            server_timing=parse_server_timing(reply.header("Server-Timing")),
+            request_bytes=len(self._message.body),
+            reply_bytes=len(reply.body),
+        )
+
+    def build_error(self, outcome: Outcome) -> ServiceError | TransportError:
+        """The error that the last outcome would be if it stayed the last."""
+        if not isinstance(outcome, HttpReply):
+            return self._transport_error(outcome)
+        error = build_error(outcome, request_id=self.request_id, now=time.time())
+        error.attempts = tuple(self.attempts)
+        return error
+
+    def _transport_error(self, failure: OSError | None) -> TransportError:
+        timed_out = isinstance(failure, TimeoutError)
+        kind = DeadlineExceededError if timed_out else TransportError
+        limit = f" within {self._timeout:g} s" if timed_out and self._timeout is not None else ""
+        tries = "1 attempt" if len(self.attempts) == 1 else f"{len(self.attempts)} attempts"
+        sentence = f"{self.operation}: no reply{limit} after {tries} ({_reason(failure)})"
+        return kind(
+            f"{sentence} (request {self.request_id})",
+            request_id=self.request_id,
+            attempts=tuple(self.attempts),
+        )
+
+
+def _reason(failure: object) -> str:
+    """Kind and words of a failure; some have no words."""
+    return f"{type(failure).__name__}: {failure}".removesuffix(": ")

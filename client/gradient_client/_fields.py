@@ -1,0 +1,77 @@
+"""Reading one argument: from whatever the caller has to the array or scalar that travels."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import SupportsIndex, cast
+
+import numpy as np
+
+from ._arrays import AnyArray, check_kind, check_rank, to_array
+from ._refusal import refusal
+
+Value = AnyArray | float | int | str | list[str]
+"""What a field can hold on its way to the wire."""
+
+
+def read_numbers(field: str, value: object, *, rank: int) -> AnyArray:
+    """An array of real numbers: floats or integers of any width."""
+    array = to_array(field, value)
+    check_kind(field, array, "fiu", "it takes numbers")
+    check_rank(field, array, rank)
+    return array
+
+
+def read_integers(field: str, value: object) -> AnyArray:
+    """An array of class indices, shape (N,)."""
+    array = to_array(field, value)
+    if array.ndim == 2 and field == "labels":  # noqa: PLR2004 - rows by classes
+        raise refusal(field, "has 2 axes instead of 1", "pass target rows as targets=, class indices as labels")
+    check_rank(field, array, 1)
+    if array.size == 0:  # an empty list has no dtype of its own, and NumPy calls it float64
+        return array.astype(np.int64)
+    check_kind(field, array, "iu", "it takes integers, so write array.astype(numpy.int64)")
+    return array
+
+
+def read_mask(field: str, value: object, *, ranks: tuple[int, ...]) -> AnyArray:
+    """An array of booleans with one of the given numbers of axes."""
+    array = to_array(field, value)
+    check_kind(field, array, "b", "it takes booleans, so write array != 0")
+    check_rank(field, array, array.ndim if array.ndim in ranks else ranks[-1])
+    return array
+
+
+def read_number(field: str, value: object) -> float | int:
+    """A real scalar; NumPy's and 0-d arrays of any library become Python numbers."""
+    if isinstance(value, bool | str | bytes) or value is None:
+        raise refusal(field, f"is of type {type(value).__name__}", "it takes a number")
+    array = to_array(field, value)
+    check_kind(field, array, "fiu", "it takes a number")
+    if array.ndim:
+        raise refusal(field, f"has {array.ndim} axes", "it takes one number")
+    number: float | int = array.item()
+    return number
+
+
+def read_integer(field: str, value: object) -> int:
+    """An integral scalar."""
+    if type(value) in {bool, np.bool} or not isinstance(value, SupportsIndex):
+        raise refusal(field, f"is of type {type(value).__name__}", "it takes an integer")
+    return operator.index(value)
+
+
+def read_word(field: str, value: object) -> str:
+    """One of the service's words; which ones exist is for the service to say, as it may be newer."""
+    if not isinstance(value, str):
+        raise refusal(field, f"is of type {type(value).__name__}", "it takes a string")
+    return value
+
+
+def read_words(field: str, value: object) -> list[str]:
+    """A list of the service's words; a lone string is refused because it is a sequence of letters."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise refusal(field, "is no list", f"write {field}=[...]")
+    words = cast("Iterable[object]", value)
+    return [read_word(f"{field}[{position}]", word) for position, word in enumerate(words)]

@@ -1,0 +1,145 @@
+"""Every request field: its name, its type for checkers, and how its value is read. One line each.
+
+The Annotated metadata of an option is the function that reads it; `readers` collects them, so a new
+option is one new line in the TypedDict of the operations that take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
+
+from numpy.typing import ArrayLike as NumpyLike
+
+from ._arrays import SupportsDLPack
+from ._fields import (
+    Value,
+    read_integer,
+    read_integers,
+    read_mask,
+    read_number,
+    read_numbers,
+    read_word,
+    read_words,
+)
+
+ArrayLike = NumpyLike | SupportsDLPack
+"""Nested lists, NumPy arrays, and anything with `__array__` or `__dlpack__`."""
+
+Objective = Literal["softmax_cross_entropy", "sigmoid_binary_cross_entropy", "softmax_binary_cross_entropy"]
+Reduction = Literal["mean", "sum", "none"]
+Denominator = Literal["weights", "examples", "batch"]
+TargetsSum = Literal["one", "any"]
+Curvature = Literal["exact", "upper_bound", "class_scaled", "absolute_residual"]
+Precision = Literal["accurate", "fast"]
+FloatDtype = Literal["float32", "float64"]
+SoftmaxOutput = Literal[
+    "probabilities", "predicted_labels", "log_probabilities", "one_hot", "entropy", "log_normalizer"
+]
+LossOutput = Literal["loss", "summary", "losses"]
+GradientOutput = Literal[
+    "loss",
+    "gradient",
+    "summary",
+    "losses",
+    "probabilities",
+    "predicted_labels",
+    "loss_wrt_probabilities",
+    "jacobian",
+    "gradient_by_chain_rule",
+    "gradient_diagonal_only",
+    "hessian_diagonal",
+]
+
+_Matrix = Annotated[ArrayLike | None, partial(read_numbers, rank=2)]
+_Vector = Annotated[ArrayLike | None, partial(read_numbers, rank=1)]
+_AnyMask = Annotated[ArrayLike | None, partial(read_mask, ranks=(1, 2))]
+_ClassMask = Annotated[ArrayLike | None, partial(read_mask, ranks=(1,))]
+_ElementMask = Annotated[ArrayLike | None, partial(read_mask, ranks=(2,))]
+_Number = Annotated[float | None, read_number]
+_Integer = Annotated[int | None, read_integer]
+
+
+class Arrays(TypedDict, total=False):
+    """The positional arguments, which every operation reads alike."""
+
+    logits: _Matrix
+    labels: Annotated[ArrayLike | None, read_integers]
+
+
+class SharedOptions(TypedDict, total=False):
+    """Options of every operation. None, like leaving an option out, means the service's default."""
+
+    mask: _AnyMask
+    """(K,) or (N, K) booleans, true where the class takes part; its rank picks the field to send."""
+    class_mask: _ClassMask
+    """(K,) booleans: classes that take part in every row."""
+    element_mask: _ElementMask
+    """(N, K) booleans: classes that take part in that row."""
+    temperature: _Number
+    """> 0; the logits are divided by it."""
+    precision: Annotated[Precision | None, read_word]
+    """Bounded to the last digits, or faster."""
+    dtype: Annotated[FloatDtype | None, read_word]
+    """Of the results; left out, that of the logits if they are a floating array, else float64."""
+
+
+class SoftmaxOptions(SharedOptions, total=False):
+    """Options of `softmax`."""
+
+    include: Annotated[Sequence[SoftmaxOutput] | None, read_words]
+    """Outputs to compute, in place of `probabilities` and `predicted_labels`."""
+
+
+class ObjectiveOptions(SharedOptions, total=False):
+    """Options of every operation that has an objective."""
+
+    targets: _Matrix
+    """(N, K) target rows, in place of labels."""
+    targets_sum: Annotated[TargetsSum | None, read_word]
+    """`any` lifts the rule that each target row sums to 1."""
+    objective: Annotated[Objective | None, read_word]
+    """Which loss."""
+    reduction: Annotated[Reduction | None, read_word]
+    """How row losses become one."""
+    denominator: Annotated[Denominator | None, read_word]
+    """What a mean divides by."""
+    denominator_value: _Number
+    """> 0; the number a mean divides by, in place of `denominator`."""
+    class_weights: _Vector
+    """(K,) ≥ 0."""
+    sample_weights: _Vector
+    """(N,) ≥ 0."""
+    ignore_label: _Integer
+    """Rows with this label are left out; there is no default such as −100."""
+    label_smoothing: _Number
+    """0 to 1, spread over the unmasked classes."""
+
+
+class LossOptions(ObjectiveOptions, total=False):
+    """Options of `loss`."""
+
+    include: Annotated[Sequence[LossOutput] | None, read_words]
+    """Outputs to compute, in place of `loss` and `summary`."""
+
+
+class GradientOptions(ObjectiveOptions, total=False):
+    """Options of `gradient`."""
+
+    upstream: _Vector
+    """(N,), with `reduction="none"`: ∂(the caller's scalar)/∂(each row's loss)."""
+    curvature: Annotated[Curvature | None, read_word]
+    """Which second derivative `hessian_diagonal` is."""
+    include: Annotated[Sequence[GradientOutput] | None, read_words]
+    """Outputs to compute, in place of `loss`, `gradient` and `summary`."""
+
+
+Reader = Callable[[str, object], Value]
+
+
+def readers(options: type) -> Mapping[str, Reader]:
+    """The reading function of each field that an operation with these options takes."""
+    hints: dict[str, Any] = get_type_hints(Arrays, include_extras=True)
+    hints |= get_type_hints(options, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}

@@ -1,0 +1,105 @@
+"""Reading a reply's outputs: every array is checked against what the request implies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields as dataclass_fields
+from typing import cast
+
+import numpy as np
+
+from ._arrays import AnyArray
+from ._records import Output
+from .results import Summary
+
+
+class ContractError(ValueError):
+    """A reply's field is not what the contract says; becomes a ResponseError with the call's facts."""
+
+
+def read_output(name: str, value: object, output: Output, shape: tuple[int, int], dtype: str) -> object:
+    """One output in its final form: a float for the reduced loss, else a writable C-contiguous array.
+
+    Args:
+        name: the output's name.
+        value: as the wire decoded it: a number, nested lists or an array.
+        output: the axes and dtype it must have.
+        shape: (N, K) of the request's logits.
+        dtype: the reply's floating dtype.
+
+    Returns:
+        The float or array.
+
+    Raises:
+        ContractError: wrong kind or shape.
+    """
+    if not output.axes:
+        return _read_loss(name, value)
+    array = _as_array(name, value)
+    expected = tuple(dict(zip("NK", shape, strict=True))[axis] for axis in output.axes)
+    if array.shape != expected:
+        raise ContractError(f"{name} has shape {array.shape} where {expected} was expected")
+    kinds = "fiu" if output.dtype is None else "iu"
+    if array.dtype.kind not in kinds:
+        raise ContractError(f"{name} has dtype {array.dtype.name}")
+    return np.require(array, output.dtype or np.dtype(dtype), ["C_CONTIGUOUS", "WRITEABLE"])
+
+
+def _read_loss(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ContractError(f"{name} is no number")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise ContractError(f"{name} is not finite")
+    return number
+
+
+def _as_array(name: str, value: object) -> AnyArray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and name == "log_probabilities":
+            # The one null of the contract: JSON has no word for −∞, the log-probability of a masked class.
+            # No reply can hold a NaN, so NumPy's reading of null as NaN marks exactly those.
+            array = np.asarray(value, dtype=np.float64)
+            array[np.isnan(array)] = -math.inf
+    except (TypeError, ValueError, OverflowError):
+        raise ContractError(f"{name} is no rectangular array of numbers") from None
+    return array
+
+
+def read_summary(value: object) -> Summary:
+    """The mergeable totals, whose numbers stay float64 and integers whatever the reply's dtype."""
+    if not isinstance(value, Mapping):
+        raise ContractError("summary is no object")
+    totals = cast("Mapping[str, object]", value)
+    members: dict[str, object] = {}
+    for entry in dataclass_fields(Summary):
+        if entry.name not in totals:
+            raise ContractError(f"summary.{entry.name} is missing")
+        members[entry.name] = _read_total(f"summary.{entry.name}", totals[entry.name])
+    return Summary(**members)  # type: ignore[arg-type] # _read_total checks each by its name
+
+
+def _read_total(name: str, value: object) -> object:
+    if name.endswith("_tail"):
+        if not isinstance(value, list | tuple):
+            raise ContractError(f"{name} is no list")
+        return tuple(_read_loss(name, part) for part in cast("Sequence[object]", value))
+    number = _read_loss(name, value)
+    if not name.endswith("_count"):
+        return number
+    if not isinstance(value, int):
+        raise ContractError(f"{name} is no integer")
+    return value
+
+
+def read_dtype(applied: Mapping[str, object]) -> str:
+    """The reply's floating dtype, as `applied` names it."""
+    dtype = applied.get("dtype")
+    if dtype not in ("float32", "float64"):
+        raise ContractError("applied.dtype is neither float32 nor float64")
+    return dtype

@@ -1,0 +1,151 @@
+"""What a reply becomes, and which replies break the contract."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradient_client import HttpReply, Meta
+from gradient_client._outputs import ContractError
+from gradient_client._protocol import GRADIENT, LOSS, SOFTMAX, build_request, parse_reply, parse_server_timing
+from gradient_client._wire import JsonWire
+
+from .conftest import SUMMARY, gradient_reply, json_reply, softmax_reply
+
+LOGITS = [[1.0, 2.0], [3.0, 0.5]]
+
+
+def through_pickle(value: Any) -> Any:
+    """What arrives in another process."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own object
+
+
+def parse(reply: HttpReply, operation: Any = SOFTMAX, **inputs: object) -> Any:
+    """The reply read as the answer to a request."""
+    _, expected = build_request(operation, {"logits": LOGITS, **inputs}, JsonWire())
+    return parse_reply(reply, expected, Meta("id", ()))
+
+
+def test_null_is_minus_infinity() -> None:
+    """The log-probability of a masked class, null in JSON, is −inf again."""
+    reply = softmax_reply(log_probabilities=[[None, 0.0], [-1.0, -2.0]])
+    result = parse(reply, include=["log_probabilities"])
+    assert result.log_probabilities.tolist() == [[-np.inf, 0.0], [-1.0, -2.0]]
+
+
+def test_one_hot_is_bytes() -> None:
+    """One-hot rows are uint8."""
+    assert parse(softmax_reply(one_hot=[[0, 1], [1, 0]]), include=["one_hot"]).one_hot.dtype == np.uint8
+
+
+def test_output_not_asked_for() -> None:
+    """It raises AttributeError that names the cure, and hasattr is False."""
+    result = parse(softmax_reply())
+    assert not hasattr(result, "entropy")
+    with pytest.raises(AttributeError, match=r"include=\[...\]"):
+        _ = result.entropy
+
+
+def test_misspelt_output() -> None:
+    """A name no reply has is an ordinary AttributeError."""
+    with pytest.raises(AttributeError, match="no attribute 'probs'"):
+        _ = parse(softmax_reply()).probs
+
+
+def test_losses_take_the_place_of_loss() -> None:
+    """With reduction none the default outputs hold the losses of the rows."""
+    reply = json_reply({"losses": [1, 2.5], "summary": SUMMARY, "applied": {"dtype": "float64"}})
+    result = parse(reply, LOSS, labels=[0, 1], reduction="none")
+    assert result.losses.dtype == np.float64
+    assert not hasattr(result, "loss")
+
+
+def test_results_are_read_only() -> None:
+    """Neither outputs nor applied options can be replaced."""
+    result = parse(softmax_reply())
+    with pytest.raises(AttributeError, match="read-only"):
+        result.probabilities = None
+    with pytest.raises(TypeError):
+        result.applied["dtype"] = "float32"
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, through_pickle])
+def test_results_survive_copying(clone: Any) -> None:
+    """A result travels to another process whole."""
+    twin = clone(parse(gradient_reply(), GRADIENT, labels=[0, 1]))
+    assert (twin.loss, twin.applied["reduction"], twin.meta.request_id) == (0.75, "mean", "id")
+    assert twin.gradient.shape == (2, 2)
+
+
+def test_unknown_members_are_left_aside() -> None:
+    """A later service may say more without breaking this client."""
+    assert not hasattr(parse(softmax_reply(novelty=[1, 2])), "novelty")
+
+
+BROKEN = {
+    "missing output": softmax_reply(predicted_labels=None),
+    "missing applied": softmax_reply(applied=None),
+    "unknown dtype": softmax_reply(applied={"dtype": "float16"}),
+    "wrong shape": softmax_reply(predicted_labels=[1]),
+    "ragged": softmax_reply(probabilities=[[1.0], [0.5, 0.5]]),
+    "null probability": softmax_reply(probabilities=[[None, 1.0], [0.5, 0.5]]),
+    "text": softmax_reply(probabilities=[["a", "b"], ["c", "d"]]),
+    "fractional labels": softmax_reply(predicted_labels=[0.5, 1]),
+    "no object": json_reply([1, 2]),
+    "NaN token": HttpReply(200, {"content-type": "application/json"}, b'{"probabilities": [[NaN]]}'),
+    "cut short": HttpReply(200, {"content-type": "application/json"}, b'{"probabilities": [['),
+    "deep": HttpReply(200, {"content-type": "application/json"}, b"[" * 100_000),
+    "not text": HttpReply(200, {"content-type": "application/json"}, b"\xff\xfe\x00"),
+    "html": HttpReply(200, {"content-type": "text/html"}, b"<html>"),
+    "no type": HttpReply(200, {}, b"{}"),
+    "redirect": HttpReply(307, {"location": "/elsewhere"}, b""),
+}
+
+
+@pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_softmax_reply(reply: HttpReply) -> None:
+    """A reply that is not what the contract says is refused."""
+    with pytest.raises(ContractError):
+        parse(reply)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "0.5"},
+        {"loss": True},
+        {"loss": 10**400},
+        {"loss": float("inf")},
+        {"summary": [1]},
+        {"summary": {name: value for name, value in SUMMARY.items() if name != "loss_tail"}},
+        {"summary": SUMMARY | {"example_count": 1.5}},
+        {"summary": SUMMARY | {"weight_tail": 0.0}},
+    ],
+)
+def test_broken_gradient_reply(changes: dict[str, object]) -> None:
+    """Loss and summary are checked member by member."""
+    with pytest.raises(ContractError):
+        parse(gradient_reply(**changes), GRADIENT, labels=[0, 1])
+
+
+def test_type_parameters_are_allowed() -> None:
+    """A charset after the media type changes nothing."""
+    body = json.dumps({"losses": [1.0, 2.0], "applied": {"dtype": "float64"}}).encode()
+    reply = HttpReply(200, {"CONTENT-TYPE": "Application/JSON; charset=utf-8"}, body)
+    assert parse(reply, LOSS, include=["losses"]).losses.tolist() == [1.0, 2.0]
+
+
+def test_server_timing() -> None:
+    """Stages are read in milliseconds, and what is no duration is skipped."""
+    timing = parse_server_timing('read;dur=0.25, compute;desc="x";dur=3, odd;dur=x, bare')
+    assert dict(timing) == {"read": 0.25, "compute": 3.0}
+
+
+def test_repr_shows_shapes() -> None:
+    """A result of a million rows prints as one line."""
+    assert "probabilities=float64[2, 2]" in repr(parse(softmax_reply()))
