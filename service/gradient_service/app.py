@@ -1,0 +1,45 @@
+"""The application, assembled as a list. Importing this has no effect; everything hangs on `create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from gradient_service import __version__
+from gradient_service.http import openapi, problems, routes
+from gradient_service.http.health import Lifecycle
+from gradient_service.http.request_id import RequestIdMiddleware
+from gradient_service.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the service, ready to be run by any ASGI server.
+
+    Args:
+        settings: read from `GRADIENT_…` variables when left out.
+    """
+    settings = settings or Settings()
+    lifecycle = Lifecycle()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        lifecycle.is_started = True
+        yield
+        lifecycle.is_draining = True
+
+    app = FastAPI(
+        title="Gradient service",
+        summary="Softmax, cross-entropy and their gradients, accurate to the last digits.",
+        description=openapi.DESCRIPTION,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_middleware(RequestIdMiddleware)
+    problems.install(app)
+    routes.install(app, settings, lifecycle)
+    openapi.install(app)
+    return app

@@ -1,0 +1,43 @@
+"""The command line: `gradient-service serve`, `openapi`, `limits`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import orjson
+
+from gradient_service import __version__
+from gradient_service.app import create_app
+from gradient_service.http.limits import limits_of
+from gradient_service.server import serve
+from gradient_service.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name."""
+    options = _parser().parse_args(arguments)
+    if options.command == "serve":
+        serve(host=options.host, port=options.port, workers=options.workers)
+    elif options.command == "openapi":
+        _print_json(create_app(Settings.model_construct()).openapi())
+    else:
+        _print_json(limits_of(Settings()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gradient-service", description="Softmax, cross-entropy and gradients over HTTP."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serving = commands.add_parser("serve", help="serve until told to stop; settings are GRADIENT_… variables")
+    serving.add_argument("--host", default="127.0.0.1")
+    serving.add_argument("--port", type=int, default=8000)
+    serving.add_argument("--workers", type=int, default=1)
+    commands.add_parser("openapi", help="print the OpenAPI document")
+    commands.add_parser("limits", help="print the limits in force")
+    return parser
+
+
+def _print_json(content: object) -> None:
+    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())

@@ -1,0 +1,77 @@
+"""Which media type a body is read as and a reply written as."""
+
+from collections.abc import Collection
+from email.message import Message
+
+from starlette.datastructures import Headers
+
+from gradient_service.http.problems import HttpProblemError
+
+UTF_8_NAMES = frozenset({"utf-8", "utf8"})
+
+
+def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
+    """Return the media type of the body.
+
+    Raises:
+        HttpProblemError: `unsupported-media-type` for one that is not spoken, for none, and for a charset other than
+            UTF-8; `unsupported-content-encoding` for a coded body.
+    """
+    accept = {"Accept": ", ".join(spoken)}
+    given = headers.getlist("content-type")
+    if len(given) != 1:
+        raise HttpProblemError("unsupported-media-type", f"One Content-Type is needed: {accept['Accept']}.", accept)
+    media_type, parameters = parse_media_type(given[0])
+    if media_type not in spoken:
+        raise HttpProblemError("unsupported-media-type", f"Bodies are read as {accept['Accept']}.", accept)
+    if parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
+        raise HttpProblemError("unsupported-media-type", "JSON is read as UTF-8 only.", accept)
+    if any(coding.strip().lower() not in {"", "identity"} for coding in headers.getlist("content-encoding")):
+        detail = "Bodies are read without a content coding."
+        raise HttpProblemError("unsupported-content-encoding", detail, {"Accept-Encoding": "identity"})
+    return media_type
+
+
+def reply_media_type(headers: Headers, spoken: Collection[str], preferred: str) -> str:
+    """Return the media type to answer in: the most wanted one spoken; `preferred` where several are, or none is named.
+
+    Raises:
+        HttpProblemError: `not-acceptable` when none that is spoken is accepted.
+    """
+    accepted = [
+        parse_media_type(part) for line in headers.getlist("accept") for part in line.split(",") if part.strip()
+    ]
+    if not accepted:
+        return preferred
+    wanted = {media_type: _quality(media_type, accepted) for media_type in (preferred, *spoken)}
+    best = max(wanted, key=wanted.__getitem__)
+    if wanted[best] == 0:
+        detail = f"Replies are written as {', '.join(spoken)}."
+        raise HttpProblemError("not-acceptable", detail, {"Accept": ", ".join(spoken)})
+    return best
+
+
+def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
+    """Return the media type and its parameters, names in lower case."""
+    message = Message()
+    message["content-type"] = text
+    first, *parameters = message.get_params() or [(text, "")]
+    return first[0].strip().lower(), {name.lower(): value for name, value in parameters}
+
+
+def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> float:
+    """Return the weight of the most specific range that covers a media type; 0 when none does."""
+    family = media_type.split("/", maxsplit=1)[0] + "/*"
+    for wanted in (media_type, family, "*/*"):
+        for accepted_range, parameters in accepted:
+            if accepted_range == wanted:
+                return _weight(parameters.get("q", "1"))
+    return 0.0
+
+
+def _weight(text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        return 0.0
+    return weight if 0 <= weight <= 1 else 0.0

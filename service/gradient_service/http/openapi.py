@@ -1,0 +1,138 @@
+"""The OpenAPI document: the framework's paths, the models' schemas, and examples that tests execute."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from gradient_service.http import problems
+from gradient_service.http.calls import OPERATIONS, Operation
+from gradient_service.schemas.problem import Problem
+from gradient_service.schemas.replies import HealthReply, LimitsReply
+from gradient_service.wire import json_body
+
+EXAMPLES = files("gradient_service.http") / "examples"
+Examples = dict[str, dict[str, Any]]
+REFERENCE = "#/components/schemas/{model}"
+DESCRIPTION = """\
+A network's scores become probabilities by **softmax**; **one-hot encoding** turns them into a decision;
+**cross-entropy** compares them with the true label; and back-propagation needs **∂E/∂score**, taken by the chain rule
+in steps, ∂E/∂p, then ∂p/∂score, ending at p − c.
+
+Every call is pure: repeating one is always safe. Losses are in nats. Results keep every digit: float32 results are
+rounded once, and losses near zero are numbers, not 0.
+"""
+PROBLEM_STATUSES = {
+    400: "The bytes are no JSON object.",
+    406: "No media type that is accepted can be written.",
+    413: "The body is larger than its limit.",
+    415: "The media type, charset or content coding is not read here.",
+    422: "The body is JSON, but breaks the contract.",
+    500: "The fault is the service's.",
+    503: "The service is starting or draining.",
+}
+CALL_STATUSES = (400, 406, 413, 415, 422, 500)
+
+
+class SchemaGenerator(GenerateJsonSchema):
+    """Schemas without `default: null` (such a field may be left out, not sent as null) and without echoing titles."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out a default that means absence."""
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Leave out titles that only repeat the field's name."""
+        return False
+
+
+@cache
+def examples(operation: str) -> Examples:
+    """Return the named examples of an operation: summary, request, status and answer."""
+    content: Examples = orjson.loads((EXAMPLES / f"{operation}.json").read_bytes())
+    return content
+
+
+def call_document(operation: Operation) -> dict[str, Any]:
+    """Return what the framework cannot know of an operation: its body, its replies and their examples."""
+    shown = examples(operation.name)
+    described = {200: _response(operation.reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
+    for status in CALL_STATUSES:
+        described[status] = _problem_response(status, _of_status(shown, status))
+    body = {
+        "required": True,
+        "content": {json_body.MEDIA_TYPE: _content(operation.request, shown, "request")},
+    }
+    return {
+        "requestBody": body,
+        "responses": {str(status): response for status, response in described.items()},
+    }
+
+
+def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
+    """Return the replies of an endpoint that only tells."""
+    described = {200: _response(reply, json_body.MEDIA_TYPE, {})}
+    for status in problem_statuses:
+        described[status] = _problem_response(status, {})
+    return {"responses": {str(status): response for status, response in described.items()}}
+
+
+def _of_status(shown: Examples, status: int) -> Examples:
+    return {name: example for name, example in shown.items() if example["status"] == status}
+
+
+def _response(model: type[BaseModel], media_type: str, shown: Examples) -> dict[str, Any]:
+    return {"description": model.__doc__, "content": {media_type: _content(model, shown, "answer")}}
+
+
+def _problem_response(status: int, shown: Examples) -> dict[str, Any]:
+    return _response(Problem, problems.MEDIA_TYPE, shown) | {"description": PROBLEM_STATUSES[status]}
+
+
+def _content(model: type[BaseModel], shown: Examples, part: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}
+    if shown:
+        content["examples"] = {
+            name: {"summary": example["summary"], "value": example[part]} for name, example in shown.items()
+        }
+    return content
+
+
+def install(app: FastAPI) -> None:
+    """Make the application describe itself: the framework's paths, with the models' schemas as components."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            described = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+            )
+            described["components"] = {"schemas": _schemas()}
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # the framework's documented way
+
+
+def _schemas() -> dict[str, Any]:
+    """Return the schemas of all bodies and of everything they refer to, by name."""
+    models: list[type[BaseModel]] = [LimitsReply, HealthReply, Problem]
+    for operation in OPERATIONS:
+        models += [operation.request, operation.reply]
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models],
+        ref_template=REFERENCE,
+        schema_generator=SchemaGenerator,
+    )
+    return dict(sorted(definitions["$defs"].items()))

@@ -1,0 +1,67 @@
+"""The pages for people: the entrance, two views of the OpenAPI document, their assets. No other host is asked."""
+
+from importlib.resources import files
+
+import orjson
+from fastapi import Request, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gradient_service.http.negotiation import reply_media_type
+
+ASSETS = files("gradient_service.http") / "assets"
+
+STRICT = "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+POLICY = f"default-src 'self'; img-src 'self' data:; {STRICT}"
+# ReDoc fills one empty style element by script and writes one constant sheet; its search is a worker from a string.
+REDOC_POLICY = (
+    "default-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+    "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; worker-src blob:; img-src 'self' data:; " + STRICT
+)
+LINKS = {
+    "docs": "Try the API",
+    "redoc": "Read the API reference",
+    "openapi.json": "The OpenAPI document",
+    "limits": "The limits of this service",
+    "livez": "Whether it lives",
+    "readyz": "Whether it takes work",
+}
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes of the pages; none of them is part of the OpenAPI document."""
+    return [
+        Route("/", entrance),
+        Route("/docs", docs),
+        Route("/redoc", redoc),
+        Mount("/assets", StaticFiles(directory=str(ASSETS))),
+    ]
+
+
+async def entrance(request: Request) -> Response:
+    """Answer with links: a page to a browser, JSON to anything else."""
+    media_type = reply_media_type(request.headers, ("application/json", "text/html"), "application/json")
+    if media_type == "text/html":
+        return _page("index.html", POLICY)
+    links = {name: f"/{name}" for name in LINKS}
+    return Response(orjson.dumps(links), media_type="application/json", headers={"Vary": "Accept"})
+
+
+async def docs(request: Request) -> Response:
+    """Answer with Swagger UI."""
+    return _page("docs.html", POLICY)
+
+
+async def redoc(request: Request) -> Response:
+    """Answer with ReDoc."""
+    return _page("redoc.html", REDOC_POLICY)
+
+
+def _page(name: str, policy: str) -> Response:
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Vary": "Accept",
+    }
+    return Response((ASSETS / name).read_bytes(), media_type="text/html", headers=headers)

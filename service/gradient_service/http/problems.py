@@ -1,0 +1,160 @@
+"""The one door out for errors: the table from slug to status, and the body that every answer from 400 up has."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
+from gradient_service.schemas.problem import Problem, ProblemError
+from gradient_service.wire.errors import MalformedBodyError
+from gradient_service.wire.json_grammar import pointer
+
+MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL_LENGTH = 400
+MAX_INSTANCE_LENGTH = 200
+
+STATUS_BY_SLUG: dict[str, int] = {
+    **dict.fromkeys(("malformed-json", "empty-body", "duplicate-field", "nesting-too-deep"), HTTPStatus.BAD_REQUEST),
+    "not-found": HTTPStatus.NOT_FOUND,
+    "method-not-allowed": HTTPStatus.METHOD_NOT_ALLOWED,
+    "not-acceptable": HTTPStatus.NOT_ACCEPTABLE,
+    "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "unsupported-media-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported-content-encoding": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    **dict.fromkeys(
+        (
+            "missing-field",
+            "unknown-field",
+            "unknown-value",
+            "conflicting-fields",
+            "wrong-type",
+            "wrong-rank",
+            "ragged",
+            "length-mismatch",
+            "empty-batch",
+            "empty-classes",
+            "label-out-of-range",
+            "out-of-range",
+            "invalid-distribution",
+            "non-finite",
+            "number-out-of-range",
+            "undefined-row",
+            "infinite-loss",
+            "output-too-large",
+        ),
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+    "internal-error": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "shutting-down": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+SLUG_BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
+
+FRAMEWORK_DETAILS = {
+    "not-found": "There is nothing at this path.",
+    "method-not-allowed": "This path does not answer this method.",
+    "internal-error": "The fault is the service's; it was logged.",
+}
+
+
+class HttpProblemError(Exception):
+    """Raised where a request is refused for what HTTP says of it, before its body is looked at."""
+
+    def __init__(self, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.slug = slug
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def problem_response(
+    request: Request, errors: Iterable[ProblemError], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the answer for one or more errors; the first one names the type and the status."""
+    shown = tuple(errors)[:MAX_FAULTS]
+    first = shown[0]
+    status = STATUS_BY_SLUG[first.code]
+    problem = Problem(
+        type=f"/problems/{first.code}",
+        title=first.code.replace("-", " ").capitalize(),
+        status=status,
+        detail=first.detail,
+        instance=_printable(request.scope["path"], MAX_INSTANCE_LENGTH),
+        request_id=request.state.request_id,
+        errors=list(shown),
+        error=first.detail,
+    )
+    return Response(orjson.dumps(problem.model_dump()), status, headers, MEDIA_TYPE)
+
+
+def problem_error(code: str, detail: str, place: str = "") -> ProblemError:
+    """Return one error with its texts made safe to send."""
+    return ProblemError(
+        pointer=_printable(place, MAX_INSTANCE_LENGTH),
+        code=code,
+        detail=_printable(detail, MAX_DETAIL_LENGTH),
+    )
+
+
+def _printable(text: str, length: int) -> str:
+    """Return text that any encoder takes: no control characters, no halves of surrogate pairs, bounded."""
+    return "".join(character if character.isprintable() else "�" for character in text[:length])
+
+
+def _of_fault(fault: Fault) -> ProblemError:
+    path = (fault.field, *fault.index) if fault.field or fault.index else ()
+    return problem_error(fault.code, fault.detail, pointer(path))
+
+
+def install(app: FastAPI) -> None:
+    """Make every exception that the application or the framework can raise a problem."""
+
+    async def on_invalid_input(request: Request, error: InvalidInputError) -> Response:
+        return problem_response(request, map(_of_fault, error.faults))
+
+    async def on_malformed_body(request: Request, error: MalformedBodyError) -> Response:
+        return problem_response(request, [problem_error(error.code, error.detail, error.pointer)])
+
+    async def on_http_problem(request: Request, error: HttpProblemError) -> Response:
+        return problem_response(request, [problem_error(error.slug, error.detail)], error.headers)
+
+    async def on_framework_error(request: Request, error: HTTPException) -> Response:
+        slug = SLUG_BY_STATUS.get(error.status_code, "internal-error")
+        return problem_response(request, [problem_error(slug, FRAMEWORK_DETAILS[slug])], _allow(app, request, slug))
+
+    async def on_anything_else(request: Request, error: Exception) -> Response:
+        # This handler stands outside the middleware that writes the header.
+        headers = {"X-Request-ID": request.state.request_id}
+        return problem_response(
+            request, [problem_error("internal-error", FRAMEWORK_DETAILS["internal-error"])], headers
+        )
+
+    async def on_departure(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+
+    app.exception_handlers = {
+        InvalidInputError: on_invalid_input,
+        MalformedBodyError: on_malformed_body,
+        HttpProblemError: on_http_problem,
+        HTTPException: on_framework_error,
+        ClientDisconnect: on_departure,
+        Exception: on_anything_else,
+    }
+
+
+def _allow(app: FastAPI, request: Request, slug: str) -> dict[str, str]:
+    """Return every method that some route answers at this path; the framework names those of the first route only."""
+    if slug != "method-not-allowed":
+        return {}
+    methods = {
+        method
+        for route in app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+    return {"Allow": ", ".join(sorted(methods))}

@@ -1,0 +1,200 @@
+"""What each endpoint does, free of transport: a request model in, a reply model out.
+
+Routes call this, and so can anything else that has a request: another wire, a client in the same process, a batch job.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gradient_service.core.checks import check_shapes
+from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
+from gradient_service.core.evaluate import Evaluation, loss_and_gradient
+from gradient_service.core.evaluate import softmax as softmax_arrays
+from gradient_service.core.execution import Execution
+from gradient_service.core.inputs import ReductionRule, Scores, Supervision
+from gradient_service.core.limits import MULTIPLIES_BY_CLASSES, WorkLimits, check_work
+from gradient_service.core.options import Objective, Reduction
+from gradient_service.schemas.conflicts import check_conflicts
+from gradient_service.schemas.fields import Dtype
+from gradient_service.schemas.replies import (
+    GradientApplied,
+    GradientReply,
+    LossApplied,
+    LossReply,
+    SoftmaxApplied,
+    SoftmaxReply,
+    SummaryBody,
+)
+from gradient_service.schemas.requests import (
+    GradientRequest,
+    LossRequest,
+    ScoresBody,
+    SoftmaxRequest,
+    SupervisedBody,
+)
+
+CallRequest = SoftmaxRequest | LossRequest | GradientRequest
+Inputs = TypeVar("Inputs", Scores, Supervision, ReductionRule)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much one request may ask for, and who does it."""
+
+    limits: WorkLimits
+    execution: Execution = field(default_factory=Execution)
+
+
+def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
+    """Answer `/softmax`."""
+    scores, names = _scores(request), _names(request)
+    check_shapes(scores)
+    check_work(scores, names, work.limits)
+    arrays = softmax_arrays(_in_dtype(scores, _dtype(request)), names, work.execution)
+    applied = SoftmaxApplied.model_construct(**_scores_applied(request))
+    return SoftmaxReply.model_construct(None, **arrays, applied=applied)
+
+
+def loss(request: LossRequest, work: Work) -> LossReply:
+    """Answer `/loss`."""
+    evaluation = _evaluate(request, work)
+    applied = LossApplied.model_construct(**_loss_applied(request, evaluation))
+    return LossReply.model_construct(**_outputs(evaluation), applied=applied)
+
+
+def gradient(request: GradientRequest, work: Work) -> GradientReply:
+    """Answer `/gradient`."""
+    evaluation = _evaluate(request, work)
+    applied = _loss_applied(request, evaluation)
+    if request.objective is not Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
+        applied["curvature"] = request.curvature
+    return GradientReply.model_construct(**_outputs(evaluation), applied=GradientApplied.model_construct(**applied))
+
+
+def num_elements(request: CallRequest) -> int:
+    """Return how many numbers the work on a request goes through, about: N·K, or N·K² where the Jacobian is needed."""
+    if MULTIPLIES_BY_CLASSES.intersection(request.include):
+        return int(request.logits.size * request.logits.shape[1])
+    return int(request.logits.size)
+
+
+def _evaluate(request: LossRequest | GradientRequest, work: Work) -> Evaluation:
+    check_conflicts(request)
+    scores, supervision, rule, names = (
+        _scores(request),
+        _supervision(request),
+        _rule(request),
+        _names(request),
+    )
+    check_shapes(scores, supervision, rule)
+    check_work(scores, names, work.limits)
+    dtype = _dtype(request)
+    inputs = _in_dtype(scores, dtype), _in_dtype(supervision, dtype), _in_dtype(rule, dtype)
+    return loss_and_gradient(*inputs, names, work.execution)
+
+
+def _scores(request: ScoresBody) -> Scores:
+    return Scores(
+        logits=request.logits,
+        class_mask=request.class_mask,
+        element_mask=request.element_mask,
+        temperature=request.temperature,
+        precision=request.precision,
+    )
+
+
+def _supervision(request: SupervisedBody) -> Supervision:
+    return Supervision(
+        labels=request.labels,
+        targets=request.targets,
+        targets_sum=request.targets_sum,
+        objective=request.objective,
+        class_weights=request.class_weights,
+        sample_weights=request.sample_weights,
+        ignore_label=request.ignore_label,
+        label_smoothing=request.label_smoothing,
+    )
+
+
+def _rule(request: LossRequest | GradientRequest) -> ReductionRule:
+    rule = ReductionRule(
+        kind=request.reduction,
+        denominator=request.denominator,
+        denominator_value=request.denominator_value,
+    )
+    if isinstance(request, GradientRequest):
+        rule = replace(rule, upstream=request.upstream, curvature=request.curvature)
+    return rule
+
+
+def _names(request: CallRequest) -> list[str]:
+    """Return the outputs asked for, each once; by default with `losses` in place of the `loss` that `none` has not."""
+    names = [output.value for output in dict.fromkeys(request.include)]
+    if isinstance(request, SupervisedBody) and request.reduction is Reduction.NONE:
+        names = ["losses" if name == "loss" else name for name in names]
+    return names
+
+
+def _dtype(request: ScoresBody) -> np.dtype[np.floating]:
+    """Return the dtype of results: as asked for, else the logits' own, half precision widened to float32."""
+    if request.dtype is not None:
+        return np.dtype(request.dtype.value)
+    return np.promote_types(request.logits.dtype, np.float32)
+
+
+def _in_dtype(inputs: Inputs, dtype: np.dtype[np.floating]) -> Inputs:
+    """Return the inputs with every array of numbers rounded to the dtype.
+
+    Raises:
+        InvalidInputError: `number-out-of-range` where a number is too large for it.
+    """
+    rounded: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name in (each.name for each in fields(inputs)):
+        array = getattr(inputs, name)
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.dtype != dtype:
+            with np.errstate(over="ignore"):
+                rounded[name] = array.astype(dtype)
+            is_lost = np.isinf(rounded[name]) & np.isfinite(array)
+            detail = f"{name}: this number leaves the range of {dtype}."
+            faults += [
+                Fault("number-out-of-range", name, tuple(map(int, where)), detail)
+                for where in np.argwhere(is_lost)[:MAX_FAULTS]
+            ]
+    raise_if_any(faults)
+    return replace(inputs, **rounded)
+
+
+def _outputs(evaluation: Evaluation) -> dict[str, Any]:
+    outputs: dict[str, Any] = dict(evaluation.arrays)
+    if evaluation.loss is not None:
+        outputs["loss"] = evaluation.loss
+    if evaluation.summary is not None:
+        outputs["summary"] = SummaryBody.model_construct(**asdict(evaluation.summary))
+    return outputs
+
+
+def _scores_applied(request: ScoresBody) -> dict[str, Any]:
+    return {
+        "temperature": request.temperature,
+        "precision": request.precision,
+        "dtype": Dtype(_dtype(request).name),
+    }
+
+
+def _loss_applied(request: SupervisedBody, evaluation: Evaluation) -> dict[str, Any]:
+    """Return each scalar option in force: those for which another value could have been given."""
+    applied = _scores_applied(request) | {"objective": request.objective, "reduction": request.reduction}
+    if evaluation.denominator is not None:
+        if request.denominator_value is None:
+            applied["denominator"] = request.denominator
+        applied["denominator_value"] = evaluation.denominator
+    if request.objective is not Objective.SIGMOID_BINARY_CROSS_ENTROPY:
+        applied["label_smoothing"] = request.label_smoothing
+        if request.targets is not None:
+            applied["targets_sum"] = request.targets_sum
+    if request.ignore_label is not None:
+        applied["ignore_label"] = request.ignore_label
+    return applied

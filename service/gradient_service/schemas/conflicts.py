@@ -1,0 +1,110 @@
+"""What the fields of a request mean together: which must be there, and which options go with which."""
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+
+from gradient_service.core.errors import Fault, raise_if_any
+from gradient_service.core.options import Curvature, Denominator, Objective, Reduction, TargetsSum
+from gradient_service.schemas.requests import GradientOutput, GradientRequest, LossOutput, SupervisedBody
+
+MAX_NAME_LENGTH = 64
+
+
+def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
+    """Raise unless every field named is known, every required one is named, and exactly one of labels and targets is.
+
+    Raises:
+        InvalidInputError: `unknown-field`, with the nearest known name; `missing-field`; `conflicting-fields`.
+    """
+    raise_if_any([*_unknown(model, names), *_missing(model, names), *_both(model, names)])
+
+
+def _unknown(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
+    for name in names:
+        if name not in model.model_fields:
+            shown = "".join(character for character in name if character.isprintable())[:MAX_NAME_LENGTH]
+            near = get_close_matches(name[:MAX_NAME_LENGTH], model.model_fields, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            yield Fault("unknown-field", shown, (), f"There is no field {shown!r} here.{hint}")
+
+
+def _missing(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
+    for name, field in model.model_fields.items():
+        if field.is_required() and name not in names:
+            yield Fault("missing-field", name, (), f"{name} is required.")
+    if issubclass(model, SupervisedBody) and not {"labels", "targets"} & set(names):
+        yield Fault("missing-field", "labels", (), "One of labels and targets is required.")
+
+
+def _both(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
+    if issubclass(model, SupervisedBody) and {"labels", "targets"} <= set(names):
+        yield Fault("conflicting-fields", "targets", (), "Give labels or targets, not both.")
+
+
+def check_conflicts(request: SupervisedBody) -> None:
+    """Raise `conflicting-fields` for an option that the objective, the reduction or the kind of target has not."""
+    raise_if_any(
+        [
+            *_objective_conflicts(request),
+            *_target_conflicts(request),
+            *_reduction_conflicts(request),
+            *_output_conflicts(request),
+        ]
+    )
+
+
+def _conflict(field: str, detail: str, index: tuple[int, ...] = ()) -> Fault:
+    return Fault("conflicting-fields", field, index, detail)
+
+
+def _objective_conflicts(request: SupervisedBody) -> Iterator[Fault]:
+    if request.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
+        if request.labels is not None:
+            yield _conflict("labels", "The sigmoid objective compares with targets: its classes are independent.")
+        if request.label_smoothing:
+            yield _conflict("label_smoothing", "Only softmax objectives have label_smoothing.")
+        if request.targets_sum is TargetsSum.ANY:
+            yield _conflict("targets_sum", "Only softmax objectives have a rule on the sum of targets.")
+    if not isinstance(request, GradientRequest) or request.curvature is Curvature.EXACT:
+        return
+    if request.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
+        yield _conflict("curvature", "This objective has no curvature: it can be negative.")
+    elif (
+        request.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY
+        and request.curvature is not Curvature.ABSOLUTE_RESIDUAL
+    ):
+        yield _conflict("curvature", "The sigmoid objective has the curvatures exact and absolute_residual.")
+
+
+def _target_conflicts(request: SupervisedBody) -> Iterator[Fault]:
+    if request.labels is None and request.ignore_label is not None:
+        yield _conflict("ignore_label", "Only labels can be ignored.")
+    if request.targets is None and request.targets_sum is TargetsSum.ANY:
+        yield _conflict("targets_sum", "Only targets have a sum.")
+
+
+def _reduction_conflicts(request: SupervisedBody) -> Iterator[Fault]:
+    if request.reduction is not Reduction.MEAN:
+        if request.denominator is not Denominator.WEIGHTS:
+            yield _conflict("denominator", "Only reduction mean has a denominator.")
+        if request.denominator_value is not None:
+            yield _conflict("denominator_value", "Only reduction mean has a denominator.")
+    elif request.denominator_value is not None and request.denominator is not Denominator.WEIGHTS:
+        yield _conflict("denominator_value", "Give denominator or denominator_value, not both.")
+    if (
+        isinstance(request, GradientRequest)
+        and request.upstream is not None
+        and request.reduction is not Reduction.NONE
+    ):
+        yield _conflict("upstream", "Only reduction none has an upstream derivative for each row.")
+
+
+def _output_conflicts(request: SupervisedBody) -> Iterator[Fault]:
+    for position, output in enumerate(getattr(request, "include", ())):
+        if output in {LossOutput.LOSS, GradientOutput.LOSS} and request.reduction is Reduction.NONE:
+            if "include" in request.model_fields_set:
+                yield _conflict("include", "With reduction none there is no loss; ask for losses.", (position,))
+        elif output is GradientOutput.HESSIAN_DIAGONAL and request.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
+            yield _conflict("include", "This objective has no hessian_diagonal: it can be negative.", (position,))

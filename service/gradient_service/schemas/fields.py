@@ -1,0 +1,45 @@
+"""The types that fields are made of: arrays by rank and kind, strict numbers, and what all bodies share."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from gradient_service.schemas.tensor import Tensor
+
+Array = NDArray[Any]
+Absent = SkipJsonSchema[None]
+"""A field that may be left out, but not sent as null."""
+
+Number = Annotated[float, Field(strict=True)]
+PositiveNumber = Annotated[float, Field(strict=True, gt=0)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
+Integer = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(ge=0)]
+
+Rows = Annotated[Array, Tensor(rank=2, kind="number")]
+Labels = Annotated[Array, Tensor(rank=1, kind="integer", minimum=None)]
+Targets = Annotated[Array, Tensor(rank=2, kind="number", minimum=0)]
+Weights = Annotated[Array, Tensor(rank=1, kind="number", minimum=0)]
+Vector = Annotated[Array, Tensor(rank=1, kind="number")]
+Mask = Annotated[Array, Tensor(rank=1, kind="boolean")]
+MaskRows = Annotated[Array, Tensor(rank=2, kind="boolean")]
+ZeroOrOneRows = Annotated[Array, Tensor(rank=2, kind="integer", minimum=0, maximum=1)]
+ProbabilityRows = Annotated[Array, Tensor(rank=2, kind="number", minimum=0, maximum=1)]
+LogProbabilityRows = Annotated[Array, Tensor(rank=2, kind="number", maximum=0, is_nullable=True)]
+Matrices = Annotated[Array, Tensor(rank=3, kind="number")]
+
+
+class Dtype(StrEnum):
+    """The floating-point type that numbers are rounded to as read, and that results have."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+class Body(BaseModel):
+    """What all bodies share: nothing unknown, nothing changed after it was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)

@@ -1,0 +1,122 @@
+"""Request bodies, one model each: the only source of fields, types, defaults and the OpenAPI schema.
+
+Array fields hold NumPy arrays already: `wire/` decodes them by their `Tensor` description, so that no number becomes a
+Python object on the way. What fields mean together stands in `conflicts.py`.
+"""
+
+from enum import StrEnum
+
+from gradient_service.core.options import Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
+from gradient_service.schemas.fields import (
+    Absent,
+    Body,
+    Dtype,
+    Fraction,
+    Integer,
+    Labels,
+    Mask,
+    MaskRows,
+    PositiveNumber,
+    Rows,
+    Targets,
+    Vector,
+    Weights,
+)
+
+
+class SoftmaxOutput(StrEnum):
+    """What `/softmax` can answer."""
+
+    PROBABILITIES = "probabilities"
+    PREDICTED_LABELS = "predicted_labels"
+    LOG_PROBABILITIES = "log_probabilities"
+    ONE_HOT = "one_hot"
+    ENTROPY = "entropy"
+    LOG_NORMALIZER = "log_normalizer"
+
+
+class LossOutput(StrEnum):
+    """What `/loss` can answer."""
+
+    LOSS = "loss"
+    SUMMARY = "summary"
+    LOSSES = "losses"
+
+
+class GradientOutput(StrEnum):
+    """What `/gradient` can answer."""
+
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    SUMMARY = "summary"
+    LOSSES = "losses"
+    PROBABILITIES = "probabilities"
+    PREDICTED_LABELS = "predicted_labels"
+    LOSS_WRT_PROBABILITIES = "loss_wrt_probabilities"
+    JACOBIAN = "jacobian"
+    GRADIENT_BY_CHAIN_RULE = "gradient_by_chain_rule"
+    GRADIENT_DIAGONAL_ONLY = "gradient_diagonal_only"
+    HESSIAN_DIAGONAL = "hessian_diagonal"
+
+
+class ScoresBody(Body):
+    """The fields of every request."""
+
+    logits: Rows
+    """Unnormalised scores (N, K), finite: one row an example, one column a class."""
+    class_mask: Mask | Absent = None
+    """(K,): false where a class takes no part in any row. All true when left out."""
+    element_mask: MaskRows | Absent = None
+    """(N, K): false where a class takes no part in that row. With `class_mask`, both must be true."""
+    temperature: PositiveNumber = 1.0
+    """T > 0; the logits are divided by it."""
+    precision: Precision = Precision.ACCURATE
+    dtype: Dtype | Absent = None
+    """Numbers are rounded to it as read, results have it. JSON: float64 when left out; binary: the logits' own."""
+
+
+class SoftmaxRequest(ScoresBody):
+    """Scores to turn into probabilities."""
+
+    include: list[SoftmaxOutput] = [SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS]
+    """What to answer; replaces the default."""
+
+
+class SupervisedBody(ScoresBody):
+    """The fields of every request that compares scores with labels or targets."""
+
+    labels: Labels | Absent = None
+    """Class indices (N,), 0 ≤ label < K. One of `labels` and `targets` is needed; softmax objectives only."""
+    targets: Targets | Absent = None
+    """Target rows (N, K) ≥ 0. Softmax objectives: each sums to 1 within 1e-6. Binary ones: each number in [0, 1]."""
+    targets_sum: TargetsSum = TargetsSum.ONE
+    objective: Objective = Objective.SOFTMAX_CROSS_ENTROPY
+    reduction: Reduction = Reduction.MEAN
+    denominator: Denominator = Denominator.WEIGHTS
+    denominator_value: PositiveNumber | Absent = None
+    """With `mean`: the number to divide by, in place of `denominator`."""
+    class_weights: Weights | Absent = None
+    """(K,) ≥ 0. All 1 when left out."""
+    sample_weights: Weights | Absent = None
+    """(N,) ≥ 0. All 1 when left out."""
+    ignore_label: Integer | Absent = None
+    """With `labels`: rows with this label are ignored. There is no default such as −100."""
+    label_smoothing: Fraction = 0.0
+    """ε: c ← (1−ε) c + ε/K' over the K' unmasked classes; softmax objectives only."""
+
+
+class LossRequest(SupervisedBody):
+    """Scores to compare with labels or targets."""
+
+    include: list[LossOutput] = [LossOutput.LOSS, LossOutput.SUMMARY]
+    """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
+
+
+class GradientRequest(SupervisedBody):
+    """Scores to compare with labels or targets, and to differentiate by."""
+
+    upstream: Vector | Absent = None
+    """(N,), with reduction `none`: the derivative of the caller's scalar by each row's loss. All 1 when left out."""
+    curvature: Curvature = Curvature.EXACT
+    include: list[GradientOutput] = [GradientOutput.LOSS, GradientOutput.GRADIENT, GradientOutput.SUMMARY]
+    """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""

@@ -1,0 +1,54 @@
+"""How a schema describes an array field: one rank, one kind, validated without looking at each number twice."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+Kind = Literal["number", "integer", "boolean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An array of one rank and kind; the bounds only describe, the core checks values."""
+
+    rank: int
+    kind: Kind
+    minimum: float | None = None
+    maximum: float | None = None
+    is_nullable: bool = False
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Accept an array; the codec that made it has checked rank and kind."""
+        return core_schema.is_instance_schema(np.ndarray)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe nested arrays of one rank, so that generated clients meet no unions."""
+        described: dict[str, Any] = {"type": [self.kind, "null"] if self.is_nullable else self.kind}
+        if self.minimum is not None:
+            described["minimum"] = self.minimum
+        if self.maximum is not None:
+            described["maximum"] = self.maximum
+        for _ in range(self.rank):
+            described = {"type": "array", "items": described}
+        return described
+
+
+@cache
+def tensor_fields(model: type[BaseModel]) -> dict[str, Tensor]:
+    """Return the array fields of a model by name."""
+    return {
+        name: tensor
+        for name, field in model.model_fields.items()
+        for tensor in _tensors_in(field.annotation, field.metadata)
+    }
+
+
+def _tensors_in(annotation: Any, metadata: list[Any]) -> list[Tensor]:
+    inner = [item for part in getattr(annotation, "__args__", ()) for item in getattr(part, "__metadata__", ())]
+    return [item for item in (*metadata, *inner) if isinstance(item, Tensor)]

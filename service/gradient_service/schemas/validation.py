@@ -1,0 +1,50 @@
+"""From decoded fields to a request: pydantic's findings and the codec's told as faults, in document order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gradient_service.core.errors import Fault, InvalidInputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+UNKNOWN_VALUE = frozenset({"enum", "literal_error"})
+OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short"})
+
+
+def validate(model: type[Model], values: Mapping[str, Any], faults: Sequence[Fault] = ()) -> Model:
+    """Return the request that the values make.
+
+    Args:
+        model: the request model.
+        values: every field that could be decoded.
+        faults: what was found wrong with the others.
+
+    Raises:
+        InvalidInputError: `wrong-type`, `unknown-value`, `out-of-range`, and the faults given; in document order.
+    """
+    found = list(faults)
+    try:
+        request = model.model_validate(dict(values))
+    except ValidationError as error:
+        named = {fault.field for fault in found}
+        for details in error.errors(include_url=False, include_context=False):
+            field = str(details["loc"][0])
+            if field not in named and details["type"] != "none_required":
+                found.append(_fault(field, details))
+    if found:
+        raise InvalidInputError(found)
+    return request
+
+
+def _fault(field: str, details: ErrorDetails) -> Fault:
+    index = tuple(part for part in details["loc"][1:] if isinstance(part, int))
+    where = field + "".join(f"[{part}]" for part in index)
+    code = "wrong-type"
+    if details["type"] in UNKNOWN_VALUE and isinstance(details["input"], str):
+        code = "unknown-value"
+    elif details["type"] in OUT_OF_RANGE:
+        code = "out-of-range"
+    return Fault(code, field, index, f"{where}: {details['msg']}.")

@@ -1,0 +1,11 @@
+"""What a codec raises when bytes are no instance of their declared type."""
+
+
+class MalformedBodyError(ValueError):
+    """Raised when a body is not what its media type says; carries the code, a pointer if there is one, and a detail."""
+
+    def __init__(self, code: str, detail: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.pointer = pointer
+        self.detail = detail

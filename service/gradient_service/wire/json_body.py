@@ -1,0 +1,139 @@
+"""JSON bytes to a request and a reply to JSON bytes. Number arrays never become Python objects.
+
+Accepted bodies take one fast route. Whatever it does not accept is read again by `JsonScanner`, which says what the
+bytes lack, or that they lack nothing and hold numbers of more than 64 bits.
+"""
+
+from collections.abc import Mapping
+from itertools import islice
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
+from gradient_service.schemas.conflicts import check_fields
+from gradient_service.schemas.fields import Body
+from gradient_service.schemas.tensor import tensor_fields
+from gradient_service.schemas.validation import validate
+from gradient_service.wire.decoded import Decoded, Model
+from gradient_service.wire.json_array import find_faults, read_array
+from gradient_service.wire.json_grammar import JsonScanner, UnusualNumber
+from gradient_service.wire.json_values import SHOWS_REPEATED_FIELDS, is_object, parse, python_value
+
+MEDIA_TYPE = "application/json"
+BYTES_PER_NUMBER = 25  # a comma and -1.2345678901234567e-300
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ABOVE_INT64 = b"9223372036854775808"
+
+
+def decode(body: bytes, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
+    """Read a JSON object as a request.
+
+    Raises:
+        MalformedBodyError: the bytes are no JSON, nest too deep or name a field twice.
+        InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
+    """
+    try:
+        return _decode(body, model, max_nesting)
+    except InvalidInputError:
+        JsonScanner(body, max_nesting).scan()  # what is wrong with the bytes comes before what they say
+        raise
+
+
+def encode(reply: Body) -> bytes:
+    """Write the outputs of a reply: shortest text that round-trips in each array's dtype, null for −∞."""
+    return orjson.dumps(_present(reply), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _present(body: Body) -> dict[str, Any]:
+    """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
+    return {
+        name: _present(value) if isinstance(value, Body) else value
+        for name, value in body.__dict__.items()
+        if name in body.model_fields_set
+    }
+
+
+def _decode(body: bytes, model: type[Model], max_nesting: int) -> Decoded[Model]:
+    document, faults = _parse(body, model, max_nesting)
+    if not is_object(document):
+        raise InvalidInputError([Fault("wrong-type", "", (), "The body is a JSON object.")])
+    names = list(document)
+    if len(set(names)) < len(names):
+        JsonScanner(body, max_nesting).scan()
+    check_fields(model, names)
+    values = _values(document, model, faults)
+    if not faults and body.count(b"[") != _count_of_arrays(values):
+        faults = _hidden_arrays(document, model)
+    try:
+        return Decoded(validate(model, values, faults), names)
+    except InvalidInputError as error:
+        raise error.in_order_of(names) from None
+
+
+def _parse(body: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[Fault]]:
+    """Return the document, and the numbers in it that no float64 holds; these read 0 in the document."""
+    try:
+        if SHOWS_REPEATED_FIELDS and not body.startswith(BYTE_ORDER_MARK):
+            return parse(body), []
+    except (ValueError, RuntimeError):
+        pass  # bytes that are no JSON, or numbers that 64 bits do not hold
+    unusual = JsonScanner(body, max_nesting).scan()
+    faults: list[Fault] = []
+    parts, end = [], 0
+    for number in unusual:
+        parts += [
+            body[end : number.start],
+            _replacement(body[number.start : number.end], number, model, faults),
+        ]
+        end = number.end
+    return parse(b"".join([*parts, body[end:]])), faults
+
+
+def _replacement(text: bytes, number: UnusualNumber, model: type[Body], faults: list[Fault]) -> bytes:
+    """Return a number's text as the parser takes it: a long integer as a float, or as a label above every class."""
+    field, index = str(number.path[0]) if number.path else "", number.path[1:]
+    if not isfinite(float(text)):
+        faults.append(Fault("number-out-of-range", field, index, "This number leaves the range of float64."))
+        return b"0"
+    if not text.lstrip(b"-").isdigit():
+        return text
+    tensor = tensor_fields(model).get(field)
+    return ABOVE_INT64 if tensor is not None and tensor.kind == "integer" else text + b"e0"
+
+
+def _count_of_arrays(values: Mapping[str, Any]) -> int:
+    """Return how many brackets open in a document of these values: one an array, and one a row of it."""
+    return sum(
+        1 + (len(value) if isinstance(value, np.ndarray) and value.ndim > 1 else 0)
+        for value in values.values()
+        if isinstance(value, np.ndarray | list)
+    )
+
+
+def _hidden_arrays(document: Any, model: type[Body]) -> list[Fault]:
+    """Return where an array stands among the numbers of another, which the flat buffer does not show."""
+    tensors = tensor_fields(model)
+    faults = (
+        fault for name in document if name in tensors for fault in find_faults(name, document[name], tensors[name])
+    )
+    return list(islice(faults, MAX_FAULTS))
+
+
+def _values(document: Any, model: type[Body], faults: list[Fault]) -> dict[str, Any]:
+    """Return every field that is an array of its rank and kind, or any value but null; note the others as faults."""
+    values, tensors = {}, tensor_fields(model)
+    for name in document:
+        value = document[name]
+        if name in tensors:
+            try:
+                values[name] = read_array(value, tensors[name])
+            except (TypeError, ValueError):
+                faults.extend(islice(find_faults(name, value, tensors[name]), MAX_FAULTS))
+        elif value is None:
+            faults.append(Fault("wrong-type", name, (), f"{name} is not null; leave it out instead."))
+        else:
+            values[name] = python_value(value)
+    return values

@@ -1,0 +1,97 @@
+"""The JSON parser behind one small face: simdjson, or orjson where simdjson has no wheel.
+
+Values are what the parser makes of them: objects that name their fields in the order of the document, arrays that have
+a length and iterate, and Python scalars.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from gradient_service.schemas.tensor import Kind
+
+try:
+    import simdjson as installed_simdjson
+except ImportError:  # no wheel for this Python
+    simdjson: Any = None
+else:
+    simdjson = installed_simdjson
+
+PYTHON_TYPES: dict[Kind, frozenset[type]] = {
+    "number": frozenset({int, float}),
+    "integer": frozenset({int}),
+    "boolean": frozenset({bool}),
+}
+DTYPES: dict[Kind, np.dtype[Any]] = {
+    "number": np.dtype(np.float64),
+    "integer": np.dtype(np.int64),
+    "boolean": np.dtype(np.bool_),
+}
+BUFFER_CODES: dict[Kind, Literal["d", "i"]] = {"number": "d", "integer": "i"}
+
+OBJECT_TYPES: tuple[type, ...] = (dict,) if simdjson is None else (dict, simdjson.Object)
+ARRAY_TYPES: tuple[type, ...] = (list,) if simdjson is None else (list, simdjson.Array)
+SHOWS_REPEATED_FIELDS = simdjson is not None
+"""Whether iterating over an object shows a field twice that the document gives twice."""
+
+
+def parse(body: bytes) -> Any:
+    """Return the document; raise ValueError or RuntimeError for bytes that the parser does not take."""
+    return orjson.loads(body) if simdjson is None else simdjson.Parser().parse(body)
+
+
+def is_object(value: Any) -> bool:
+    """Return whether a value is a JSON object."""
+    return isinstance(value, OBJECT_TYPES)
+
+
+def is_array(value: Any) -> bool:
+    """Return whether a value is a JSON array."""
+    return isinstance(value, ARRAY_TYPES)
+
+
+def is_flat(array: Any) -> bool:
+    """Return whether no element of an array is an array."""
+    return not any(map(is_array, array)) if isinstance(array, list) else b"[" not in array.mini[1:]
+
+
+def is_scalar_of(value: Any, kind: Kind) -> bool:
+    """Return whether a value is a scalar of a kind; true is no number, and 1.0 no integer."""
+    return type(value) in PYTHON_TYPES[kind]
+
+
+def flat_values(array: Any, kind: Kind) -> NDArray[Any]:
+    """Return all scalars of an array and of the arrays in it, in order, as float64, int64 or bool.
+
+    Raises:
+        TypeError: a scalar is of another kind.
+        ValueError: an integer does not fit int64.
+    """
+    if kind in BUFFER_CODES and not isinstance(array, list):
+        return np.frombuffer(array.as_buffer(of_type=BUFFER_CODES[kind]), DTYPES[kind])
+    scalars = list(_scalars(array))
+    if not PYTHON_TYPES[kind].issuperset(map(type, scalars)):
+        raise TypeError
+    try:
+        return np.array(scalars, DTYPES[kind])
+    except OverflowError:
+        raise ValueError from None
+
+
+def python_value(value: Any) -> Any:
+    """Return a value as Python's own lists, dictionaries and scalars."""
+    if isinstance(value, list | dict):
+        return value
+    if is_array(value):
+        return value.as_list()
+    return value.as_dict() if is_object(value) else value
+
+
+def _scalars(array: Any) -> Any:
+    for element in array:
+        if is_array(element):
+            yield from _scalars(element)
+        else:
+            yield element

@@ -1,0 +1,140 @@
+"""The README and the pages in `docs/` say what is so: their blocks run, and what they name exists."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gradient_service.app import create_app
+from gradient_service.settings import Settings
+from tests.contract.serving import running_service
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "examples/README.md", "docs/architecture.md", "docs/mapping.md"]
+ADDRESS = "http://127.0.0.1:8000"
+SERVICE = ROOT / "service" / "gradient_service"
+CLIENT = ROOT / "client" / "gradient_client"
+NO_FILES = {".venv/", "application/problem+json"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop that the service runs on."""
+    return "asyncio"
+
+
+def text(page: str) -> str:
+    """The text of a page."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def http_client() -> httpx.AsyncClient:
+    """A client of the application in this process."""
+    app = create_app(Settings.model_construct())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS)
+
+
+@pytest.mark.anyio
+async def test_the_first_curl_answers_as_printed() -> None:
+    """The reply to the README's first curl is the printed one, byte for byte."""
+    curl, url, option, header, data, body = shlex.split(blocks("sh")[1])
+    assert (curl, option, data) == ("curl", "-H", "-d")
+    name, _, value = header.partition(": ")
+    async with http_client() as client:
+        reply = await client.post(url, content=body, headers={name: value})
+    assert reply.content == blocks("json")[0].removesuffix("\n").encode()
+
+
+def test_the_first_call_is_within_one_screen() -> None:
+    """Whoever opens the README sees command, call and reply without scrolling."""
+    assert README[: README.index(blocks("json")[0])].count("\n") <= 20
+
+
+def test_addresses_are_those_of_make_run() -> None:
+    """The README's calls go where `make run` serves by default."""
+    makefile = text("Makefile")
+    port = re.search(r"^PORT \?= (\d+)$", makefile, re.MULTILINE)
+    assert port is not None
+    assert "--host 127.0.0.1 --port $(PORT)" in makefile
+    assert set(re.findall(r"http://[\w.:]+", README)) == {f"http://127.0.0.1:{port[1]}"}
+
+
+def test_the_python_block_prints_what_its_comments_say() -> None:
+    """The README's Python runs against a service, and each print shows what is beside it."""
+    (block,) = blocks("python")
+    with running_service() as url, contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(block.replace(ADDRESS, url), {})  # noqa: S102 - our own README
+    promised = [comment.partition(", what")[0] for comment in re.findall(r"print\(.*\)  # (.*)", block)]
+    assert printed.getvalue().splitlines() == promised
+
+
+def test_the_python_block_has_six_lines() -> None:
+    """The first use of the client is six lines long, the empty one aside."""
+    assert len([line for line in blocks("python")[0].splitlines() if line]) == 6
+
+
+@pytest.mark.anyio
+async def test_the_derivation_s_numbers_are_the_service_s() -> None:
+    """The worked numbers below the derivation are what the service answers, to the digits printed."""
+    row = {"logits": [[1, 2, 3]], "targets": [[0, 0, 1]]}
+    names = ["probabilities", "loss", "gradient", "gradient_by_chain_rule"]
+    binary = {"objective": "softmax_binary_cross_entropy", "include": ["gradient"]}
+    async with http_client() as client:
+        first = (await client.post("/gradient", json=row | {"include": names})).json()
+        second = (await client.post("/gradient", json=row | binary)).json()
+    shown = [*first["probabilities"][0], first["loss"], *first["gradient"][0], *second["gradient"][0]]
+    derivation = README.partition("## The derivation")[2].partition("\n## ")[0]
+    printed = [float(number.replace("−", "-")) for number in re.findall(r"−?\d\.\d{6}", derivation)]
+    assert printed == [round(number, 6) for number in shown]
+    assert first["gradient_by_chain_rule"][0] == pytest.approx(first["gradient"][0], rel=1e-14)
+
+
+@pytest.mark.anyio
+async def test_endpoints_of_the_table_are_served() -> None:
+    """Every path in the table of endpoints has a route, and every route of the document is in the table."""
+    table = README.partition("## Endpoints")[2].partition("\n## ")[0]
+    paths = set(re.findall(r"`(/[\w.]*)`", table))
+    async with http_client() as client:
+        missing = [path for path in paths if (await client.get(path)).status_code == 404]
+    assert missing == []
+    assert set(json.loads(text("openapi/openapi.json"))["paths"]) <= paths
+
+
+@pytest.mark.anyio
+async def test_what_is_called_not_yet_is_not_there() -> None:
+    """The paths that the README calls planned are not served; the day they are, this line of it goes."""
+    planned = re.findall(r"`(/\w+)`", README.partition("Not yet:")[2].partition("\n")[0])
+    assert planned
+    async with http_client() as client:
+        assert {(await client.get(path)).status_code for path in planned} == {404}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets_exist(page: str) -> None:
+    """Each `make` command that a page names is a target."""
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    named = re.findall(r"(?:`|^|=\d+ )make ([a-z-]+)", text(page), re.MULTILINE)
+    assert set(named) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_files_exist(page: str) -> None:
+    """Each file or folder that a page names is in the repository, or below one of the two packages."""
+    words = re.findall(r"`([\w./-]+)`", text(page))
+    names = {word for word in words if re.search(r"\w/|\.(py|md|toml|json)$", word) and not word.startswith("/")}
+    places = (ROOT, SERVICE, CLIENT, (ROOT / page).parent)
+    lost = [name for name in names - NO_FILES if not any((place / name).exists() for place in places)]
+    assert lost == []
