@@ -12,7 +12,7 @@ from mpmath import mp
 from tests.reference.objectives import Objective
 from tests.reference.question import NoAnswerError, Question
 from tests.reference.reduction import Summary, row_factors, scale_of, summary_of
-from tests.reference.rows import INFINITY, ONE, ZERO, Array, Row, exact_array, object_array, row_precision
+from tests.reference.rows import INFINITY, ONE, ZERO, Array, Row, add, exact_array, object_array, row_precision
 from tests.reference.ulp import ulp_error
 
 __all__ = ["Exact", "NoAnswerError", "Output", "Summary", "evaluate", "product_of_factors"]
@@ -124,7 +124,8 @@ class _Answer:
             summary = summary_of(self.question, self.rows, losses)
             scale = scale_of(self.question, summary)
             factors = row_factors(self.question, scale)
-            floors = np.maximum(self.question.sample_weight_row, ONE)
+            floors = self.question.sample_weight_row * max(ONE, *self.question.class_weight_row)
+            floors = np.maximum(floors, ONE)
             self.outputs["losses"] = Output(losses, None, floors)
             if self.question.reduction != "none":
                 loss_floor = max(ONE, mp.fsum(floors) * scale)
@@ -145,7 +146,9 @@ class _Answer:
 
     def _derivative(self, name: str, objectives: list[Objective | None], factors: Array) -> Output:
         pairs = [self._derivative_row(name, n, item, factors[n]) for n, item in enumerate(objectives)]
-        floors = np.maximum(np.abs(factors), ONE)
+        # A probability in the subnormal range is rounded there; what multiplies the row multiplies that rounding.
+        gains = object_array([self._gain(n, DERIVATIVES[name][1]) for n in range(self.question.batch_size)])
+        floors = np.maximum(np.abs(factors) * gains, ONE)
         values, sizes = (self._stacked([pair[side] for pair in pairs], ranks=1) for side in (0, 1))
         return Output(values, sizes, floors[:, None])
 
@@ -159,6 +162,14 @@ class _Answer:
             value, size = derive(objective, self.question.curvature)
             scale = factor / row.temperature**order
             return row.spread(value * scale), row.spread(np.abs(size) * abs(scale))
+
+    def _gain(self, n: int, order: int) -> Any:
+        """How much the class weights and the temperature enlarge the derivatives of row n by its probabilities."""
+        if not self.question.counted[n]:
+            return ONE
+        weights = self.question.class_weight_row
+        total = add(exact_array(self.question.given_target(n)) * weights)
+        return max(ONE, *weights, total) / min(ONE, mp.mpf(self.question.temperature)) ** order
 
     def _normalizer_size(self, value: Array) -> Array:
         """max(|a|, |result|), a the largest score of the row."""

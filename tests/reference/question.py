@@ -119,7 +119,8 @@ class Question:
         hidden = ~self.mask[n]
         lost_mass = self.class_weight_row[hidden] * self.given_target(n)[hidden]
         loss = objective.loss()
-        if lost_mass.any() or not mp.isfinite(loss):
+        keeps_given = self.label_smoothing < 1  # at 1 nothing is left of the target as given
+        if (lost_mass.any() and keeps_given) or not mp.isfinite(loss):
             raise NoAnswerError("infinite-loss", f"row {n}")
         return self.sample_weight_row[n] * loss
 

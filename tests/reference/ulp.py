@@ -129,7 +129,7 @@ def expand(numbers: Iterable[float]) -> list[float]:
 
 def surviving_gap(logits: Array, dtype: Any, *, temperature: float = 1.0) -> Array:
     """The largest |s_j − max s| of each row whose exponential is not rounded to 0 in the dtype."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         scores = np.asarray(logits, dtype=np.float64)
         gaps = scores.max(axis=1, keepdims=True) / temperature - scores / temperature
     vanishing = math.log(2.0) * (1 - FORMATS[np.dtype(dtype)].smallest)

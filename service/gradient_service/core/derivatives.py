@@ -2,14 +2,14 @@
 
 from gradient_service.core.chain_rule import multiply_out
 from gradient_service.core.curvature import hessian_diagonal
-from gradient_service.core.factor import RowFactor
 from gradient_service.core.inputs import ReductionRule
 from gradient_service.core.objectives import BlockObjective
 from gradient_service.core.outputs import Outputs
+from gradient_service.core.scaled import Scaled
 
 
 def write_derivatives(
-    outputs: Outputs, rows: slice, objective: BlockObjective, factor: RowFactor, reduction: ReductionRule
+    outputs: Outputs, rows: slice, objective: BlockObjective, factor: Scaled, reduction: ReductionRule
 ) -> None:
     """Write every derivative asked for. The formulas differentiate by s = logits / T: by the logits is 1/T more."""
     factor = factor.times(objective.row_weight)
@@ -22,11 +22,11 @@ def write_derivatives(
         curvature = hessian_diagonal(objective, reduction.curvature)
         outputs.write("hessian_diagonal", rows, by_logits.over(objective.temperature).scale(curvature).T)
     if "loss_wrt_probabilities" in outputs:
-        outputs.write("loss_wrt_probabilities", rows, factor.scale(objective.loss_wrt_probabilities()).T)
+        outputs.write("loss_wrt_probabilities", rows, objective.loss_wrt_probabilities(factor).T)
     if "jacobian" in outputs:
         outputs.write("jacobian", rows, objective.jacobian())
     if "gradient_by_chain_rule" in outputs:
         # As reported: in float32 the factors are rounded before they meet.
-        loss_wrt_probabilities = outputs.rounded(factor.scale(objective.loss_wrt_probabilities()).T)
+        loss_wrt_probabilities = outputs.rounded(objective.loss_wrt_probabilities(factor).T)
         product = multiply_out(loss_wrt_probabilities, outputs.rounded(objective.jacobian()))
-        outputs.write("gradient_by_chain_rule", rows, RowFactor.of(1.0).over(objective.temperature).scale(product))
+        outputs.write("gradient_by_chain_rule", rows, Scaled.of(1.0).over(objective.temperature).scale(product))

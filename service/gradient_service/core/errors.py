@@ -15,7 +15,8 @@ class Fault:
     """One breach of the contract: a kebab-case code, where it is, and what was wanted instead."""
 
     code: str
-    field: str
+    field: str | None
+    """None where it is the request as a whole."""
     index: tuple[int | str, ...]
     detail: str
 
@@ -30,7 +31,7 @@ class InvalidInputError(ValueError):
     def in_order_of(self, fields: Sequence[str]) -> "InvalidInputError":
         """Return the same error with its faults in the order of a document's fields, those of no field last."""
         places = {name: place for place, name in enumerate(fields)}
-        return InvalidInputError(sorted(self.faults, key=lambda fault: places.get(fault.field, len(places))))
+        return InvalidInputError(sorted(self.faults, key=lambda fault: places.get(fault.field or "", len(places))))
 
 
 def raise_if_any(faults: Iterable[Fault]) -> None:

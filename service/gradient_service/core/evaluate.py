@@ -4,7 +4,7 @@ What is reduced over rows is exact (`exact_sum.py`), so the order of the blocks 
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from gradient_service.core.blocks import Array, block_of, row_blocks
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.derivatives import write_derivatives
 from gradient_service.core.execution import Execution
-from gradient_service.core.factor import RowFactor
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.objectives import BlockObjective, objective_of
-from gradient_service.core.options import Precision
+from gradient_service.core.options import Objective, Precision
 from gradient_service.core.outputs import Outputs
 from gradient_service.core.reduction import Totals, denominator_value, derivative_factor, weigh
+from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
+    DISTANCE,
     SoftmaxRows,
     entropy,
     log_normalizer,
@@ -29,6 +30,8 @@ from gradient_service.core.softmax import (
 from gradient_service.core.summary import Summary
 
 SINGLE_RANGE_OF_TEMPERATURES = (2.0**-100, 2.0**100)  # beyond it float32 cannot hold the scaling
+NEEDS_ACCURACY = frozenset({"jacobian", "gradient_by_chain_rule"})
+"""Outputs, like the third objective, that multiply probabilities with each other: `fast` would err twice as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +138,21 @@ def loss_and_gradient(
     """
     check_shapes(scores, supervision, reduction)
     check_values(scores, supervision, reduction)
+    if supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY or NEEDS_ACCURACY.intersection(names):
+        scores = replace(scores, precision=Precision.ACCURATE)
     weighing = weigh(scores, supervision)
     denominator = denominator_value(reduction, weighing, scores.batch_size)
     loss_factor, factor = (
-        RowFactor.of(weighing.sample_weights),
+        Scaled.of(weighing.sample_weights),
         derivative_factor(reduction, weighing, denominator),
     )
     outputs = Outputs(names, scores)
-    losses, is_correct = np.zeros(scores.batch_size), np.zeros(scores.batch_size, dtype=bool)
+    (losses, distant), is_correct = np.zeros((2, scores.batch_size)), np.zeros(scores.batch_size, dtype=bool)
 
     def work(rows: slice) -> None:
         logits = load(scores, rows)
         objective = objective_of(scores, supervision, rows, logits, compensated=is_compensated(scores))
-        losses[rows] = row_losses(objective, logits, loss_factor[rows])
+        losses[rows], distant[rows] = row_losses(objective, logits, loss_factor[rows])
         is_correct[rows] = objective.is_correct()
         if "losses" in outputs:
             outputs.write("losses", rows, losses[rows])
@@ -160,7 +165,7 @@ def loss_and_gradient(
     execution.run(work, list(row_blocks(*scores.logits.shape)))
     outputs.check_finite()
     is_counted = True if weighing.ignored is None else ~weighing.ignored
-    totals = Totals(losses, int(np.count_nonzero(is_correct & is_counted)), weighing, denominator)
+    totals = Totals(losses, distant, int(np.count_nonzero(is_correct & is_counted)), weighing, denominator)
     return Evaluation(
         arrays=outputs.arrays,
         loss=totals.loss(scores.logits.dtype) if "loss" in names else None,
@@ -169,13 +174,16 @@ def loss_and_gradient(
     )
 
 
-def row_losses(objective: BlockObjective, logits: Array, sample_factor: RowFactor) -> Array:
-    """Return r_n E_n, (rows,) float64; weighted before it is multiplied by four where only a quarter is in range."""
+def row_losses(objective: BlockObjective, logits: Array, sample_factor: Scaled) -> tuple[Array, Array]:
+    """Return r_n E_n, and in rows where that leaves the range r_n E_n / DISTANCE, else 0; (rows,) float64 each."""
     factor = sample_factor.times(objective.row_weight)
-    losses = objective.losses().astype(np.float64)
+    unweighted = objective.losses().astype(np.float64)
+    losses = factor.scale(unweighted.copy())
+    distant = np.zeros_like(losses)
     is_far = ~np.isfinite(losses)
-    factor.scale(losses)
     if is_far.any():
-        quarter = objective.distant_losses(logits).astype(np.float64)
-        np.copyto(losses, factor.times(4.0).scale(quarter), where=is_far)
-    return losses
+        unweighted = np.where(np.isfinite(unweighted), unweighted / DISTANCE, objective.distant_losses(logits))
+        distant = np.where(is_far, factor.scale(unweighted), 0.0)
+        np.copyto(losses, DISTANCE * distant, where=is_far)
+        np.copyto(distant, 0.0, where=np.isfinite(losses))
+    return losses, distant

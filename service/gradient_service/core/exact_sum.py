@@ -49,7 +49,7 @@ def rounded(total: int) -> float:
     try:
         return total / (1 << UNIT_EXPONENT)
     except OverflowError:
-        return math.copysign(math.inf, total)
+        return math.inf if total > 0 else -math.inf
 
 
 def rounded_with_tail(total: int) -> tuple[float, tuple[float, ...]]:

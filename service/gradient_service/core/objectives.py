@@ -5,6 +5,7 @@ from typing import Protocol
 from gradient_service.core.blocks import Array
 from gradient_service.core.inputs import Scores, Supervision
 from gradient_service.core.options import Objective
+from gradient_service.core.scaled import Scaled
 from gradient_service.core.sigmoid_binary_cross_entropy import SigmoidBinaryCrossEntropy, sigmoid_elements
 from gradient_service.core.softmax import softmax_rows
 from gradient_service.core.softmax_binary_cross_entropy import SoftmaxBinaryCrossEntropy, without_top
@@ -38,13 +39,13 @@ class BlockObjective(Protocol):
         """E, (rows,); infinite where a difference of logits leaves the range."""
 
     def distant_losses(self, logits: Array) -> Array:
-        """E/4 for rows whose differences leave the range, (rows,)."""
+        """E / DISTANCE for rows whose loss leaves the range, (rows,) float64."""
 
     def gradient(self) -> Array:
         """∂E/∂s, (K, rows)."""
 
-    def loss_wrt_probabilities(self) -> Array:
-        """∂E/∂p, (K, rows)."""
+    def loss_wrt_probabilities(self, factor: Scaled) -> Array:
+        """∂E/∂p times the factor, (K, rows)."""
 
     def jacobian(self) -> Array:
         """∂p_i/∂s_j, (rows, K, K)."""

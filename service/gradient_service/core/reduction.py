@@ -10,9 +10,10 @@ from gradient_service.core.blocks import Array, block_of, row_blocks
 from gradient_service.core.error_free import sum_over_classes
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.core.exact_sum import exact_sum, rounded, rounded_with_tail
-from gradient_service.core.factor import RowFactor
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Denominator, Objective, Reduction
+from gradient_service.core.scaled import Scaled
+from gradient_service.core.softmax import DISTANCE
 from gradient_service.core.summary import Summary
 
 
@@ -22,12 +23,21 @@ class Weighing:
 
     sample_weights: Array | float
     """r_n, 0 for an ignored row; (N,), or 1 for all."""
-    weight_total: int
-    """Σ r_n V_n over counted rows, exact, as `exact_sum` counts."""
+    row_weights: tuple[Array, ...]
+    """r_n V_n in parts that add up to it, each (N,)."""
     ignored: Array | None
     """Which rows are ignored, (N,); None when none can be."""
     ignored_count: int
     example_count: int
+
+    def weight_total(self) -> int:
+        """Return Σ r_n V_n over counted rows, exact, as `exact_sum` counts; refuse a weight beyond float64."""
+        for part in self.row_weights:
+            raise_if_any(
+                Fault("number-out-of-range", "logits", (int(row),), f"The weights of row {row} leave the range.")
+                for row in np.flatnonzero(~np.isfinite(part))
+            )
+        return sum(map(exact_sum, self.row_weights))
 
 
 def weigh(scores: Scores, supervision: Supervision) -> Weighing:
@@ -39,10 +49,11 @@ def weigh(scores: Scores, supervision: Supervision) -> Weighing:
         weights = supervision.sample_weights.astype(np.float64)
     if ignored is not None:
         weights = np.where(ignored, 0.0, weights)
-    row_weights = [np.broadcast_to(weights * part, (scores.batch_size,)) for part in target_sums(scores, supervision)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = [weights * part for part in target_sums(scores, supervision)]
     return Weighing(
         sample_weights=weights,
-        weight_total=sum(map(exact_sum, row_weights)),
+        row_weights=tuple(np.broadcast_to(part, (scores.batch_size,)) for part in parts),
         ignored=ignored,
         ignored_count=ignored_count,
         example_count=scores.batch_size - ignored_count,
@@ -76,16 +87,16 @@ def denominator_value(reduction: ReductionRule, weighing: Weighing, batch_size: 
         return reduction.denominator_value
     match reduction.denominator:
         case Denominator.WEIGHTS:
-            return rounded(weighing.weight_total)
+            return rounded(weighing.weight_total())
         case Denominator.EXAMPLES:
             return float(weighing.example_count)
         case Denominator.BATCH:
             return float(batch_size)
 
 
-def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator: float | None) -> RowFactor:
+def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator: float | None) -> Scaled:
     """Return what multiplies the derivatives of each row: r_n / D, r_n, or r_n times `upstream`."""
-    factor = RowFactor.of(weighing.sample_weights)
+    factor = Scaled.of(weighing.sample_weights)
     if denominator is not None:
         return factor.over(denominator)
     return factor if reduction.upstream is None else factor.times(reduction.upstream)
@@ -96,7 +107,9 @@ class Totals:
     """The losses of all rows as one exact number, and the counts beside it."""
 
     losses: Array
-    """r_n E_n, (N,) float64."""
+    """r_n E_n, (N,) float64; infinite where it leaves the range."""
+    distant: Array
+    """r_n E_n / DISTANCE where it does, else 0: the sum over D may be in range again."""
     correct_count: int
     weighing: Weighing
     denominator: float | None
@@ -117,6 +130,7 @@ class Totals:
         with np.errstate(over="ignore"):
             loss = dtype.type(self._reduced(self._loss_total()))
         if not np.isfinite(loss):
+            self._check_rows(~np.isfinite(self.losses))
             raise InvalidInputError(
                 [Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")]
             )
@@ -129,9 +143,10 @@ class Totals:
             InvalidInputError: `number-out-of-range` when a row's loss or a sum leaves the range of float64.
         """
         loss_sum, loss_tail = rounded_with_tail(self._loss_total())
-        weight_sum, weight_tail = rounded_with_tail(self.weighing.weight_total)
+        weight_sum, weight_tail = rounded_with_tail(self.weighing.weight_total())
         for name, total in (("loss_sum", loss_sum), ("weight_sum", weight_sum)):
             if not isfinite(total):
+                self._check_rows(~np.isfinite(self.losses))
                 detail = f"{name} leaves the range of float64."
                 raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
         return Summary(
@@ -145,16 +160,17 @@ class Totals:
         )
 
     def _loss_total(self) -> int:
+        is_out = ~np.isfinite(self.losses)
+        if not is_out.any():
+            return exact_sum(self.losses)
+        self._check_rows(is_out & ~np.isfinite(self.distant))
+        return exact_sum(self.losses[~is_out]) + int(DISTANCE) * exact_sum(self.distant)
+
+    def _check_rows(self, is_out: Array) -> None:
         raise_if_any(
-            Fault(
-                "number-out-of-range",
-                "logits",
-                (int(row),),
-                f"The loss of row {row} leaves the range of float64.",
-            )
-            for row in np.flatnonzero(~np.isfinite(self.losses))
+            Fault("number-out-of-range", "logits", (int(row),), f"The loss of row {row} leaves the range of float64.")
+            for row in np.flatnonzero(is_out)
         )
-        return exact_sum(self.losses)
 
     def _reduced(self, total: int) -> float:
         loss_sum = rounded(total)

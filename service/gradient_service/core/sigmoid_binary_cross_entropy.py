@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array, row_sum
-from gradient_service.core.softmax import shift
+from gradient_service.core.scaled import Scaled
+from gradient_service.core.softmax import distant_difference, shift
 from gradient_service.core.targets import TargetRows
 
 
@@ -26,8 +27,13 @@ class SigmoidElements:
     """s > 0."""
     decay: Array
     """z = exp(−|s|)."""
-    growth: Array
-    """1/z = exp(|s|)."""
+    excess: Array | None
+    """What rounding left out of |s|; None when it is not compensated."""
+
+    @property
+    def growth(self) -> Scaled:
+        """Return 1/z = exp(|s|)."""
+        return Scaled.exponential(np.abs(self.score), self.excess)
 
     @property
     def lesser(self) -> Array:
@@ -44,13 +50,11 @@ def sigmoid_elements(logits: Array, temperature: float, *, compensated: bool) ->
     """Compute the parts from (K, rows) logits, −∞ for masked classes."""
     score, remainder = shift(logits, np.zeros(1, logits.dtype), temperature, compensated=compensated)
     is_positive = score > 0
-    magnitude = np.abs(score)
-    decay, growth = np.exp(-magnitude), np.exp(magnitude)
+    decay, excess = np.exp(-np.abs(score)), None
     if remainder is not None:
         excess = np.where(is_positive, remainder, -remainder)
         decay -= decay * excess
-        growth += np.where(np.isfinite(growth), growth * excess, 0)
-    return SigmoidElements(temperature, logits.argmax(axis=0), score, is_positive, decay, growth)
+    return SigmoidElements(temperature, logits.argmax(axis=0), score, is_positive, decay, excess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,18 @@ class SigmoidBinaryCrossEntropy:
         return self._weighted(np.where(self.elements.is_positive, (1 - targets) - lesser, lesser - targets))
 
     def distant_losses(self, logits: Array) -> Array:
-        """Return E/4 for rows whose scores leave the range, beside which log1p vanishes; (rows,)."""
-        quarter, _ = shift(logits, np.zeros(1, logits.dtype), 4 * self.temperature, compensated=False)
-        return row_sum(self._weighted(self._distances(quarter)))
+        """Return E / DISTANCE for rows whose loss leaves the range, beside which log1p vanishes; (rows,)."""
+        return row_sum(self._weighted(self._distances(distant_difference(logits, np.zeros(1), self.temperature))))
 
-    def loss_wrt_probabilities(self) -> Array:
-        """∂E/∂p = w [−c/p + (1−c)/(1−p)]: the reciprocals are 1 + z and 1 + 1/z; (K, rows)."""
-        near, far = 1 + self.elements.decay, 1 + self.elements.growth
-        over_p = np.where(self.elements.is_positive, near, far)
-        over_complement = np.where(self.elements.is_positive, far, near)
-        targets = self.targets.given
-        return self._weighted(_product(1 - targets, over_complement) - _product(targets, over_p))
+    def loss_wrt_probabilities(self, factor: Scaled) -> Array:
+        """∂E/∂p = w [−c/p + (1−c)/(1−p)] times the factor: the reciprocals are 1 + z and (1 + z)/z; (K, rows)."""
+        near = Scaled.of(1 + self.elements.decay)
+        far = near.times(self.elements.growth)
+        targets, is_positive = self.targets.given, self.elements.is_positive
+        weighted = factor.times(self.targets.weights)
+        common = weighted.times(near).times(np.where(is_positive, targets, 1 - targets)).value
+        rare = weighted.times(far).times(np.where(is_positive, 1 - targets, targets)).value
+        return self._unmasked(np.where(is_positive, rare - common, common - rare))
 
     def jacobian(self) -> Array:
         """∂p_i/∂s_j = p_i (1−p_i) on the diagonal, 0 off it; (rows, K, K)."""
@@ -132,6 +137,9 @@ class SigmoidBinaryCrossEntropy:
         """Return w_j times the terms, 0 for a masked class or a weight 0."""
         if self.targets.class_weights is not None:
             terms = _product(self.targets.class_weights, terms)
+        return self._unmasked(terms)
+
+    def _unmasked(self, terms: Array) -> Array:
         if self.targets.mask is not None:
             np.copyto(terms, 0.0, where=~self.targets.mask)
         return terms

@@ -5,16 +5,21 @@ Notation of the formulas, per row: s = logits / T, a = max s, k its first index,
 """
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, positions, put, row_sum
 from gradient_service.core.error_free import two_difference, two_quotient
+from gradient_service.core.scaled import Scaled
 
-TINY_SUM = 1e-280  # below it, a sum of float64 exponentials may consist of subnormal ones
-LIFT = 100.0
-FAR = {"float64": 700.0, "float32": 80.0}  # exp(±FAR) is an ordinary number of its dtype
+TINY_SUM = {"float64": 1e-280, "float32": 1e-30}
+"""Below it, a sum of exponentials may consist of subnormal ones."""
+LIFT = {"float64": 100.0, "float32": 30.0}
+"""Added to their exponents, it makes these ordinary numbers; for the differences that count the addition is exact."""
+DISTANCE = 2.0**64
+"""In its units, differences and losses that leave the range of float64 are ordinary numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +88,26 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> Sof
 def _with_lifted_sums(rest_sum: Array, where: Array, difference: Array, remainder: Array | None) -> Array:
     """Return σ, summed again far from zero in the rows where it is tiny: subnormal terms each lose digits of their own.
 
-    exp(d_j + 100) is added up and scaled once; adding 100 is exact where it matters, for −1024 < d_j < −612.
+    exp(d_j + LIFT) is added up, and scaled once.
     """
-    is_tiny = rest_sum < TINY_SUM
-    if rest_sum.dtype != np.float64 or not is_tiny.any():
+    is_tiny = rest_sum < TINY_SUM[rest_sum.dtype.name]
+    if not is_tiny.any():
         return rest_sum
-    return np.where(is_tiny, row_sum(_lifted(where, difference, remainder)) * math.exp(-LIFT), rest_sum)
+    return np.where(is_tiny, _lowered(row_sum(_lifted(where, difference, remainder))), rest_sum)
 
 
 def _lifted(where: Array, difference: Array, remainder: Array | None) -> Array:
-    """Return e_j exp(100) for all classes but k, (K, rows)."""
-    lifted = np.exp(difference + LIFT)
+    """Return e_j exp(LIFT) for all classes but k, (K, rows)."""
+    lifted = np.exp(difference + difference.dtype.type(LIFT[difference.dtype.name]))
     if remainder is not None:
         lifted += lifted * remainder
     put(lifted, where, 0.0)
     return lifted
+
+
+def _lowered(values: Array) -> Array:
+    """Undo the lift."""
+    return values * values.dtype.type(math.exp(-LIFT[values.dtype.name]))
 
 
 def shift(logits: Array, reference: Array, temperature: float, *, compensated: bool) -> tuple[Array, Array | None]:
@@ -124,9 +134,10 @@ def shift(logits: Array, reference: Array, temperature: float, *, compensated: b
     return difference, remainder
 
 
-def quarter_difference(rows: SoftmaxRows, logits: Array) -> Array:
-    """Return d/4, which is finite where d itself leaves the range by as much as two finite logits can differ."""
-    return shift(logits, rows.top_logit, 4 * rows.temperature, compensated=False)[0]
+def distant_difference(logits: Array, reference: Array, temperature: float) -> Array:
+    """Return d / DISTANCE in float64, which is finite however far apart two finite logits are."""
+    wide = logits.astype(np.float64), np.asarray(reference, dtype=np.float64)
+    return shift(*wide, min(DISTANCE * temperature, sys.float_info.max), compensated=False)[0]
 
 
 def _scaled_up(values: Array, exponent: int) -> Array:
@@ -152,13 +163,13 @@ def entropy(rows: SoftmaxRows) -> Array:
     terms = rows.probabilities * rows.difference
     np.copyto(terms, 0.0, where=rows.probabilities == 0)
     values = rows.log_total - row_sum(terms)
-    is_tiny = values < TINY_SUM
-    if values.dtype != np.float64 or not is_tiny.any():
+    is_tiny = values < TINY_SUM[values.dtype.name]
+    if not is_tiny.any():
         return values
     lifted = _lifted(rows.top_position, rows.difference, rows.remainder)
     terms = lifted * (1 - rows.difference)  # S = 1 and L = σ here
     np.copyto(terms, 0.0, where=lifted == 0)
-    return np.where(is_tiny, row_sum(terms) * math.exp(-LIFT), values)
+    return np.where(is_tiny, _lowered(row_sum(terms)), values)
 
 
 def one_hot(classes: Array, num_classes: int) -> Array:
@@ -173,20 +184,10 @@ def complement_of_probabilities(rows: SoftmaxRows) -> Array:
     return complement
 
 
-def reciprocal_of_probabilities(rows: SoftmaxRows, weights: Array) -> Array:
-    """Return c_j / p_j = c_j S exp(−d_j) (1 − ρ_j), (K, rows); 0 where c_j = 0, even where p_j = 0.
-
-    Far below the top exp(−d_j) alone leaves the range where a small c_j brings the product back: e^FAR goes last.
-    """
-    far = FAR[rows.difference.dtype.name]
-    is_far = rows.difference < -far
-    shifted = np.add(rows.difference, far, out=rows.difference.copy(order="K"), where=is_far)
-    quotients = weights * (1 + rows.rest_sum) * np.exp(-shifted)
-    if rows.remainder is not None:
-        quotients -= quotients * rows.remainder
-    np.multiply(quotients, quotients.dtype.type(math.exp(far)), out=quotients, where=is_far)
-    np.copyto(quotients, 0.0, where=weights == 0)
-    return quotients
+def reciprocal_of_probabilities(rows: SoftmaxRows) -> Scaled:
+    """Return 1/p_j = S exp(−d_j) (1 − ρ_j), (K, rows), also where p_j underflows."""
+    remainder = None if rows.remainder is None else -rows.remainder
+    return Scaled.exponential(-rows.difference, remainder).times(1 + rows.rest_sum)
 
 
 def jacobian(rows: SoftmaxRows) -> Array:
@@ -196,13 +197,3 @@ def jacobian(rows: SoftmaxRows) -> Array:
     diagonal = np.arange(probabilities.shape[1])
     products[:, diagonal, diagonal] = (rows.probabilities * complement_of_probabilities(rows)).T
     return products
-
-
-def weighted_difference(difference: Array, weights: Array) -> Array:
-    """Return Σ_j c_j d_j, (rows,), where a c_j = 0 makes a term 0 even where d_j = −∞."""
-    terms = weights * difference
-    total = row_sum(terms)
-    if np.isfinite(total).all():
-        return total
-    np.copyto(terms, 0.0, where=weights == 0)
-    return row_sum(terms)

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array, put, row_sum, take
+from gradient_service.core.scaled import FAR, Scaled
 from gradient_service.core.softmax import (
-    FAR,
     SoftmaxRows,
     complement_of_probabilities,
+    distant_difference,
     log_probabilities,
-    quarter_difference,
     reciprocal_of_probabilities,
     softmax_rows,
 )
 from gradient_service.core.softmax_objective import SoftmaxObjective
+from gradient_service.core.targets import sum_of_products
 
 
 def without_top(rows: SoftmaxRows, logits: Array) -> SoftmaxRows:
@@ -44,8 +45,8 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         return self._cross_entropy(log_probabilities(self.rows), self._log_complement())
 
     def distant_losses(self, logits: Array) -> Array:
-        """Return E/4 = −Σ_j w_j c_j d_j/4 − w_k (1−c_k) d'/4 for rows whose differences leave the range; (rows,)."""
-        difference = quarter_difference(self.rows, logits)
+        """Return E / DISTANCE = −Σ_j w_j c_j d_j − w_k (1−c_k) d', beside which logarithms vanish; (rows,)."""
+        difference = distant_difference(logits, self.rows.top_logit, self.temperature)
         log_complement = np.zeros_like(difference)
         put(log_complement, self.rows.top_position, take(difference, self.others.top_position))
         return self._cross_entropy(difference, log_complement)
@@ -56,7 +57,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j; p_i g_k = w_k [−c_k p_i + (1−c_k) p_k p'_i].
         """
         p, top = self.rows.probabilities, self.rows.top_position
-        for_class, against_class = self._weighted_targets(), self._weighted_complement()
+        for_class, against_class = self.targets.weighted(), self.targets.complement() * self.targets.weights
         odds = p / complement_of_probabilities(self.rows)
         put(odds, top, 0.0)
         pulls = against_class * odds - for_class
@@ -67,62 +68,46 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         put(gradient, top, take(self.gradient_diagonal_only(), top) - take(p, top) * pull_sum)
         return gradient
 
-    def loss_wrt_probabilities(self) -> Array:
-        """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)], with 1/(1−p_k) = S/σ by the second largest; (K, rows)."""
-        against_class = self._weighted_complement()
-        over_complement = against_class / complement_of_probabilities(self.rows)
-        put(
-            over_complement,
-            self.rows.top_position,
-            take(against_class, self.rows.top_position) * self._top_reciprocal(),
-        )
-        np.copyto(over_complement, 0.0, where=against_class == 0)
-        return over_complement - reciprocal_of_probabilities(self.rows, self._weighted_targets())
+    def loss_wrt_probabilities(self, factor: Scaled) -> Array:
+        """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)] times the factor, 0 for a masked class; (K, rows)."""
+        weighted = factor.times(self.targets.weights)
+        over_p = weighted.times(reciprocal_of_probabilities(self.rows)).times(self.targets.smoothed())
+        over_complement = weighted.times(self._reciprocal_of_complement()).times(self.targets.complement())
+        difference = over_complement.value - over_p.value
+        if self.targets.mask is not None:  # a masked class has no probability to differentiate by
+            np.copyto(difference, 0.0, where=~self.targets.mask)
+        return difference
 
     def gradient_diagonal_only(self) -> Array:
         """∂E/∂p_i · p_i (1−p_i) = w_i (p_i − c_i), at k w_k [(1−c_k) − q]; (K, rows)."""
-        top, weights = self.rows.top_position, self._class_weights()
-        differences = weights * (self.rows.probabilities - self.targets.smoothed())
-        at_top = take(weights, top) * (take(self.targets.complement(), top) - self.rows.rest)
+        top = self.rows.top_position
+        differences = self.rows.probabilities - self.targets.smoothed()
+        at_top = take(self.targets.complement(), top) - self.rows.rest
         put(differences, top, np.where(self.rows.rest < 0.5, at_top, take(differences, top)))  # noqa: PLR2004  p_k > 1/2
-        return differences
+        return differences * self.targets.weights
 
     def _log_complement(self) -> Array:
         """log(1−p_j) = log1p(−p_j); at k −log1p(1/σ), or d' + log σ' − L where σ is close to leaving the range."""
         values = np.log1p(-self.rows.probabilities)
-        second = take(self.rows.difference, self.others.top_position) + self._second_remainder()
+        second = take(self.rows.difference, self.others.top_position)
+        if self.rows.remainder is not None:
+            second += take(self.rows.remainder, self.others.top_position)
         far = (second + self.others.log_total) - self.rows.log_total
         near = -np.log1p(1 / self.rows.rest_sum)
         put(values, self.rows.top_position, np.where(second < -FAR[values.dtype.name], far, near))
         return values
 
-    def _top_reciprocal(self) -> Array:
-        """Return 1/(1−p_k) = S/σ = S exp(−d') (1−ρ') / S', with S' the sum of the row without k; (rows,)."""
+    def _reciprocal_of_complement(self) -> Scaled:
+        """Return 1/(1−p_j), at k S/σ = S exp(−d') (1−ρ') / S', with S' the sum of the row without k; (K, rows)."""
         second = take(self.rows.difference, self.others.top_position)
-        reciprocal = np.exp(-second) * ((1 + self.rows.rest_sum) / (1 + self.others.rest_sum))
-        return reciprocal - reciprocal * self._second_remainder()
-
-    def _second_remainder(self) -> Array | float:
-        remainder = self.rows.remainder
-        return 0.0 if remainder is None else take(remainder, self.others.top_position)
+        remainder = None if self.rows.remainder is None else -take(self.rows.remainder, self.others.top_position)
+        at_top = Scaled.exponential(-second, remainder).times((1 + self.rows.rest_sum) / (1 + self.others.rest_sum))
+        reciprocal = Scaled.of(1 / complement_of_probabilities(self.rows))
+        put(reciprocal.mantissa, self.rows.top_position, at_top.mantissa)
+        put(reciprocal.exponent, self.rows.top_position, at_top.exponent)
+        return reciprocal
 
     def _cross_entropy(self, log_p: Array, log_complement: Array) -> Array:
-        for_class, against_class = self._weighted_targets(), self._weighted_complement()
-        terms, complement_terms = for_class * log_p, against_class * log_complement
-        np.copyto(terms, 0.0, where=for_class == 0)
-        np.copyto(complement_terms, 0.0, where=against_class == 0)
-        return -row_sum(terms + complement_terms)
-
-    def _class_weights(self) -> Array:
         weights = self.targets.class_weights
-        return (
-            np.ones_like(self.rows.probabilities)
-            if weights is None
-            else weights * np.ones_like(self.rows.probabilities)
-        )
-
-    def _weighted_targets(self) -> Array:
-        return self._class_weights() * self.targets.smoothed()
-
-    def _weighted_complement(self) -> Array:
-        return self._class_weights() * self.targets.complement()
+        against_class = sum_of_products(self.targets.complement(), log_complement, weights)
+        return -(self.targets.weighted_sum(log_p) + against_class)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array, positions, put, row_sum, take
+from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,
     complement_of_probabilities,
-    quarter_difference,
+    distant_difference,
     reciprocal_of_probabilities,
-    weighted_difference,
 )
 from gradient_service.core.softmax_objective import SoftmaxObjective
-from gradient_service.core.targets import TargetRows
+from gradient_service.core.targets import TargetRows, sum_of_products
 
 
 def label_losses(rows: SoftmaxRows, labels: Array) -> Array:
@@ -40,31 +40,33 @@ def smoothed_label_losses(rows: SoftmaxRows, targets: TargetRows, labels: Array)
     smoothing = targets.dtype.type(targets.smoothing)
     distance = -take(rows.difference, positions(labels, len(rows.difference)))
     kept = (1 - smoothing) * distance if smoothing < 1 else np.zeros_like(distance)
-    return kept - weighted_difference(rows.difference, targets.shares()) + rows.log_total
+    return kept - sum_of_products(targets.shares(), rows.difference) + rows.log_total
 
 
 def smoothed_label_gradient(rows: SoftmaxRows, targets: TargetRows, labels: Array) -> Array:
-    """∂E/∂s_j = p_j − ε/K' off the label; at it, with u = ε − ε/K', u − q if t = k, else (p_t − 1) + u."""
+    """∂E/∂s_j = p_j − ε/K' off the label; at it (ε − ε/K') − q if t = k and p_k > 1/2, else p_t − ((1−ε) + ε/K')."""
+    smoothing = targets.dtype.type(targets.smoothing)
     gradient = rows.probabilities - targets.shares()
     where = positions(labels, len(gradient))
-    rise = targets.dtype.type(targets.smoothing) - targets.share
-    at_label = np.where(labels == rows.top, rise - rows.rest, (take(rows.probabilities, where) - 1) + rise)
-    put(gradient, where, at_label)
+    is_dominant = (labels == rows.top) & (rows.rest < 0.5)  # noqa: PLR2004  p_k > 1/2
+    fused = (smoothing - targets.share) - rows.rest
+    plain = take(rows.probabilities, where) - ((1 - smoothing) + targets.share)
+    put(gradient, where, np.where(is_dominant, fused, plain))
     return gradient
 
 
-def target_losses(rows: SoftmaxRows, targets: Array) -> Array:
-    """E = W L − Σ_j c_j d_j − Σ_j c_j ρ_j, a term with c_j = 0 being 0 even where d_j = −∞."""
-    losses = row_sum(targets) * rows.log_total - weighted_difference(rows.difference, targets)
-    return losses if rows.remainder is None else losses - row_sum(targets * rows.remainder)
+def target_losses(rows: SoftmaxRows, targets: TargetRows) -> Array:
+    """E = W L − Σ_j w_j c_j d_j − Σ_j w_j c_j ρ_j, a term with w_j c_j = 0 being 0 even where d_j = −∞."""
+    losses = row_sum(targets.weighted()) * rows.log_total - targets.weighted_sum(rows.difference)
+    return losses if rows.remainder is None else losses - targets.weighted_sum(rows.remainder)
 
 
 def target_gradient(rows: SoftmaxRows, targets: Array) -> Array:
-    """∂E/∂s_j = W p_j − c_j; at k, when p_k > 1/2 or k has the whole target, (W − c_k) − W q."""
+    """∂E/∂s_j = W p_j − c_j; at k, when c_k > 0 and p_k > 1/2 or c_k = W, (W − c_k) − W q."""
     weight = row_sum(targets)
     gradient = weight * rows.probabilities - targets
     at_top = take(targets, rows.top_position)
-    is_dominant = (rows.rest < 0.5) | (at_top == weight)  # noqa: PLR2004  p_k > 1/2
+    is_dominant = (at_top > 0) & ((rows.rest < 0.5) | (at_top == weight))  # noqa: PLR2004  p_k > 1/2
     fused = (weight - at_top) - weight * rows.rest
     put(gradient, rows.top_position, np.where(is_dominant, fused, take(gradient, rows.top_position)))
     return gradient
@@ -87,7 +89,7 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
             return label_losses(self.rows, labels)
         if labels is not None and self.targets.class_weights is None:
             return smoothed_label_losses(self.rows, self.targets, labels)
-        return target_losses(self.rows, self.targets.weighted())
+        return target_losses(self.rows, self.targets)
 
     def gradient(self) -> Array:
         """Return ∂E/∂s, (K, rows)."""
@@ -99,12 +101,18 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
         return target_gradient(self.rows, self.targets.weighted())
 
     def distant_losses(self, logits: Array) -> Array:
-        """Return E/4 = −Σ_j c_j d_j/4 for rows whose differences leave the range, beside which L vanishes; (rows,)."""
-        return -weighted_difference(quarter_difference(self.rows, logits), self._row_targets())
+        """Return E / DISTANCE = −Σ_j c_j d_j for rows whose loss leaves the range, beside which L vanishes; (rows,)."""
+        difference = distant_difference(logits, self.rows.top_logit, self.temperature)
+        if self.targets.is_hard:
+            return -sum_of_products(self.targets.unsmoothed(), difference)
+        return -self.targets.weighted_sum(difference)
 
-    def loss_wrt_probabilities(self) -> Array:
-        """Return ∂E/∂p_j = −c_j / p_j, right where p_j itself underflows; (K, rows)."""
-        return 0 - reciprocal_of_probabilities(self.rows, self._row_targets())
+    def loss_wrt_probabilities(self, factor: Scaled) -> Array:
+        """Return ∂E/∂p_j = −c_j / p_j times the factor, right where p_j itself underflows; (K, rows)."""
+        quotients = factor.times(reciprocal_of_probabilities(self.rows)).times(self.targets.smoothed())
+        if not self.targets.is_hard:
+            quotients = quotients.times(self.targets.weights)
+        return 0 - quotients.value
 
     def gradient_diagonal_only(self) -> Array:
         """Return ∂E/∂p_i · p_i (1 − p_i) = −c_i (1 − p_i), what the Jacobian's diagonal alone gives; (K, rows)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, block_of, positions, put, zero_block
+from gradient_service.core.blocks import Array, block_of, positions, put, row_sum, zero_block
 from gradient_service.core.inputs import Scores, Supervision
 
 
@@ -89,7 +89,31 @@ class TargetRows:
         mixed = kept * self.dtype.type(1 - self.smoothing)
         return np.add(mixed, added, out=mixed, where=True if self.mask is None else self.mask)
 
+    @property
+    def weights(self) -> Array:
+        """w, (K, 1); all 1 when none are given."""
+        return np.ones((self.shape[0], 1), self.dtype) if self.class_weights is None else self.class_weights
+
     def weighted(self) -> Array:
         """Return w_j c_j, smoothed, (K, rows)."""
         smoothed = self.smoothed()
         return smoothed if self.class_weights is None else smoothed * self.class_weights
+
+    def weighted_sum(self, values: Array) -> Array:
+        """Return Σ_j c_j (w_j v_j), (rows,), a term with w_j c_j = 0 being 0 even where v_j is infinite."""
+        return sum_of_products(self.smoothed(), values, self.class_weights)
+
+
+def sum_of_products(coefficients: Array, values: Array, weights: Array | None = None) -> Array:
+    """Return Σ_j c_j (w_j v_j), (rows,), a term with w_j c_j = 0 being 0 even where v_j is infinite.
+
+    Weights meet the values first: a coefficient in the subnormal range would lose digits to them.
+    """
+    terms = coefficients * (values if weights is None else weights * values)
+    total = row_sum(terms)
+    if np.isfinite(total).all():
+        return total
+    np.copyto(terms, 0.0, where=np.broadcast_to(coefficients == 0, terms.shape))
+    if weights is not None:
+        np.copyto(terms, 0.0, where=np.broadcast_to(weights == 0, terms.shape))
+    return row_sum(terms)

@@ -4,11 +4,14 @@ from fastapi import Request
 
 from gradient_service.http.problems import HttpProblemError
 
+MAX_DIGITS = 18
+
 
 def check_declared_length(request: Request, max_bytes: int) -> None:
     """Raise `body-too-large` when the caller itself says that the body is too large."""
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    is_number = declared.isascii() and declared.isdecimal()
+    if is_number and (len(declared) > MAX_DIGITS or int(declared) > max_bytes):
         raise _too_large(max_bytes)
 
 

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
-from gradient_service.schemas.problem import Problem, ProblemError
+from gradient_service.schemas.problem import Problem, ProblemError, Slug
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_grammar import pointer
 
@@ -18,47 +18,46 @@ MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_LENGTH = 400
 MAX_INSTANCE_LENGTH = 200
 
-STATUS_BY_SLUG: dict[str, int] = {
-    **dict.fromkeys(("malformed-json", "empty-body", "duplicate-field", "nesting-too-deep"), HTTPStatus.BAD_REQUEST),
-    "not-found": HTTPStatus.NOT_FOUND,
-    "method-not-allowed": HTTPStatus.METHOD_NOT_ALLOWED,
-    "not-acceptable": HTTPStatus.NOT_ACCEPTABLE,
-    "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "unsupported-media-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "unsupported-content-encoding": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    **dict.fromkeys(
-        (
-            "missing-field",
-            "unknown-field",
-            "unknown-value",
-            "conflicting-fields",
-            "wrong-type",
-            "wrong-rank",
-            "ragged",
-            "length-mismatch",
-            "empty-batch",
-            "empty-classes",
-            "label-out-of-range",
-            "out-of-range",
-            "invalid-distribution",
-            "non-finite",
-            "number-out-of-range",
-            "undefined-row",
-            "infinite-loss",
-            "output-too-large",
-        ),
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
-    "internal-error": HTTPStatus.INTERNAL_SERVER_ERROR,
-    "shutting-down": HTTPStatus.SERVICE_UNAVAILABLE,
+STATUS_BY_SLUG: dict[Slug, HTTPStatus] = {
+    Slug.MALFORMED_JSON: HTTPStatus.BAD_REQUEST,
+    Slug.EMPTY_BODY: HTTPStatus.BAD_REQUEST,
+    Slug.DUPLICATE_FIELD: HTTPStatus.BAD_REQUEST,
+    Slug.NESTING_TOO_DEEP: HTTPStatus.BAD_REQUEST,
+    Slug.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Slug.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Slug.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    Slug.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Slug.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Slug.UNSUPPORTED_CONTENT_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Slug.MISSING_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.UNKNOWN_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.UNKNOWN_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.CONFLICTING_FIELDS: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.WRONG_TYPE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.WRONG_RANK: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.RAGGED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.LENGTH_MISMATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.EMPTY_BATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.EMPTY_CLASSES: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.LABEL_OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.INVALID_DISTRIBUTION: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.NON_FINITE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.NUMBER_OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.UNDEFINED_ROW: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.INFINITE_LOSS: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.OUTPUT_TOO_LARGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Slug.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Slug.SHUTTING_DOWN: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-SLUG_BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
+SLUG_BY_STATUS = {HTTPStatus.NOT_FOUND: Slug.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED: Slug.METHOD_NOT_ALLOWED}
 
+FILE_METHODS = ("GET", "HEAD")  # what mounted files answer; a mount does not say
 FRAMEWORK_DETAILS = {
-    "not-found": "There is nothing at this path.",
-    "method-not-allowed": "This path does not answer this method.",
-    "internal-error": "The fault is the service's; it was logged.",
+    Slug.NOT_FOUND: "There is nothing at this path.",
+    Slug.METHOD_NOT_ALLOWED: "This path does not answer this method.",
+    Slug.INTERNAL_ERROR: "The fault is the service's; it was logged.",
 }
 
 
@@ -96,7 +95,7 @@ def problem_error(code: str, detail: str, place: str = "") -> ProblemError:
     """Return one error with its texts made safe to send."""
     return ProblemError(
         pointer=_printable(place, MAX_INSTANCE_LENGTH),
-        code=code,
+        code=Slug(code),
         detail=_printable(detail, MAX_DETAIL_LENGTH),
     )
 
@@ -107,7 +106,7 @@ def _printable(text: str, length: int) -> str:
 
 
 def _of_fault(fault: Fault) -> ProblemError:
-    path = (fault.field, *fault.index) if fault.field or fault.index else ()
+    path = () if fault.field is None else (fault.field, *fault.index)
     return problem_error(fault.code, fault.detail, pointer(path))
 
 
@@ -124,14 +123,14 @@ def install(app: FastAPI) -> None:
         return problem_response(request, [problem_error(error.slug, error.detail)], error.headers)
 
     async def on_framework_error(request: Request, error: HTTPException) -> Response:
-        slug = SLUG_BY_STATUS.get(error.status_code, "internal-error")
+        slug = SLUG_BY_STATUS.get(HTTPStatus(error.status_code), Slug.INTERNAL_ERROR)
         return problem_response(request, [problem_error(slug, FRAMEWORK_DETAILS[slug])], _allow(app, request, slug))
 
     async def on_anything_else(request: Request, error: Exception) -> Response:
         # This handler stands outside the middleware that writes the header.
         headers = {"X-Request-ID": request.state.request_id}
         return problem_response(
-            request, [problem_error("internal-error", FRAMEWORK_DETAILS["internal-error"])], headers
+            request, [problem_error(Slug.INTERNAL_ERROR, FRAMEWORK_DETAILS[Slug.INTERNAL_ERROR])], headers
         )
 
     async def on_departure(request: Request, error: ClientDisconnect) -> Response:
@@ -149,12 +148,13 @@ def install(app: FastAPI) -> None:
 
 def _allow(app: FastAPI, request: Request, slug: str) -> dict[str, str]:
     """Return every method that some route answers at this path; the framework names those of the first route only."""
-    if slug != "method-not-allowed":
+    if slug != Slug.METHOD_NOT_ALLOWED:
         return {}
+    scope = dict(request.scope) | {"root_path": request.scope.get("app_root_path", request.scope["root_path"])}
     methods = {
         method
         for route in app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-        for method in getattr(route, "methods", None) or ()
+        if route.matches(scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or FILE_METHODS
     }
     return {"Allow": ", ".join(sorted(methods))}

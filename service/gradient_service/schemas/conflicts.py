@@ -12,6 +12,11 @@ from gradient_service.schemas.requests import GradientOutput, GradientRequest, L
 MAX_NAME_LENGTH = 64
 
 
+def shown_name(name: str) -> str:
+    """Return of a caller's name what may be told back: its first printable characters."""
+    return "".join(character for character in name if character.isprintable())[:MAX_NAME_LENGTH]
+
+
 def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
     """Raise unless every field named is known, every required one is named, and exactly one of labels and targets is.
 
@@ -24,10 +29,9 @@ def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
 def _unknown(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
     for name in names:
         if name not in model.model_fields:
-            shown = "".join(character for character in name if character.isprintable())[:MAX_NAME_LENGTH]
             near = get_close_matches(name[:MAX_NAME_LENGTH], model.model_fields, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            yield Fault("unknown-field", shown, (), f"There is no field {shown!r} here.{hint}")
+            yield Fault("unknown-field", name, (), f"There is no field {shown_name(name)!r} here.{hint}")
 
 
 def _missing(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:

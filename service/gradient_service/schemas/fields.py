@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from gradient_service.schemas.tensor import Tensor
+from gradient_service.schemas.tensor import INT64_RANGE, Tensor
 
 Array = NDArray[Any]
 Absent = SkipJsonSchema[None]
@@ -16,7 +16,7 @@ Absent = SkipJsonSchema[None]
 Number = Annotated[float, Field(strict=True)]
 PositiveNumber = Annotated[float, Field(strict=True, gt=0)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
-Integer = Annotated[int, Field(strict=True)]
+Integer = Annotated[int, Field(strict=True, ge=INT64_RANGE.start, lt=INT64_RANGE.stop)]
 Count = Annotated[int, Field(ge=0)]
 
 Rows = Annotated[Array, Tensor(rank=2, kind="number")]

@@ -1,6 +1,43 @@
 """The body of every answer from 400 up: RFC 9457 problem details."""
 
+from enum import StrEnum
+
 from gradient_service.schemas.fields import Body
+
+
+class Slug(StrEnum):
+    """What is wrong, in one word; each has one status."""
+
+    MALFORMED_JSON = "malformed-json"
+    EMPTY_BODY = "empty-body"
+    DUPLICATE_FIELD = "duplicate-field"
+    NESTING_TOO_DEEP = "nesting-too-deep"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    NOT_ACCEPTABLE = "not-acceptable"
+    BODY_TOO_LARGE = "body-too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    UNSUPPORTED_CONTENT_ENCODING = "unsupported-content-encoding"
+    MISSING_FIELD = "missing-field"
+    UNKNOWN_FIELD = "unknown-field"
+    UNKNOWN_VALUE = "unknown-value"
+    CONFLICTING_FIELDS = "conflicting-fields"
+    WRONG_TYPE = "wrong-type"
+    WRONG_RANK = "wrong-rank"
+    RAGGED = "ragged"
+    LENGTH_MISMATCH = "length-mismatch"
+    EMPTY_BATCH = "empty-batch"
+    EMPTY_CLASSES = "empty-classes"
+    LABEL_OUT_OF_RANGE = "label-out-of-range"
+    OUT_OF_RANGE = "out-of-range"
+    INVALID_DISTRIBUTION = "invalid-distribution"
+    NON_FINITE = "non-finite"
+    NUMBER_OUT_OF_RANGE = "number-out-of-range"
+    UNDEFINED_ROW = "undefined-row"
+    INFINITE_LOSS = "infinite-loss"
+    OUTPUT_TOO_LARGE = "output-too-large"
+    INTERNAL_ERROR = "internal-error"
+    SHUTTING_DOWN = "shutting-down"
 
 
 class ProblemError(Body):
@@ -8,8 +45,7 @@ class ProblemError(Body):
 
     pointer: str
     """RFC 6901 pointer into the JSON form of the request."""
-    code: str
-    """The slug of the problem."""
+    code: Slug
     detail: str
 
 

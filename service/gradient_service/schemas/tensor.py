@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 Kind = Literal["number", "integer", "boolean"]
+INT64_RANGE = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,18 @@ def tensor_fields(model: type[BaseModel]) -> dict[str, Tensor]:
         for name, field in model.model_fields.items()
         for tensor in _tensors_in(field.annotation, field.metadata)
     }
+
+
+@cache
+def integer_fields(model: type[BaseModel]) -> frozenset[str]:
+    """Return the fields of a model that hold integers, arrays and single ones."""
+    arrays = {name for name, tensor in tensor_fields(model).items() if tensor.kind == "integer"}
+    singles = {
+        name
+        for name, field in model.model_fields.items()
+        if any(getattr(part, "__origin__", part) is int for part in get_args(field.annotation))
+    }
+    return frozenset(arrays | singles)
 
 
 def _tensors_in(annotation: Any, metadata: list[Any]) -> list[Tensor]:

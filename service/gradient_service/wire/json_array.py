@@ -6,11 +6,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gradient_service.core.errors import Fault
-from gradient_service.schemas.tensor import Kind, Tensor
+from gradient_service.schemas.tensor import INT64_RANGE, Kind, Tensor
 from gradient_service.wire.json_values import flat_values, is_array, is_flat, is_scalar_of
 
 KIND_NAMES: dict[Kind, str] = {"number": "numbers", "integer": "integers", "boolean": "booleans"}
-INT64_RANGE = range(-(2**63), 2**63)
 
 
 def read_array(value: Any, tensor: Tensor) -> NDArray[Any]:

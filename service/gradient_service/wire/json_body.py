@@ -15,7 +15,7 @@ import orjson
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.fields import Body
-from gradient_service.schemas.tensor import tensor_fields
+from gradient_service.schemas.tensor import INT64_RANGE, integer_fields, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.json_array import find_faults, read_array
@@ -26,6 +26,7 @@ MEDIA_TYPE = "application/json"
 BYTES_PER_NUMBER = 25  # a comma and -1.2345678901234567e-300
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 ABOVE_INT64 = b"9223372036854775808"
+LONGEST_INT64 = 20  # a sign and 19 digits
 
 
 def decode(body: bytes, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
@@ -59,7 +60,7 @@ def _present(body: Body) -> dict[str, Any]:
 def _decode(body: bytes, model: type[Model], max_nesting: int) -> Decoded[Model]:
     document, faults = _parse(body, model, max_nesting)
     if not is_object(document):
-        raise InvalidInputError([Fault("wrong-type", "", (), "The body is a JSON object.")])
+        raise InvalidInputError([Fault("wrong-type", None, (), "The body is a JSON object.")])
     names = list(document)
     if len(set(names)) < len(names):
         JsonScanner(body, max_nesting).scan()
@@ -93,15 +94,14 @@ def _parse(body: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[
 
 
 def _replacement(text: bytes, number: UnusualNumber, model: type[Body], faults: list[Fault]) -> bytes:
-    """Return a number's text as the parser takes it: a long integer as a float, or as a label above every class."""
-    field, index = str(number.path[0]) if number.path else "", number.path[1:]
+    """Return a number's text as the parser takes it: a long integer as a float, or as one above every label."""
+    field, index = str(number.path[0]) if number.path else None, number.path[1:]
     if not isfinite(float(text)):
         faults.append(Fault("number-out-of-range", field, index, "This number leaves the range of float64."))
         return b"0"
-    if not text.lstrip(b"-").isdigit():
+    if not text.lstrip(b"-").isdigit() or (len(text) <= LONGEST_INT64 and int(text) in INT64_RANGE):
         return text
-    tensor = tensor_fields(model).get(field)
-    return ABOVE_INT64 if tensor is not None and tensor.kind == "integer" else text + b"e0"
+    return ABOVE_INT64 if field in integer_fields(model) else text + b"e0"
 
 
 def _count_of_arrays(values: Mapping[str, Any]) -> int:

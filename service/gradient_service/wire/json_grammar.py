@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from gradient_service.schemas.conflicts import shown_name
 from gradient_service.wire.errors import MalformedBodyError
 
 BLANK_BYTES = b" \t\n\r"
@@ -40,8 +41,8 @@ class UnusualNumber:
 
 
 def pointer(path: tuple[str | int, ...]) -> str:
-    """Return the RFC 6901 pointer of a path."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """Return the RFC 6901 pointer of a path, names cut to what may be told back."""
+    return "".join("/" + shown_name(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 class JsonScanner:

@@ -1,0 +1,79 @@
+"""Numbers as m 2^e, whose range does not end: for products whose parts leave the range of float64 where they do not.
+
+The factor of a row is one such (weights over a denominator over a temperature), ∂E/∂p = −c/p another: 1/p overflows
+where a small c brings the quotient back.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+
+from gradient_service.core.blocks import Array
+
+FAR = {"float64": 700.0, "float32": 80.0}
+"""exp(±FAR) is an ordinary number of its dtype, and adding FAR to a number between −2 FAR and −FAR is exact."""
+
+Number = Union[Array, float, "Scaled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """m 2^e with 1/2 ≤ |m| < 1 or m = 0, (K, rows), (rows,) or one number."""
+
+    mantissa: Array
+    exponent: Array
+
+    @classmethod
+    def of(cls, value: Number) -> "Scaled":
+        """Return a float, an array or a scaled number as a scaled number."""
+        return value if isinstance(value, Scaled) else cls(*np.frexp(np.asarray(value)))
+
+    @classmethod
+    def exponential(cls, power: Array, remainder: Array | None) -> "Scaled":
+        """Return exp(power + remainder) for powers ≥ 0 and remainders of a rounding error's size."""
+        far = FAR[power.dtype.name]
+        is_far = power > far
+        near = np.subtract(power, far, out=power.copy(order="K"), where=is_far)
+        values = np.exp(near)
+        if remainder is not None:
+            values += values * remainder
+        return cls.of(values).times(np.where(is_far, values.dtype.type(math.exp(far)), values.dtype.type(1)))
+
+    def __getitem__(self, rows: slice) -> "Scaled":
+        """Return the numbers of some rows."""
+        return self if self.mantissa.ndim == 0 else Scaled(self.mantissa[rows], self.exponent[rows])
+
+    def times(self, value: Number) -> "Scaled":
+        """Return the product; 0 where either is 0, even if the other is infinite."""
+        other = Scaled.of(value)
+        mantissa, shift = np.frexp(self.mantissa * other.mantissa)
+        is_zero = (self.mantissa == 0) | (other.mantissa == 0)
+        return Scaled(np.where(is_zero, 0, mantissa), self.exponent + other.exponent + shift)
+
+    def over(self, divisor: float) -> "Scaled":
+        """Return the quotient; over 0 it is 0 (a mean over nothing)."""
+        if divisor == 0:
+            return self.times(0.0)
+        other = Scaled.of(divisor)
+        mantissa, shift = np.frexp(self.mantissa / other.mantissa)
+        return Scaled(mantissa, self.exponent - other.exponent + shift)
+
+    @property
+    def value(self) -> Array:
+        """The numbers themselves, rounded once more only where they are subnormal."""
+        return np.asarray(np.ldexp(self.mantissa, self.exponent))
+
+    def scale(self, values: Array) -> Array:
+        """Multiply (K, rows) or (rows,) in place and return them; a factor 0 gives exactly 0, never −0 or NaN."""
+        if np.all((self.mantissa == 0.5) & (self.exponent == 1)):  # noqa: PLR2004  1 = 0.5 · 2
+            return values
+        limit = np.finfo(values.dtype).maxexp - 4
+        if np.abs(self.exponent).max(initial=0) < limit:
+            values *= self.value.astype(values.dtype)
+        else:
+            values *= self.mantissa.astype(values.dtype)
+            np.ldexp(values, self.exponent, out=values)
+        np.copyto(values, 0.0, where=self.mantissa == 0)
+        return values

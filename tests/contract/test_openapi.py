@@ -1,0 +1,206 @@
+"""The OpenAPI document: committed as it is, valid, made of named parts, with examples that are what they claim."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from gradient_service.app import create_app
+from gradient_service.http.problems import STATUS_BY_SLUG
+from gradient_service.schemas.problem import Slug
+from gradient_service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+CALLS = ("softmax", "loss", "gradient")
+OPERATION_IDS = {
+    ("post", "/softmax"): "softmax",
+    ("post", "/loss"): "loss",
+    ("post", "/gradient"): "gradient",
+    ("get", "/limits"): "limits",
+    ("get", "/livez"): "livez",
+    ("get", "/readyz"): "readyz",
+}
+UNION_WORDS = ("anyOf", "oneOf", "allOf", "not", "prefixItems")
+PROBLEM_TYPE = "application/problem+json"
+JSON_TYPE = "application/json"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The document as the application says it."""
+    content: dict[str, Any] = json.loads(json.dumps(create_app(Settings.model_construct()).openapi()))
+    return content
+
+
+@pytest.fixture(scope="module")
+def schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """The named schemas."""
+    named: dict[str, Any] = document["components"]["schemas"]
+    return named
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path and description of each operation."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Media type and content of every body of an operation."""
+    if "requestBody" in operation:
+        yield from operation["requestBody"]["content"].items()
+    for response in operation["responses"].values():
+        yield from response["content"].items()
+
+
+def parts(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object within a schema with its place."""
+    if isinstance(schema, dict):
+        yield place, schema
+        for name, part in schema.items():
+            yield from parts(part, f"{place}/{name}")
+    elif isinstance(schema, list):
+        for position, part in enumerate(schema):
+            yield from parts(part, f"{place}/{position}")
+
+
+def named_of(reference: dict[str, Any]) -> str:
+    """The name that a schema refers to, and nothing else than a reference."""
+    assert list(reference) == ["$ref"]
+    return str(reference["$ref"]).removeprefix("#/components/schemas/")
+
+
+def test_the_committed_document_is_current(document: dict[str, Any]) -> None:
+    """openapi/openapi.json is what the application says; if not, run `make openapi`."""
+    assert json.loads((ROOT / "openapi/openapi.json").read_bytes()) == document
+
+
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    """The document keeps the rules of OpenAPI 3.1."""
+    assert document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_operation_ids_are_the_bare_names(document: dict[str, Any]) -> None:
+    """Each operation is known by its bare name, and no path is in the document that is not in the contract."""
+    assert {
+        (method, path): operation["operationId"] for method, path, operation in operations(document)
+    } == OPERATION_IDS
+
+
+def test_every_body_is_a_named_component(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Requests, replies and problems are references to named schemas."""
+    for _, path, operation in operations(document):
+        for media_type, content in contents(operation):
+            name = named_of(content["schema"])
+            assert name in schemas, path
+            assert (name == "Problem") == (media_type == PROBLEM_TYPE)
+
+
+def test_every_object_within_is_a_named_component(schemas: dict[str, Any]) -> None:
+    """No schema holds another object's properties or another enumeration; it refers to them by name."""
+    for name, schema in schemas.items():
+        within = [place for place, part in parts(schema) if place and ("properties" in part or "enum" in part)]
+        assert [place for place in within if place != "/properties"] == [], name
+
+
+def test_no_component_is_unused(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Every named schema is referred to."""
+    used = {part["$ref"].rpartition("/")[2] for _, part in parts(document) if "$ref" in part}
+    assert used == set(schemas)
+
+
+def test_there_are_no_unions(schemas: dict[str, Any]) -> None:
+    """Generated clients meet no unions: every field has one type, every array one rank."""
+    for name, schema in schemas.items():
+        assert [place for place, part in parts(schema) if set(UNION_WORDS) & set(part)] == [], name
+
+
+def test_null_occurs_in_one_place(schemas: dict[str, Any]) -> None:
+    """The one type that may be null is the log-probability of a masked class."""
+    places = [
+        (name, place)
+        for name, schema in schemas.items()
+        for place, part in parts(schema)
+        if isinstance(part.get("type"), list) or part.get("type") == "null"
+    ]
+    assert places == [("SoftmaxReply", "/properties/log_probabilities/items/items")]
+
+
+def test_requests_take_no_unknown_field(schemas: dict[str, Any]) -> None:
+    """Each object says that it holds nothing else; the parts of health are named by the service."""
+    for name, schema in schemas.items():
+        if schema["type"] == "object":
+            assert schema["additionalProperties"] is False, name
+
+
+def test_replies_have_no_defaults(schemas: dict[str, Any]) -> None:
+    """What a reply holds is there or not; nothing stands in for it."""
+    replies = [name for name in schemas if name.endswith(("Reply", "Applied", "Body", "Problem", "Error"))]
+    assert [name for name in replies for _, part in parts(schemas[name]) if "default" in part] == []
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    """Each operation has a summary, a description and a description of each response."""
+    for _, path, operation in operations(document):
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert all(response["description"] for response in operation["responses"].values()), path
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_lists_its_problems(document: dict[str, Any], name: str) -> None:
+    """A call lists each status that it can be refused with."""
+    responses = document["paths"][f"/{name}"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "406", "413", "415", "422", "500"}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_has_named_examples(document: dict[str, Any], name: str) -> None:
+    """A call has at least four examples, and each one's answer has the same name under its status."""
+    operation = document["paths"][f"/{name}"]["post"]
+    asked = operation["requestBody"]["content"][JSON_TYPE]["examples"]
+    answered: list[str] = []
+    for response in operation["responses"].values():
+        for content in response["content"].values():
+            answered += content.get("examples", {})
+    assert len(asked) >= 4
+    assert sorted(asked) == sorted(answered)
+    assert all(example["summary"] for example in asked.values())
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_examples_keep_their_schemas(document: dict[str, Any], name: str) -> None:
+    """Every example request, answer and problem is valid by the schema that it stands under."""
+    operation = document["paths"][f"/{name}"]["post"]
+    for _, content in contents(operation):
+        schema = {"$ref": content["schema"]["$ref"], "components": document["components"]}
+        for example in content.get("examples", {}).values():
+            OAS31Validator(schema).validate(example["value"])
+
+
+@pytest.mark.parametrize("slug", STATUS_BY_SLUG)
+def test_every_status_of_a_problem_is_documented(document: dict[str, Any], slug: Slug) -> None:
+    """Each problem's status stands in the document where a path of the document can answer it."""
+    described = {status for _, _, operation in operations(document) for status in operation["responses"]}
+    status = str(int(STATUS_BY_SLUG[slug]))
+    assert status in described or slug in {"not-found", "method-not-allowed"}
+
+
+def test_every_slug_is_documented(document: dict[str, Any]) -> None:
+    """A reader of the document learns every slug that a call can be refused with, and what it means."""
+    text = json.dumps(document, ensure_ascii=False)
+    unheard_of = {"not-found", "method-not-allowed"}  # no operation of the document answers these
+    assert [slug for slug in STATUS_BY_SLUG if slug not in unheard_of and slug not in text] == []
+
+
+def test_that_repeating_is_safe_is_said(document: dict[str, Any]) -> None:
+    """The document says that calls are pure."""
+    assert "repeating one is always safe" in document["info"]["description"]

@@ -1,0 +1,110 @@
+"""Every output against the arbitrary-precision reference, within the bounds of the accuracy contract."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+from tests.core.accuracy_bounds import Measurement, ScoresMeasurement
+from tests.core.accuracy_cases import cases_of, dealt
+from tests.core.calls import SOFTMAX
+from tests.reference.families import FAMILIES, Family, families_up_to
+
+FIXED_SEED = 20261124
+FRESH_SEED = int.from_bytes(os.urandom(4), "big")
+SEEDS = {"fixed": FIXED_SEED, "fresh": FRESH_SEED}
+SMALL = families_up_to(65)
+MIDDLE = families_up_to(129)
+LARGE = [family for family in FAMILIES.values() if family not in MIDDLE]
+MODES = [("float64", "accurate"), ("float32", "accurate"), ("float64", "fast"), ("float32", "fast")]
+LARGE_PAIRS = [(family, mode) for family in LARGE for mode in MODES if family.num_classes < 20_000 or mode != MODES[2]]
+SHARES = {("accurate", "fixed"): 2, ("accurate", "fresh"): 1, ("fast", "fixed"): 1, ("fast", "fresh"): 1}
+FULL_SHARE = 6
+ROOT = Path(__file__).parents[2]
+
+OFF = """
+import sys
+from numpy._core._multiarray_umath import __cpu_features__
+left = [name for name in {names} if __cpu_features__.get(name)]
+assert not left, left
+print("features off")
+import pytest
+sys.exit(pytest.main({arguments}))
+"""
+
+
+def named(families: list[Family]) -> list[str]:
+    """The names of families, for the ids of tests."""
+    return [family.name for family in families]
+
+
+def broken_bounds(family: Family, mode: tuple[str, str], seed: int, chosen: list[tuple[str, str, str]]) -> list[str]:
+    """What breaks the contract on a family, each with the words that find the question again."""
+    dtype, precision = mode
+    broken: list[str] = []
+    for case in cases_of(family, seed, dtype, chosen):
+        kinds = (Measurement, ScoresMeasurement) if case.objective == SOFTMAX else (Measurement,)
+        for kind in kinds:
+            excesses = kind(case, precision).run().excesses
+            broken += [f"{case}, {precision}: {excess}" for excess in excesses]
+    return broken
+
+
+@pytest.mark.parametrize("which", SEEDS)
+@pytest.mark.parametrize("mode", MODES, ids="-".join)
+@pytest.mark.parametrize("family", SMALL, ids=named(SMALL))
+def test_outputs_are_within_their_bounds(family: Family, mode: tuple[str, str], which: str) -> None:
+    """Every output of the questions dealt to a family is within its bound."""
+    seed = SEEDS[which]
+    chosen = dealt(SMALL, seed + MODES.index(mode), SHARES[mode[1], which])[family.name]
+    assert not broken_bounds(family, mode, seed, chosen), f"fresh seed {FRESH_SEED}"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mode", MODES, ids="-".join)
+@pytest.mark.parametrize("family", MIDDLE, ids=named(MIDDLE))
+def test_more_options_are_within_their_bounds(family: Family, mode: tuple[str, str]) -> None:
+    """The same holds for several times as many questions, drawn anew in each run."""
+    seed = FRESH_SEED + 1 + MODES.index(mode)
+    chosen = dealt(MIDDLE, seed, FULL_SHARE)[family.name]
+    assert not broken_bounds(family, mode, seed, chosen), f"fresh seed {FRESH_SEED}"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("family", "mode"), LARGE_PAIRS, ids=[f"{family.name}-{mode}" for family, mode in LARGE_PAIRS])
+def test_many_classes_are_within_their_bounds(family: Family, mode: tuple[str, str]) -> None:
+    """The same holds for hundreds to a hundred thousand classes."""
+    seed = FRESH_SEED + 11 + MODES.index(mode)
+    chosen = dealt(LARGE, seed, 1)[family.name]
+    assert not broken_bounds(family, mode, seed, chosen), f"fresh seed {FRESH_SEED}"
+
+
+@pytest.mark.full
+def test_bounds_hold_without_wide_vector_instructions() -> None:
+    """The default questions are within their bounds where NumPy may use no AVX2, AVX-512 or their like."""
+    wide = [name for name in __cpu_dispatch__ if __cpu_features__.get(name)]  # X86_V3 is AVX2, X86_V4 AVX-512
+    arguments = ["-q", "-m", "not full", "-p", "no:cacheprovider", str(Path(__file__).relative_to(ROOT))]
+    result = subprocess.run(
+        [sys.executable, "-c", OFF.format(names=wide, arguments=arguments)],
+        cwd=ROOT,
+        env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(wide)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.startswith("features off"), result.stderr
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_dtypes_of_answers_follow_the_logits() -> None:
+    """The cases ask in both dtypes, and no family is left out of the default slice for its shape alone."""
+    for dtype in ("float32", "float64"):
+        case = next(cases_of(SMALL[0], FIXED_SEED, dtype, [(SOFTMAX, "best", "plain")]))
+        assert case.logits.dtype == np.dtype(dtype)
+    assert len(SMALL) >= 40

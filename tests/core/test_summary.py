@@ -1,0 +1,80 @@
+"""Summaries: what they say of a batch, and how they add up."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradient_service.core.summary import Summary, merge_summaries
+from tests.core.calls import SIGMOID, evaluated
+
+NOTHING = Summary(
+    loss_sum=0.0, loss_tail=(), weight_sum=0.0, weight_tail=(), example_count=0, ignored_count=0, correct_count=0
+)
+
+
+def summary_of(logits: Any, **options: Any) -> Summary:
+    """The summary of a batch."""
+    found = evaluated(logits, ["summary"], **options).summary
+    assert found is not None
+    return found
+
+
+def test_counts_of_labels() -> None:
+    """Counted, ignored and correct rows are told apart; an ignored row is never correct."""
+    logits = [[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [1.0, 1.0]]
+    found = summary_of(logits, labels=[0, 1, 9, 0], ignore_label=9)
+    assert (found.example_count, found.ignored_count, found.correct_count) == (3, 1, 2)
+
+
+def test_a_real_class_may_be_ignored() -> None:
+    """Rows of an ignored real class leave the sums, while the class stays in the softmax."""
+    found = summary_of([[0.0, 0.0], [0.0, 0.0]], labels=[0, 1], ignore_label=0)
+    assert (found.loss_sum, found.weight_sum, found.ignored_count) == (math.log(2.0), 1.0, 1)
+
+
+def test_sigmoid_counts_whole_rows() -> None:
+    """A sigmoid row is correct where s > 0 exactly where c > 1/2, in every unmasked class."""
+    logits = [[1.0, -1.0], [1.0, 1.0], [0.0, -3.0], [1.0, 1.0]]
+    targets = [[0.6, 0.5], [1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
+    mask = [[True, True], [True, True], [True, True], [True, False]]
+    found = summary_of(logits, targets=targets, objective=SIGMOID, element_mask=mask)
+    assert found.correct_count == 3
+
+
+def test_the_weights_of_soft_targets_are_exact() -> None:
+    """Targets (0.1, 0.2, 0.7) count with the exact sum of these floats, rounded, and its tail."""
+    found = summary_of([[0.0, 0.0, 0.0]], targets=[[0.1, 0.2, 0.7]])
+    assert found.weight_sum == math.fsum([0.1, 0.2, 0.7])
+
+
+def test_sample_and_class_weights_multiply() -> None:
+    """The weight sum is Σ r_n w of the labels."""
+    found = summary_of(np.zeros((2, 2)), labels=[0, 1], class_weights=[3.0, 5.0], sample_weights=[2.0, 0.5])
+    assert found.weight_sum == 8.5
+
+
+def test_merging_nothing() -> None:
+    """No summaries merge to that of an empty batch, which changes nothing."""
+    assert merge_summaries([]) == NOTHING
+    one = summary_of([[1.0, 2.0]], labels=[0])
+    assert merge_summaries([NOTHING, one, NOTHING]) == one
+
+
+def test_tails_bring_back_what_rounding_left_out() -> None:
+    """Losses of 1e300 and 1e-300 both survive a merge with their negatives' worth of digits."""
+    big = summary_of([[0.0, 1.0]], labels=[0], sample_weights=[1e300])
+    small = summary_of([[0.0, 1.0]], labels=[0], sample_weights=[1e-300])
+    merged = merge_summaries([big, small])
+    assert (merged.loss_sum, merged.loss_tail) == (big.loss_sum, (small.loss_sum,))
+    assert (merged.weight_sum, merged.weight_tail) == (1e300, (1e-300,))
+
+
+def test_merging_knows_no_order() -> None:
+    """Summaries merge to the same bits in any order and grouping."""
+    rng = np.random.default_rng(8)
+    parts = [summary_of(rng.normal(size=(5, 3)), labels=rng.integers(0, 3, 5)) for _ in range(6)]
+    grouped = [merge_summaries(parts[4:]), merge_summaries(parts[:1]), merge_summaries(parts[1:4])]
+    assert merge_summaries(parts) == merge_summaries(parts[::-1]) == merge_summaries(grouped)

@@ -1,0 +1,132 @@
+"""The pages: HTML to whom asks for it, everything from this service, a strict policy, no inline script."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gradient_service.http.pages import ASSETS, LINKS
+
+from .conftest import check_problem
+
+pytestmark = pytest.mark.anyio
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+PAGES = ("/docs", "/redoc")
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png", ".txt": "text/plain"}
+
+
+class Outline(HTMLParser):
+    """What a page refers to and what scripts and styles stand in it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.inline: list[str] = []
+        self._inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what the element refers to, and any handler or style in its attributes."""
+        self._inside = tag
+        self.links += [value or "" for name, value in attrs if name in {"src", "href", "action"}]
+        self.inline += [name for name, _ in attrs if name.startswith("on") or name == "style"]
+
+    def handle_data(self, data: str) -> None:
+        """Note text inside a script or style element."""
+        if self._inside in {"script", "style"} and data.strip():
+            self.inline.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave the element."""
+        self._inside = self._inside.removesuffix(tag)
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/json, text/html;q=0.9"])
+async def test_the_entrance_is_json_to_programs(http: httpx.AsyncClient, accept: str | None) -> None:
+    """A client that does not prefer HTML gets the links as JSON."""
+    reply = await http.get("/", headers={} if accept is None else {"Accept": accept})
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json() == {name: f"/{name}" for name in LINKS}
+    assert reply.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "text/*", "application/json;q=0.5, text/html"])
+async def test_the_entrance_is_a_page_to_browsers(http: httpx.AsyncClient, accept: str) -> None:
+    """A client that prefers HTML gets a page with the same links."""
+    reply = await http.get("/", headers={"Accept": accept})
+    assert reply.headers["content-type"].startswith("text/html")
+    assert set(LINKS) <= set(Outline(reply.text).links)
+    assert reply.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize("accept", ["image/png", "text/html;q=0, application/json;q=0", "text/plain"])
+async def test_the_entrance_speaks_nothing_else(http: httpx.AsyncClient, accept: str) -> None:
+    """Where neither form is accepted the entrance is 406."""
+    check_problem(await http.get("/", headers={"Accept": accept}), 406, "not-acceptable")
+
+
+async def test_every_link_leads_somewhere(http: httpx.AsyncClient) -> None:
+    """Each address that the entrance tells is answered; readiness is 503 before the start."""
+    for name, address in (await http.get("/")).json().items():
+        assert (await http.get(address)).status_code == (503 if name == "readyz" else 200)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_the_documents_pages_are_html(http: httpx.AsyncClient, path: str) -> None:
+    """Both views of the document are HTML in UTF-8."""
+    reply = await http.get(path, headers={"Accept": BROWSER})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("path", ["/", *PAGES])
+async def test_pages_use_only_what_is_served_here(http: httpx.AsyncClient, path: str) -> None:
+    """Everything that a page loads or links is a relative address that answers."""
+    page = (await http.get(path, headers={"Accept": "text/html"})).text
+    for link in Outline(page).links:
+        assert "//" not in link
+        assert (await http.get(f"/{link}")).status_code in {200, 503}
+
+
+@pytest.mark.parametrize("path", ["/", *PAGES])
+async def test_pages_hold_no_script(http: httpx.AsyncClient, path: str) -> None:
+    """No script, style or handler stands in a page itself."""
+    assert Outline((await http.get(path, headers={"Accept": "text/html"})).text).inline == []
+
+
+@pytest.mark.parametrize("path", ["/", *PAGES])
+async def test_pages_carry_a_strict_policy(http: httpx.AsyncClient, path: str) -> None:
+    """Pages may load from this service only, run no inline script, and stand in no frame."""
+    headers = (await http.get(path, headers={"Accept": "text/html"})).headers
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["object-src"] == "'none'"
+    assert "script-src" not in policy
+    assert not any("unsafe" in sources or "*" in sources or "http" in sources for sources in policy.values())
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("name", sorted(entry.name for entry in ASSETS.iterdir() if entry.name[-4:] != "html"))
+async def test_assets_are_served_as_what_they_are(http: httpx.AsyncClient, name: str) -> None:
+    """Each asset is served whole under its media type, so that browsers that do not guess take it."""
+    reply = await http.get(f"/assets/{name}")
+    assert reply.content == (ASSETS / name).read_bytes()
+    suffix = name[name.rindex(".") :]
+    assert reply.headers["content-type"].startswith(MEDIA_TYPES.get(suffix, "text/"))
+
+
+async def test_an_asset_is_not_sent_twice(http: httpx.AsyncClient) -> None:
+    """A browser that has an asset already is told so."""
+    etag = (await http.get("/assets/index.css")).headers["etag"]
+    assert (await http.get("/assets/index.css", headers={"If-None-Match": etag})).status_code == 304
+
+
+async def test_the_document_is_what_the_application_says(http: httpx.AsyncClient, app: FastAPI) -> None:
+    """/openapi.json is the application's own document, as JSON."""
+    reply = await http.get("/openapi.json")
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json() == app.openapi()
