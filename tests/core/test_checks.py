@@ -117,7 +117,7 @@ FAULTS: dict[str, tuple[str, str, Index, dict[str, Any]]] = {
         "number-out-of-range",
         "logits",
         (1,),
-        {"logits": [[0.0, 0.0, 0.0], [1e308, -1e308, 0.0]], "labels": [0, 1]},
+        {"logits": [[0.0, 0.0, 0.0], [1e308, -1e308, 0.0]], "labels": [0, 1], "reduction": "sum"},
     ),
 }
 
