@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, positions, put, row_sum, take
+from gradient_service.core.blocks import Array, positions, put, take
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,
@@ -57,15 +57,15 @@ def smoothed_label_gradient(rows: SoftmaxRows, targets: TargetRows, labels: Arra
 
 def target_losses(rows: SoftmaxRows, targets: TargetRows) -> Array:
     """E = W L − Σ_j w_j c_j d_j − Σ_j w_j c_j ρ_j, a term with w_j c_j = 0 being 0 even where d_j = −∞."""
-    losses = row_sum(targets.weighted()) * rows.log_total - targets.weighted_sum(rows.difference)
+    losses = targets.total() * rows.log_total - targets.weighted_sum(rows.difference)
     return losses if rows.remainder is None else losses - targets.weighted_sum(rows.remainder)
 
 
-def target_gradient(rows: SoftmaxRows, targets: Array) -> Array:
+def target_gradient(rows: SoftmaxRows, targets: TargetRows) -> Array:
     """∂E/∂s_j = W p_j − c_j; at k, when c_k > 0 and p_k > 1/2 or c_k = W, (W − c_k) − W q."""
-    weight = row_sum(targets)
-    gradient = weight * rows.probabilities - targets
-    at_top = take(targets, rows.top_position)
+    weight, weighted = targets.total(), targets.weighted()
+    gradient = weight * rows.probabilities - weighted
+    at_top = take(weighted, rows.top_position)
     is_dominant = (at_top > 0) & ((rows.rest < 0.5) | (at_top == weight))  # noqa: PLR2004  p_k > 1/2
     fused = (weight - at_top) - weight * rows.rest
     put(gradient, rows.top_position, np.where(is_dominant, fused, take(gradient, rows.top_position)))
@@ -98,7 +98,7 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
             return label_gradient(self.rows, labels)
         if labels is not None and self.targets.class_weights is None:
             return smoothed_label_gradient(self.rows, self.targets, labels)
-        return target_gradient(self.rows, self.targets.weighted())
+        return target_gradient(self.rows, self.targets)
 
     def distant_losses(self, logits: Array) -> Array:
         """Return E / DISTANCE = −Σ_j c_j d_j for rows whose loss leaves the range, beside which L vanishes; (rows,)."""
@@ -121,7 +121,7 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
     def hessian_diagonal(self) -> Array:
         """Return ∂²E/∂s_i² = W p_i (1 − p_i), (K, rows)."""
         variance = self.rows.probabilities * complement_of_probabilities(self.rows)
-        return variance if self.targets.is_hard else row_sum(self._row_targets()) * variance
+        return variance if self.targets.is_hard else self.targets.total() * variance
 
     def _row_targets(self) -> Array:
         """Return c, (K, rows), without the class weight that multiplies the whole row."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array, block_of, positions, put, row_sum, zero_block
+from gradient_service.core.error_free import sum_over_classes
 from gradient_service.core.inputs import Scores, Supervision
 
 
@@ -98,6 +99,11 @@ class TargetRows:
         """Return w_j c_j, smoothed, (K, rows)."""
         smoothed = self.smoothed()
         return smoothed if self.class_weights is None else smoothed * self.class_weights
+
+    def total(self) -> Array:
+        """Return W = Σ_j w_j c_j, (rows,); in float64 summed twice as exactly, for it multiplies every derivative."""
+        weighted = self.weighted()
+        return sum_over_classes(weighted)[0] if self.dtype == np.float64 else row_sum(weighted)
 
     def weighted_sum(self, values: Array) -> Array:
         """Return Σ_j c_j (w_j v_j), (rows,), a term with w_j c_j = 0 being 0 even where v_j is infinite."""
