@@ -34,6 +34,7 @@ from gradient_service.schemas.requests import (
     SoftmaxRequest,
     SupervisedBody,
 )
+from gradient_service.schemas.tensor import roundoff
 
 CallRequest = SoftmaxRequest | LossRequest | GradientRequest
 Inputs = TypeVar("Inputs", Scores, Supervision, ReductionRule)
@@ -102,6 +103,7 @@ def _scores(request: ScoresBody) -> Scores:
         element_mask=request.element_mask,
         temperature=request.temperature,
         precision=request.precision,
+        has_masking_logits=bool(request.logits.size and np.min(request.logits) == -np.inf),
     )
 
 
@@ -110,6 +112,7 @@ def _supervision(request: SupervisedBody) -> Supervision:
         labels=request.labels,
         targets=request.targets,
         targets_sum=request.targets_sum,
+        targets_roundoff=0.0 if request.targets is None else roundoff(request.targets),
         objective=request.objective,
         class_weights=request.class_weights,
         sample_weights=request.sample_weights,

@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     max_json_body_bytes: PositiveInt = 16 * MIB
     """Largest JSON request body; a larger one is 413."""
 
+    max_binary_body_bytes: PositiveInt = 256 * MIB
+    """Largest binary request body; a larger one is 413."""
+
     max_elements: PositiveInt = 64 * MIB
     """Largest N·K of one request."""
 

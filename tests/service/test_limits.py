@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
 DEFAULTS = {
     "max_json_body_bytes": 16 * MIB,
+    "max_binary_body_bytes": 256 * MIB,
     "max_elements": 64 * MIB,
     "max_reply_bytes": 512 * MIB,
     "max_jacobian_elements": 4 * MIB,
@@ -91,7 +92,7 @@ async def test_a_body_at_its_limit_is_read() -> None:
 async def test_a_declared_body_is_refused_unread(http: httpx.AsyncClient, path: str) -> None:
     """A body that declares too many bytes is 413 before any is read, and the connection is closed."""
     sender = Sender(MIB)
-    headers = JSON | {"Content-Length": str(17 * MIB)}
+    headers = JSON | {"Content-Length": str(257 * MIB)}
     reply = await http.post(path, content=sender.parts(), headers=headers)
     check_problem(reply, 413, "body-too-large")
     assert reply.headers["connection"] == "close"
@@ -126,7 +127,7 @@ async def test_a_senseless_length_makes_no_fault(http: httpx.AsyncClient, length
 
 async def test_the_declared_length_comes_before_the_media_type(http: httpx.AsyncClient) -> None:
     """A body that is too long and of the wrong type is 413."""
-    headers = {"Content-Type": "text/plain", "Content-Length": str(17 * MIB)}
+    headers = {"Content-Type": "text/plain", "Content-Length": str(257 * MIB)}
     check_problem(await http.post("/softmax", content=b"x", headers=headers), 413, "body-too-large")
 
 

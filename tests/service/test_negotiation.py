@@ -12,7 +12,7 @@ from .conftest import JSON, check_problem, post
 pytestmark = pytest.mark.anyio
 
 BODY = b'{"logits": [[0, 0]]}'
-MEDIA_TYPE = "application/json"
+MEDIA_TYPES = "application/json, application/x-safetensors, application/octet-stream"
 
 
 @pytest.mark.parametrize("content_type", [
@@ -60,7 +60,7 @@ async def test_other_types_are_not_read(http: httpx.AsyncClient, content_type: s
     headers = httpx.Headers({"Content-Type": content_type}, encoding="latin-1")
     reply = await http.post("/softmax", content=BODY, headers=headers)
     check_problem(reply, 415, "unsupported-media-type")
-    assert reply.headers["accept"] == MEDIA_TYPE
+    assert reply.headers["accept"] == MEDIA_TYPES
 
 
 @pytest.mark.parametrize("path", ["/softmax", "/loss", "/gradient"])
@@ -68,7 +68,7 @@ async def test_a_body_without_a_type_is_not_read(http: httpx.AsyncClient, path: 
     """A body that does not say what it is is 415."""
     reply = await http.post(path, content=BODY)
     check_problem(reply, 415, "unsupported-media-type")
-    assert reply.headers["accept"] == MEDIA_TYPE
+    assert reply.headers["accept"] == MEDIA_TYPES
 
 
 async def test_two_types_are_not_read(http: httpx.AsyncClient) -> None:
@@ -115,7 +115,7 @@ async def test_identity_is_no_coding(http: httpx.AsyncClient) -> None:
 async def test_json_is_written(http: httpx.AsyncClient, accept: str) -> None:
     """JSON is written where some range of Accept covers it with a weight above 0."""
     reply = await post(http, "/softmax", BODY, Accept=accept)
-    assert (reply.status_code, reply.headers["content-type"]) == (200, MEDIA_TYPE)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
 
 
 @pytest.mark.parametrize("accept", [
@@ -123,7 +123,6 @@ async def test_json_is_written(http: httpx.AsyncClient, accept: str) -> None:
     "text/*",
     "application/xml, text/plain;q=0.5",
     "application/json;q=0",
-    "application/json;q=0.0, */*",
     "application/*;q=0, */*",
     "*/*;q=0",
     "application/json;q=0.000",
@@ -134,7 +133,7 @@ async def test_nothing_else_is_written(http: httpx.AsyncClient, accept: str) -> 
     """Where no range covers JSON the reply is 406, a problem all the same, and says what is written."""
     reply = await post(http, "/softmax", BODY, Accept=accept)
     check_problem(reply, 406, "not-acceptable")
-    assert reply.headers["accept"] == MEDIA_TYPE
+    assert reply.headers["accept"] == MEDIA_TYPES
 
 
 @pytest.mark.parametrize("accept", ["application/json;q=x", "application/json;q=2", "application/json;q=nan", ";;;",

@@ -58,7 +58,7 @@ def check_values(
     scores: Scores, supervision: Supervision | None = None, reduction: ReductionRule | None = None
 ) -> None:
     """Raise for the values that break a rule, all fields together."""
-    faults = [*_non_finite("logits", scores.logits), *_undefined_rows(scores)]
+    faults = [*_non_finite_logits(scores), *_undefined_rows(scores)]
     if supervision is not None:
         faults += _supervision_faults(scores, supervision)
     if reduction is not None and reduction.upstream is not None:
@@ -105,6 +105,14 @@ def _outside(field: str, values: Array, least: float, most: float, detail: str) 
         yield from _faults("out-of-range", field, np.isfinite(values) & ((values < least) | (values > most)), detail)
 
 
+def _non_finite_logits(scores: Scores) -> Iterator[Fault]:
+    if not scores.has_masking_logits:
+        yield from _non_finite("logits", scores.logits)
+    elif not scores.logits.max(initial=-np.inf) < np.inf:  # a NaN is not less either
+        is_bad = np.isnan(scores.logits) | (scores.logits == np.inf)
+        yield from _faults("non-finite", "logits", is_bad, "Logits are finite, or −∞ for a class that takes no part.")
+
+
 def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator[Fault]:
     labels, ignored = supervision.labels, supervision.ignored()
     if labels is None or not labels.size:
@@ -121,21 +129,23 @@ def _invalid_distributions(supervision: Supervision) -> Iterator[Fault]:
     if supervision.targets_sum is TargetsSum.ANY or supervision.targets is None:
         return
     sums = supervision.targets.sum(axis=1, dtype=np.float64)
-    detail = f"A row of targets sums to 1 within {SUM_TOLERANCE:g}, unless targets_sum is any."
-    yield from _faults("invalid-distribution", "targets", ~(np.abs(sums - 1) <= SUM_TOLERANCE), detail)
+    tolerance = max(SUM_TOLERANCE, supervision.targets_roundoff)
+    detail = f"A row of targets sums to 1 within {tolerance:g}, unless targets_sum is any."
+    yield from _faults("invalid-distribution", "targets", ~(np.abs(sums - 1) <= tolerance), detail)
 
 
 def _undefined_rows(scores: Scores) -> Iterator[Fault]:
     """Yield the rows whose every class is masked, ignored rows included: they have no softmax."""
-    if scores.element_mask is None:
-        if scores.class_mask is not None and not scores.class_mask.any():
-            yield Fault("undefined-row", "class_mask", (), "At least one class must take part.")
+    if scores.class_mask is not None and not scores.class_mask.any():
+        yield Fault("undefined-row", "class_mask", (), "At least one class must take part.")
         return
+    if scores.element_mask is None and not scores.has_masking_logits:
+        return
+    field = "logits" if scores.element_mask is None else "element_mask"
     for rows in row_blocks(scores.batch_size, scores.num_classes):
         mask = np.asarray(scores.mask(rows))
         for row in np.flatnonzero(~mask.any(axis=0)) + rows.start:
-            detail = f"element_mask[{row}]: a row needs at least one unmasked class."
-            yield Fault("undefined-row", "element_mask", (int(row),), detail)
+            yield Fault("undefined-row", field, (int(row),), f"{field}[{row}]: a row needs one class that takes part.")
 
 
 def _infinite_losses(scores: Scores, supervision: Supervision) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """What a computation is asked for: the scores, what they are compared with, and how losses are reduced."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Scores:
         element_mask: (N, K), false where a class takes no part in that row.
         temperature: > 0; the differences of the logits are divided by it.
         precision: how the working dtype is chosen and whether differences are compensated.
+        has_masking_logits: some logits are −∞, and their classes take no part in their rows.
     """
 
     logits: Floats
@@ -36,6 +38,7 @@ class Scores:
     element_mask: Booleans | None = None
     temperature: float = 1.0
     precision: Precision = Precision.ACCURATE
+    has_masking_logits: bool = False
 
     @property
     def batch_size(self) -> int:
@@ -50,14 +53,18 @@ class Scores:
     @property
     def is_masked(self) -> bool:
         """Whether any mask was given."""
-        return self.class_mask is not None or self.element_mask is not None
+        return self.class_mask is not None or self.element_mask is not None or self.has_masking_logits
 
     def mask(self, rows: slice) -> Booleans | None:
         """The classes that take part, (K, rows) or broadcastable to it; None when all do."""
-        if self.element_mask is None:
-            return None if self.class_mask is None else self.class_mask[:, np.newaxis]
-        mask = self.element_mask[rows].T
-        return mask if self.class_mask is None else mask & self.class_mask[:, np.newaxis]
+        masks = []
+        if self.class_mask is not None:
+            masks.append(self.class_mask[:, np.newaxis])
+        if self.element_mask is not None:
+            masks.append(self.element_mask[rows].T)
+        if self.has_masking_logits:
+            masks.append(np.not_equal(self.logits[rows].T, -np.inf))
+        return reduce(np.logical_and, masks) if masks else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,7 @@ class Supervision:
         labels: (N,) integers in [0, K), or `ignore_label`.
         targets: (N, K) of the logits' dtype, ≥ 0.
         targets_sum: `one` when each row of targets must sum to 1.
+        targets_roundoff: unit roundoff of the type that targets were sent in, where it is coarser than 1e-6.
         objective: which loss.
         class_weights: (K,), ≥ 0.
         sample_weights: (N,), ≥ 0.
@@ -78,6 +86,7 @@ class Supervision:
     labels: Integers | None = None
     targets: Floats | None = None
     targets_sum: TargetsSum = TargetsSum.ONE
+    targets_roundoff: float = 0.0
     objective: Objective = Objective.SOFTMAX_CROSS_ENTROPY
     class_weights: Floats | None = None
     sample_weights: Floats | None = None

@@ -1,22 +1,34 @@
-"""Reading a request body no further than its limit."""
+"""Bodies in and out, in memory once: read no further than their limit, sent from where they lie."""
 
-from fastapi import Request
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.problems import HttpProblemError
+from gradient_service.wire.tensor_codec import Buffer
 
 MAX_DIGITS = 18
+PIECE_BYTES = 256 * 1024
 
 
 def check_declared_length(request: Request, max_bytes: int) -> None:
     """Raise `body-too-large` when the caller itself says that the body is too large."""
-    declared = request.headers.get("content-length", "")
-    is_number = declared.isascii() and declared.isdecimal()
-    if is_number and (len(declared) > MAX_DIGITS or int(declared) > max_bytes):
+    if declared_length(request) > max_bytes:
         raise _too_large(max_bytes)
 
 
+def declared_length(request: Request) -> int:
+    """Return what the caller says of the length of the body, 0 when nothing sensible."""
+    declared = request.headers.get("content-length", "")
+    if not (declared.isascii() and declared.isdecimal()):
+        return 0
+    return int(declared[: MAX_DIGITS + 1])
+
+
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body; raise `body-too-large` as soon as more arrives than may."""
+    """Return the body as bytes; raise `body-too-large` as soon as more arrives than may."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -24,6 +36,40 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             raise _too_large(max_bytes)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def read_body_in_place(request: Request, max_bytes: int) -> Buffer:
+    """Return the body in one buffer of its declared length, each part put where it belongs; else as `read_body`."""
+    length = declared_length(request)
+    if not PIECE_BYTES < length <= max_bytes:
+        return await read_body(request, max_bytes)
+    # Uninitialised memory is not resident before it is written, so a length that is only declared costs nothing.
+    buffer = np.empty(length, np.uint8).data
+    size = 0
+    async for part in request.stream():
+        if size + len(part) > length:
+            raise _too_large(length)
+        buffer[size : size + len(part)] = part
+        size += len(part)
+    return buffer[:size]
+
+
+class PartsResponse(Response):
+    """A reply sent from where its parts lie, in pieces that a socket takes, so that it is never in memory twice."""
+
+    def __init__(self, parts: Sequence[Buffer], *, headers: Mapping[str, str], media_type: str) -> None:
+        length = {"Content-Length": str(sum(map(len, parts)))}
+        super().__init__(None, headers={**headers, **length}, media_type=media_type)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the reply."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for part in self._parts:
+            for start in range(0, len(part), PIECE_BYTES):
+                piece = part[start : start + PIECE_BYTES] if len(part) > PIECE_BYTES else part
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _too_large(max_bytes: int) -> HttpProblemError:

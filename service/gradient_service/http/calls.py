@@ -12,17 +12,17 @@ from gradient_service import operations
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.execution import Execution
 from gradient_service.core.limits import WorkLimits
-from gradient_service.http.body import check_declared_length, read_body
+from gradient_service.http.body import PartsResponse, check_declared_length, read_body, read_body_in_place
 from gradient_service.http.negotiation import reply_media_type, request_media_type
 from gradient_service.operations import CallRequest, Work
 from gradient_service.schemas.fields import Body
 from gradient_service.schemas.replies import GradientReply, LossReply, SoftmaxReply
 from gradient_service.schemas.requests import GradientRequest, LossRequest, SoftmaxRequest
 from gradient_service.settings import Settings
-from gradient_service.wire import json_body
 from gradient_service.wire.decoded import Decoded
+from gradient_service.wire.dialects import DIALECTS, Dialect
+from gradient_service.wire.tensor_codec import Buffer
 
-MEDIA_TYPES = (json_body.MEDIA_TYPE,)
 INLINE_BYTES = 16 * 1024
 """A larger body is decoded in a thread, so that the event loop goes on serving others."""
 INLINE_ELEMENTS = 16 * 1024
@@ -70,55 +70,74 @@ OPERATIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """How one request is read and its reply written, and how long that takes."""
+
+    reader: Dialect
+    writer: Dialect
+    reply_type: str
+    timing: "StageTiming"
+
+
 class Call:
     """Answers the requests of one operation."""
 
     def __init__(self, operation: Operation, settings: Settings) -> None:
         self._operation = operation
         self._settings = settings
-        limits = WorkLimits(
-            max_elements=settings.max_elements,
-            max_jacobian_elements=settings.max_jacobian_elements,
-            max_reply_bytes=settings.max_reply_bytes,
-            bytes_per_number=json_body.BYTES_PER_NUMBER,
-        )
-        self._work = Work(limits, Execution(threads=settings.threads))
+        self._execution = Execution(threads=settings.threads)
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; what it breaks is raised, and `problems` tells it."""
         timing = StageTiming()
-        check_declared_length(request, self._settings.max_json_body_bytes)
-        received = request_media_type(request.headers, MEDIA_TYPES)
-        reply_media_type(request.headers, MEDIA_TYPES, received)
-        body = await read_body(request, self._settings.max_json_body_bytes)
+        exchange = self._negotiate(request, timing)
+        read = read_body_in_place if exchange.reader.is_binary else read_body
+        body = await read(request, self._max_bytes(exchange.reader))
         timing.end("read")
         if len(body) > INLINE_BYTES:
-            return await to_thread.run_sync(self._answer, body, timing)
-        decoded = self._decode(body, timing)
+            return await to_thread.run_sync(self._answer, body, exchange)
+        decoded = self._decode(body, exchange)
         if operations.num_elements(decoded.request) > INLINE_ELEMENTS:
-            return await to_thread.run_sync(self._perform, decoded, timing)
-        return self._perform(decoded, timing)
+            return await to_thread.run_sync(self._perform, decoded, exchange)
+        return self._perform(decoded, exchange)
 
-    def _answer(self, body: bytes, timing: "StageTiming") -> Response:
-        return self._perform(self._decode(body, timing), timing)
+    def _negotiate(self, request: Request, timing: "StageTiming") -> Exchange:
+        check_declared_length(request, max(self._max_bytes(dialect) for dialect in DIALECTS.values()))
+        received = request_media_type(request.headers, tuple(DIALECTS))
+        reader = DIALECTS[received]
+        wanted = reply_media_type(request.headers, tuple(DIALECTS), reader.media_type)
+        check_declared_length(request, self._max_bytes(reader))
+        return Exchange(reader, DIALECTS[wanted], wanted, timing)
 
-    def _decode(self, body: bytes, timing: "StageTiming") -> Decoded[CallRequest]:
-        decoded: Decoded[CallRequest] = json_body.decode(
-            body, self._operation.request, max_nesting=self._settings.max_nesting
-        )
-        timing.end("parse")
+    def _max_bytes(self, dialect: Dialect) -> int:
+        return self._settings.max_binary_body_bytes if dialect.is_binary else self._settings.max_json_body_bytes
+
+    def _answer(self, body: Buffer, exchange: Exchange) -> Response:
+        return self._perform(self._decode(body, exchange), exchange)
+
+    def _decode(self, body: Buffer, exchange: Exchange) -> Decoded[CallRequest]:
+        model, max_nesting = self._operation.request, self._settings.max_nesting
+        decoded: Decoded[CallRequest] = exchange.reader.decode(body, model, max_nesting=max_nesting)
+        exchange.timing.end("parse")
         return decoded
 
-    def _perform(self, decoded: Decoded[CallRequest], timing: "StageTiming") -> Response:
+    def _perform(self, decoded: Decoded[CallRequest], exchange: Exchange) -> Response:
+        limits = WorkLimits(
+            max_elements=self._settings.max_elements,
+            max_jacobian_elements=self._settings.max_jacobian_elements,
+            max_reply_bytes=self._settings.max_reply_bytes,
+            bytes_per_number=exchange.writer.bytes_per_number,
+        )
         try:
-            reply = self._operation.perform(decoded.request, self._work)
+            reply = self._operation.perform(decoded.request, Work(limits, self._execution))
         except InvalidInputError as error:
             raise error.in_order_of(decoded.field_order) from None
-        timing.end("compute")
-        content = json_body.encode(reply)
-        timing.end("encode")
-        headers = {"Vary": "Accept", "Server-Timing": timing.header}
-        return Response(content, headers=headers, media_type=json_body.MEDIA_TYPE)
+        exchange.timing.end("compute")
+        parts = exchange.writer.encode(reply)
+        exchange.timing.end("encode")
+        headers = {"Vary": "Accept", "Server-Timing": exchange.timing.header}
+        return PartsResponse(parts, headers=headers, media_type=exchange.reply_type)
 
 
 class StageTiming:

@@ -25,7 +25,7 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
     if media_type not in spoken:
         raise HttpProblemError("unsupported-media-type", f"Bodies are read as {accept['Accept']}.", accept)
     if parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
-        raise HttpProblemError("unsupported-media-type", "JSON is read as UTF-8 only.", accept)
+        raise HttpProblemError("unsupported-media-type", "Text is read as UTF-8 only.", accept)
     if any(coding.strip().lower() not in {"", "identity"} for coding in headers.getlist("content-encoding")):
         detail = "Bodies are read without a content coding."
         raise HttpProblemError("unsupported-content-encoding", detail, {"Accept-Encoding": "identity"})

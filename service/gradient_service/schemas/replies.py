@@ -129,6 +129,8 @@ class LimitsReply(Body):
 
     max_json_body_bytes: Count
     """Larger JSON bodies are 413."""
+    max_binary_body_bytes: Count
+    """Larger binary bodies are 413."""
     max_elements: Count
     """N·K of one request; more is 422 `output-too-large`."""
     max_reply_bytes: Count

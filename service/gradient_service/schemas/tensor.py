@@ -8,6 +8,8 @@ import numpy as np
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+ROUNDOFF = "unit_roundoff"
+"""Key of an array's dtype metadata: how coarse the numbers were before they were widened."""
 Kind = Literal["number", "integer", "boolean"]
 INT64_RANGE = range(-(2**63), 2**63)
 
@@ -38,6 +40,12 @@ class Tensor:
         for _ in range(self.rank):
             described = {"type": "array", "items": described}
         return described
+
+
+def roundoff(array: np.ndarray[Any, Any]) -> float:
+    """Return the unit roundoff of the numbers of an array, as they were sent."""
+    metadata = array.dtype.metadata or {}
+    return float(metadata.get(ROUNDOFF, np.finfo(array.dtype).eps / 2))
 
 
 @cache

@@ -4,7 +4,8 @@ Accepted bodies take one fast route. Whatever it does not accept is read again b
 bytes lack, or that they lack nothing and hold numbers of more than 64 bits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -43,35 +44,61 @@ def decode(body: bytes, model: type[Model], *, max_nesting: int) -> Decoded[Mode
         raise
 
 
-def encode(reply: Body) -> bytes:
+def encode(reply: Body) -> list[bytes]:
     """Write the outputs of a reply: shortest text that round-trips in each array's dtype, null for −∞."""
-    return orjson.dumps(_present(reply), option=orjson.OPT_SERIALIZE_NUMPY)
+    return [dump(present(reply))]
 
 
-def _present(body: Body) -> dict[str, Any]:
+def dump(values: Mapping[str, Any]) -> bytes:
+    """Write values, arrays among them, as JSON."""
+    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def present(body: Body) -> dict[str, Any]:
     """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
     return {
-        name: _present(value) if isinstance(value, Body) else value
+        name: present(value) if isinstance(value, Body) else value
         for name, value in body.__dict__.items()
         if name in body.model_fields_set
     }
 
 
 def _decode(body: bytes, model: type[Model], max_nesting: int) -> Decoded[Model]:
-    document, faults = _parse(body, model, max_nesting)
-    if not is_object(document):
-        raise InvalidInputError([Fault("wrong-type", None, (), "The body is a JSON object.")])
-    names = list(document)
-    if len(set(names)) < len(names):
-        JsonScanner(body, max_nesting).scan()
-    check_fields(model, names)
-    values = _values(document, model, faults)
+    document = read_object(body, model, max_nesting)
+    check_fields(model, document.names)
+    values, faults = _values(document, model)
     if not faults and body.count(b"[") != _count_of_arrays(values):
         faults = _hidden_arrays(document, model)
     try:
-        return Decoded(validate(model, values, faults), names)
+        return Decoded(validate(model, values, faults), document.names)
     except InvalidInputError as error:
-        raise error.in_order_of(names) from None
+        raise error.in_order_of(document.names) from None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """A parsed object, each field named once."""
+
+    values: Any
+    names: list[str]
+    faults: list[Fault]
+    """The numbers in it that no float64 holds; these read 0."""
+
+
+def read_object(body: bytes, model: type[Body], max_nesting: int) -> JsonObject:
+    """Parse bytes as an object.
+
+    Raises:
+        MalformedBodyError: the bytes are no JSON, nest too deep or name a field twice.
+        InvalidInputError: they are, but no object.
+    """
+    values, faults = _parse(body, model, max_nesting)
+    if not is_object(values):
+        raise InvalidInputError([Fault("wrong-type", None, (), "The body is a JSON object.")])
+    names = list(values)
+    if len(set(names)) < len(names):
+        JsonScanner(body, max_nesting).scan()
+    return JsonObject(values, names, faults)
 
 
 def _parse(body: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[Fault]]:
@@ -85,10 +112,7 @@ def _parse(body: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[
     faults: list[Fault] = []
     parts, end = [], 0
     for number in unusual:
-        parts += [
-            body[end : number.start],
-            _replacement(body[number.start : number.end], number, model, faults),
-        ]
+        parts += [body[end : number.start], _replacement(body[number.start : number.end], number, model, faults)]
         end = number.end
     return parse(b"".join([*parts, body[end:]])), faults
 
@@ -113,27 +137,37 @@ def _count_of_arrays(values: Mapping[str, Any]) -> int:
     )
 
 
-def _hidden_arrays(document: Any, model: type[Body]) -> list[Fault]:
+def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
     """Return where an array stands among the numbers of another, which the flat buffer does not show."""
     tensors = tensor_fields(model)
     faults = (
-        fault for name in document if name in tensors for fault in find_faults(name, document[name], tensors[name])
+        fault
+        for name in document.names
+        if name in tensors
+        for fault in find_faults(name, document.values[name], tensors[name])
     )
     return list(islice(faults, MAX_FAULTS))
 
 
-def _values(document: Any, model: type[Body], faults: list[Fault]) -> dict[str, Any]:
-    """Return every field that is an array of its rank and kind, or any value but null; note the others as faults."""
-    values, tensors = {}, tensor_fields(model)
-    for name in document:
-        value = document[name]
-        if name in tensors:
+def _values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
+    """Return every field that is an array of its rank and kind, or any value but null; the others as faults."""
+    values, faults = read_options(document, without=tensor_fields(model))
+    for name, tensor in tensor_fields(model).items():
+        if name in document.names:
             try:
-                values[name] = read_array(value, tensors[name])
+                values[name] = read_array(document.values[name], tensor)
             except (TypeError, ValueError):
-                faults.extend(islice(find_faults(name, value, tensors[name]), MAX_FAULTS))
-        elif value is None:
-            faults.append(Fault("wrong-type", name, (), f"{name} is not null; leave it out instead."))
-        else:
-            values[name] = python_value(value)
-    return values
+                faults.extend(islice(find_faults(name, document.values[name], tensor), MAX_FAULTS))
+    return values, faults
+
+
+def read_options(document: JsonObject, *, without: Collection[str] = ()) -> tuple[dict[str, Any], list[Fault]]:
+    """Return the fields as Python's values, but those named; null is a fault."""
+    names = [name for name in document.names if name not in without]
+    values = {name: document.values[name] for name in names}
+    nulls = [
+        Fault("wrong-type", name, (), f"{name} is not null; leave it out instead.")
+        for name in names
+        if values[name] is None
+    ]
+    return {name: python_value(value) for name, value in values.items() if value is not None}, document.faults + nulls

@@ -40,7 +40,7 @@ SPECIAL = [
 
 def encoded(**outputs: Any) -> dict[str, Any]:
     """A reply's text read back by the standard library, numbers as they were written."""
-    body = json_body.encode(SoftmaxReply.model_construct(applied=APPLIED, **outputs))
+    body = b"".join(json_body.encode(SoftmaxReply.model_construct(applied=APPLIED, **outputs)))
     document: dict[str, Any] = json.loads(body, parse_float=str, parse_int=str)
     return document
 

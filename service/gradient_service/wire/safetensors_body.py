@@ -1,0 +1,210 @@
+"""safetensors bytes to a request, and a reply to safetensors bytes.
+
+Eight bytes say how long the JSON header is; it names each tensor's dtype, shape and place in the data behind it.
+Tensors are the array fields. Everything else is one JSON object in the header's `__metadata__`: `options` in a request,
+`result` in a reply.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradient_service.core.errors import Fault, InvalidInputError
+from gradient_service.schemas.conflicts import check_fields
+from gradient_service.schemas.fields import Body
+from gradient_service.schemas.tensor import Kind, Tensor, tensor_fields
+from gradient_service.schemas.validation import validate
+from gradient_service.wire.decoded import Decoded, Model
+from gradient_service.wire.errors import MalformedBodyError
+from gradient_service.wire.json_body import dump, present, read_object, read_options
+from gradient_service.wire.json_grammar import JsonScanner, pointer
+from gradient_service.wire.tensor_codec import (
+    BFLOAT16,
+    BOOLEAN,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INTEGERS,
+    Buffer,
+    ElementType,
+    decode_tensor,
+    encode_tensor,
+    num_bytes,
+)
+
+MEDIA_TYPE = "application/x-safetensors"
+BYTES_PER_NUMBER = 8
+LENGTH_BYTES = 8
+MAX_HEADER_BYTES = 64 * 1024
+HEADER_NESTING = 3
+ALIGNMENT = 64
+METADATA = "__metadata__"
+
+ELEMENT_TYPES: dict[str, ElementType] = {
+    "F16": FLOAT16,
+    "BF16": BFLOAT16,
+    "F32": FLOAT32,
+    "F64": FLOAT64,
+    "BOOL": BOOLEAN,
+    **{name.upper(): element for name, element in INTEGERS.items()},
+}
+WRITTEN_NAMES = {
+    np.dtype(np.float32): "F32",
+    np.dtype(np.float64): "F64",
+    np.dtype(np.int64): "I64",
+    np.dtype(np.uint8): "U8",
+}
+KIND_NAMES: dict[Kind, str] = {"number": "F16, BF16, F32 or F64", "integer": "an integer type", "boolean": "BOOL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tensor as the header names it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
+    """Read safetensors bytes as a request; arrays are views of the bytes wherever NumPy knows their type.
+
+    Raises:
+        MalformedBodyError: the bytes are no safetensors file, or its options no JSON object.
+        InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
+    """
+    header, data = _split(memoryview(body))
+    entries, options = _read_header(header, len(data))
+    document = read_object(options, model, max_nesting)
+    for name in document.names:
+        if name in entries:
+            raise MalformedBodyError("duplicate-field", "A field is both a tensor and an option.", pointer((name,)))
+    names = [*entries, *document.names]
+    check_fields(model, names)
+    values, faults = read_options(document)
+    faults += _misplaced(entries, document.names, model)
+    for name, entry in entries.items():
+        found = list(_type_faults(name, entry, tensor_fields(model).get(name)))
+        faults += found
+        if not found and name in tensor_fields(model):
+            part = data[entry.begin : entry.end]
+            values[name] = decode_tensor(part, ELEMENT_TYPES[entry.dtype], entry.shape, pointer((name,)))
+    try:
+        return Decoded(validate(model, values, faults), names)
+    except InvalidInputError as error:
+        raise error.in_order_of(names) from None
+
+
+def encode(reply: Body) -> list[Buffer]:
+    """Write the outputs of a reply: a header padded so that data starts aligned, then each array as it lies."""
+    fields = present(reply)
+    arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+    rest = {name: value for name, value in fields.items() if name not in arrays}
+    header: dict[str, Any] = {METADATA: {"result": dump(rest).decode()}}
+    begin = 0
+    for name, array in arrays.items():
+        header[name] = {
+            "dtype": WRITTEN_NAMES[array.dtype],
+            "shape": array.shape,
+            "data_offsets": (begin, begin + array.nbytes),
+        }
+        begin += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(LENGTH_BYTES + len(text)) % ALIGNMENT)
+    return [len(text).to_bytes(LENGTH_BYTES, "little") + text, *map(encode_tensor, arrays.values())]
+
+
+def _malformed(detail: str, place: str = "") -> MalformedBodyError:
+    return MalformedBodyError("malformed-tensor", detail, place)
+
+
+def _split(body: memoryview) -> tuple[memoryview, memoryview]:
+    """Return the header and the data."""
+    if not body:
+        raise MalformedBodyError("empty-body", "The body is empty; a safetensors file is needed.")
+    if len(body) < LENGTH_BYTES:
+        raise _malformed("A safetensors file begins with eight bytes that say how long its header is.")
+    length = int.from_bytes(body[:LENGTH_BYTES], "little")
+    if length > MAX_HEADER_BYTES:
+        raise _malformed(f"The header would be {length} bytes long; the limit is {MAX_HEADER_BYTES}.")
+    end = LENGTH_BYTES + length
+    if end > len(body):
+        raise _malformed(f"The header ends at byte {end}, the body at {len(body)}.")
+    return body[LENGTH_BYTES:end], body[end:]
+
+
+def _read_header(header: memoryview, num_data_bytes: int) -> tuple[dict[str, Entry], bytes]:
+    """Return the tensors by name, in the order of the header, and the text of the options."""
+    text = bytes(header)
+    try:
+        JsonScanner(text, HEADER_NESTING).scan()
+        content = json.loads(text)
+    except MalformedBodyError as error:
+        raise _malformed(f"In the header: {error.detail}") from None
+    if not isinstance(content, dict) or not text.startswith(b"{"):
+        raise _malformed("The header is a JSON object.")
+    metadata = content.pop(METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _malformed("__metadata__ maps names to strings.")
+    unknown = next((name for name in metadata if name not in {"options", "format"}), None)
+    if unknown is not None:
+        raise InvalidInputError([Fault("unknown-field", unknown, (), "__metadata__ holds one string, options.")])
+    entries = {name: _entry(name, entry) for name, entry in content.items()}
+    _check_layout(entries, num_data_bytes)
+    return entries, str(metadata.get("options", "{}")).encode()
+
+
+def _entry(name: str, entry: Any) -> Entry:
+    place = pointer((name,))
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise _malformed("A tensor has dtype, shape and data_offsets.", place)
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or not _is_counts(shape) or not _is_counts(offsets) or len(offsets) != 2:  # noqa: PLR2004  begin and end
+        raise _malformed("dtype is a string, shape and data_offsets are whole numbers from 0 up.", place)
+    return Entry(dtype, tuple(shape), *offsets)
+
+
+def _is_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+
+
+def _check_layout(entries: Mapping[str, Entry], num_data_bytes: int) -> None:
+    """Refuse tensors that overlap, leave gaps or bytes behind, or disagree with their shape."""
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if entry.begin != end or entry.end < entry.begin:
+            raise _malformed(f"The tensor begins at {entry.begin}; the one before it ends at {end}.", pointer((name,)))
+        end = entry.end
+        element = ELEMENT_TYPES.get(entry.dtype)
+        if element is not None and num_bytes(element, entry.shape) != entry.end - entry.begin:
+            detail = (
+                f"The tensor has {entry.end - entry.begin} bytes; its shape needs {num_bytes(element, entry.shape)}."
+            )
+            raise _malformed(detail, pointer((name,)))
+    if end != num_data_bytes:
+        raise _malformed(f"The tensors end at byte {end} of the data, which has {num_data_bytes}.")
+
+
+def _misplaced(entries: Mapping[str, Entry], options: list[str], model: type[Body]) -> list[Fault]:
+    """Return the arrays among the options, and the options among the tensors."""
+    arrays = [Fault("wrong-type", name, (), f"{name} is a tensor.") for name in options if name in tensor_fields(model)]
+    scalars = [name for name in entries if name not in tensor_fields(model)]
+    return arrays + [
+        Fault("wrong-type", name, (), f"{name} is no tensor; it belongs to the options.") for name in scalars
+    ]
+
+
+def _type_faults(name: str, entry: Entry, tensor: Tensor | None) -> Iterator[Fault]:
+    if tensor is None:
+        return
+    element = ELEMENT_TYPES.get(entry.dtype)
+    if element is None:
+        yield Fault("unsupported-dtype", name, (), f"{name} is {KIND_NAMES[tensor.kind]}.")
+    elif element.kind != tensor.kind:
+        yield Fault("wrong-type", name, (), f"{name} is {KIND_NAMES[tensor.kind]}, not {entry.dtype}.")
+    elif len(entry.shape) != tensor.rank:
+        yield Fault("wrong-rank", name, (), f"{name} has {tensor.rank} dimensions, not {len(entry.shape)}.")
