@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gradient_service.core.checks import check_shapes
-from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
+from gradient_service.core.checks import check_shapes, check_values
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.core.evaluate import Evaluation, loss_and_gradient
 from gradient_service.core.evaluate import softmax as softmax_arrays
 from gradient_service.core.execution import Execution
@@ -53,7 +53,8 @@ def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
     scores, names = _scores(request), _names(request)
     check_shapes(scores)
     check_work(scores, names, work.limits)
-    arrays = softmax_arrays(_in_dtype(scores, _dtype(request)), names, work.execution)
+    (scores,) = _in_dtype(_dtype(request), scores)
+    arrays = softmax_arrays(scores, names, work.execution)
     applied = SoftmaxApplied.model_construct(**_scores_applied(request))
     return SoftmaxReply.model_construct(None, **arrays, applied=applied)
 
@@ -91,9 +92,8 @@ def _evaluate(request: LossRequest | GradientRequest, work: Work) -> Evaluation:
     )
     check_shapes(scores, supervision, rule)
     check_work(scores, names, work.limits)
-    dtype = _dtype(request)
-    inputs = _in_dtype(scores, dtype), _in_dtype(supervision, dtype), _in_dtype(rule, dtype)
-    return loss_and_gradient(*inputs, names, work.execution)
+    scores, supervision, rule = _in_dtype(_dtype(request), scores, supervision, rule)
+    return loss_and_gradient(scores, supervision, rule, names, work.execution)
 
 
 def _scores(request: ScoresBody) -> Scores:
@@ -147,14 +147,26 @@ def _dtype(request: ScoresBody) -> np.dtype[np.floating]:
     return np.promote_types(request.logits.dtype, np.float32)
 
 
-def _in_dtype(inputs: Inputs, dtype: np.dtype[np.floating]) -> Inputs:
+def _in_dtype(dtype: np.dtype[np.floating], *inputs: Any) -> tuple[Any, ...]:
     """Return the inputs with every array of numbers rounded to the dtype.
 
     Raises:
-        InvalidInputError: `number-out-of-range` where a number is too large for it.
+        InvalidInputError: `number-out-of-range` where a number is too large for it, beside what else is wrong with
+            the values.
     """
-    rounded: dict[str, Any] = {}
     faults: list[Fault] = []
+    rounded = tuple(_rounded(values, dtype, faults) for values in inputs)
+    if faults:
+        try:
+            check_values(*rounded)
+        except InvalidInputError as error:
+            faults += [fault for fault in error.faults if fault.code != "non-finite"]
+        raise InvalidInputError(faults)
+    return rounded
+
+
+def _rounded(inputs: Inputs, dtype: np.dtype[np.floating], faults: list[Fault]) -> Inputs:
+    rounded: dict[str, Any] = {}
     for name in (each.name for each in fields(inputs)):
         array = getattr(inputs, name)
         if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.dtype != dtype:
@@ -166,7 +178,6 @@ def _in_dtype(inputs: Inputs, dtype: np.dtype[np.floating]) -> Inputs:
                 Fault("number-out-of-range", name, tuple(map(int, where)), detail)
                 for where in np.argwhere(is_lost)[:MAX_FAULTS]
             ]
-    raise_if_any(faults)
     return replace(inputs, **rounded)
 
 

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
 
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=2**48)]
 
 
 class Settings(BaseSettings):
@@ -35,5 +35,5 @@ class Settings(BaseSettings):
     max_nesting: Annotated[int, Field(ge=3, le=64)] = 8
     """Deepest nesting of a JSON request body."""
 
-    threads: PositiveInt = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads that share the row blocks of one large request."""

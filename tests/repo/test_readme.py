@@ -22,7 +22,7 @@ PAGES = ["README.md", "examples/README.md", "docs/architecture.md", "docs/mappin
 ADDRESS = "http://127.0.0.1:8000"
 SERVICE = ROOT / "service" / "gradient_service"
 CLIENT = ROOT / "client" / "gradient_client"
-NO_FILES = {".venv/", "application/problem+json"}
+NO_FILES = {"application/x-safetensors", ".venv/", "application/problem+json"}
 
 
 @pytest.fixture

@@ -29,9 +29,13 @@ class InvalidInputError(ValueError):
         super().__init__("; ".join(fault.detail for fault in self.faults))
 
     def in_order_of(self, fields: Sequence[str]) -> "InvalidInputError":
-        """Return the same error with its faults in the order of a document's fields, those of no field last."""
+        """Return the same error with its faults in the order of a document, by field and element; of no field last."""
         places = {name: place for place, name in enumerate(fields)}
-        return InvalidInputError(sorted(self.faults, key=lambda fault: places.get(fault.field or "", len(places))))
+
+        def place(fault: Fault) -> tuple[int, list[tuple[bool, int | str]]]:
+            return places.get(fault.field or "", len(places)), [(isinstance(i, str), i) for i in fault.index]
+
+        return InvalidInputError(sorted(self.faults, key=place))
 
 
 def raise_if_any(faults: Iterable[Fault]) -> None:

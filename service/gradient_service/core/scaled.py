@@ -76,4 +76,6 @@ class Scaled:
             values *= self.mantissa.astype(values.dtype)
             np.ldexp(values, self.exponent, out=values)
         np.copyto(values, 0.0, where=self.mantissa == 0)
+        if np.any(self.mantissa < 0):
+            values += 0.0  # a negative factor makes no −0
         return values

@@ -123,12 +123,19 @@ def shift(logits: Array, reference: Array, temperature: float, *, compensated: b
     if not compensated:
         difference = logits - reference
         if divisor != 1:
+            rest = max(-exponent - 1, 0)
+            difference = _scaled_up(difference, rest)
             difference /= logits.dtype.type(divisor)
-        return _scaled_up(difference, exponent), None
+            exponent += rest
+        return _scaled_up(difference, -exponent), None
     difference, remainder = two_difference(logits, reference)
     if divisor != 1:
+        # Tiny differences are scaled up before the division, which needs all their digits; all but once, for m < 2.
+        rest = max(-exponent - 1, 0)
+        difference, remainder = _scaled_up(difference, rest), _scaled_up(remainder, rest)
         difference, remainder = two_quotient(difference, remainder, divisor)
-    difference, remainder = _scaled_up(difference, exponent), _scaled_up(remainder, exponent)
+        exponent += rest
+    difference, remainder = _scaled_up(difference, -exponent), _scaled_up(remainder, -exponent)
     if not math.isfinite(remainder.sum()):  # a masked class or an overflow: d is −∞ there
         np.copyto(remainder, 0.0, where=~np.isfinite(remainder))
     return difference, remainder
@@ -141,7 +148,7 @@ def distant_difference(logits: Array, reference: Array, temperature: float) -> A
 
 
 def _scaled_up(values: Array, exponent: int) -> Array:
-    return np.ldexp(values, -exponent) if exponent < 0 else values
+    return np.ldexp(values, exponent) if exponent > 0 else values
 
 
 def log_probabilities(rows: SoftmaxRows) -> Array:
@@ -149,7 +156,7 @@ def log_probabilities(rows: SoftmaxRows) -> Array:
     values = rows.difference - rows.log_total
     if rows.remainder is not None:
         values += rows.remainder
-    put(values, rows.top_position, -rows.log_total)
+    put(values, rows.top_position, 0 - rows.log_total)
     return values
 
 
@@ -193,7 +200,7 @@ def reciprocal_of_probabilities(rows: SoftmaxRows) -> Scaled:
 def jacobian(rows: SoftmaxRows) -> Array:
     """Return ∂p_i/∂s_j = p_i (δ_ij − p_j), with 1 − p_k = q, (rows, K, K)."""
     probabilities = np.ascontiguousarray(rows.probabilities.T)
-    products = -probabilities[:, :, np.newaxis] * probabilities[:, np.newaxis, :]
+    products = 0 - probabilities[:, :, np.newaxis] * probabilities[:, np.newaxis, :]
     diagonal = np.arange(probabilities.shape[1])
     products[:, diagonal, diagonal] = (rows.probabilities * complement_of_probabilities(rows)).T
     return products

@@ -110,4 +110,4 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
     def _cross_entropy(self, log_p: Array, log_complement: Array) -> Array:
         weights = self.targets.class_weights
         against_class = sum_of_products(self.targets.complement(), log_complement, weights)
-        return -(self.targets.weighted_sum(log_p) + against_class)
+        return 0 - (self.targets.weighted_sum(log_p) + against_class)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
+from itertools import chain
 
 from pydantic import BaseModel
 
@@ -23,7 +24,7 @@ def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
     Raises:
         InvalidInputError: `unknown-field`, with the nearest known name; `missing-field`; `conflicting-fields`.
     """
-    raise_if_any([*_unknown(model, names), *_missing(model, names), *_both(model, names)])
+    raise_if_any(chain(_unknown(model, names), _missing(model, names), _both(model, names)))
 
 
 def _unknown(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
@@ -50,12 +51,12 @@ def _both(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
 def check_conflicts(request: SupervisedBody) -> None:
     """Raise `conflicting-fields` for an option that the objective, the reduction or the kind of target has not."""
     raise_if_any(
-        [
-            *_objective_conflicts(request),
-            *_target_conflicts(request),
-            *_reduction_conflicts(request),
-            *_output_conflicts(request),
-        ]
+        chain(
+            _objective_conflicts(request),
+            _target_conflicts(request),
+            _reduction_conflicts(request),
+            _output_conflicts(request),
+        )
     )
 
 

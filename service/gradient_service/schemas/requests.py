@@ -5,6 +5,9 @@ Python object on the way. What fields mean together stands in `conflicts.py`.
 """
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from gradient_service.core.options import Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
 from gradient_service.schemas.fields import (
@@ -22,6 +25,9 @@ from gradient_service.schemas.fields import (
     Vector,
     Weights,
 )
+
+MAX_OUTPUTS = Field(max_length=32)
+"""More than all outputs there are; a list of millions is refused before each word is looked at."""
 
 
 class SoftmaxOutput(StrEnum):
@@ -78,7 +84,7 @@ class ScoresBody(Body):
 class SoftmaxRequest(ScoresBody):
     """Scores to turn into probabilities."""
 
-    include: list[SoftmaxOutput] = [SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS]
+    include: Annotated[list[SoftmaxOutput], MAX_OUTPUTS] = [SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS]
     """What to answer; replaces the default."""
 
 
@@ -108,7 +114,7 @@ class SupervisedBody(ScoresBody):
 class LossRequest(SupervisedBody):
     """Scores to compare with labels or targets."""
 
-    include: list[LossOutput] = [LossOutput.LOSS, LossOutput.SUMMARY]
+    include: Annotated[list[LossOutput], MAX_OUTPUTS] = [LossOutput.LOSS, LossOutput.SUMMARY]
     """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
 
 
@@ -118,5 +124,9 @@ class GradientRequest(SupervisedBody):
     upstream: Vector | Absent = None
     """(N,), with reduction `none`: the derivative of the caller's scalar by each row's loss. All 1 when left out."""
     curvature: Curvature = Curvature.EXACT
-    include: list[GradientOutput] = [GradientOutput.LOSS, GradientOutput.GRADIENT, GradientOutput.SUMMARY]
+    include: Annotated[list[GradientOutput], MAX_OUTPUTS] = [
+        GradientOutput.LOSS,
+        GradientOutput.GRADIENT,
+        GradientOutput.SUMMARY,
+    ]
     """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""

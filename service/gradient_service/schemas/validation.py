@@ -11,7 +11,7 @@ from gradient_service.core.errors import Fault, InvalidInputError
 Model = TypeVar("Model", bound=BaseModel)
 
 UNKNOWN_VALUE = frozenset({"enum", "literal_error"})
-OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short"})
+OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_long"})
 
 
 def validate(model: type[Model], values: Mapping[str, Any], faults: Sequence[Fault] = ()) -> Model:

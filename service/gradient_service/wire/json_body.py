@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
+from gradient_service.core.errors import MAX_FAULTS, MAX_FOUND, Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.fields import Body
 from gradient_service.schemas.tensor import INT64_RANGE, integer_fields, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.json_array import find_faults, read_array
-from gradient_service.wire.json_grammar import JsonScanner, UnusualNumber
+from gradient_service.wire.json_grammar import JsonScanner, Path, Rewrite
 from gradient_service.wire.json_values import SHOWS_REPEATED_FIELDS, is_object, parse, python_value
 
 MEDIA_TYPE = "application/json"
@@ -108,24 +108,34 @@ def _parse(body: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[
             return parse(body), []
     except (ValueError, RuntimeError):
         pass  # bytes that are no JSON, or numbers that 64 bits do not hold
-    unusual = JsonScanner(body, max_nesting).scan()
     faults: list[Fault] = []
-    parts, end = [], 0
-    for number in unusual:
-        parts += [body[end : number.start], _replacement(body[number.start : number.end], number, model, faults)]
-        end = number.end
-    return parse(b"".join([*parts, body[end:]])), faults
+    return parse(JsonScanner(body, max_nesting, _rewriting(model, faults)).scan()), faults
 
 
-def _replacement(text: bytes, number: UnusualNumber, model: type[Body], faults: list[Fault]) -> bytes:
-    """Return a number's text as the parser takes it: a long integer as a float, or as one above every label."""
-    field, index = str(number.path[0]) if number.path else None, number.path[1:]
-    if not isfinite(float(text)):
-        faults.append(Fault("number-out-of-range", field, index, "This number leaves the range of float64."))
-        return b"0"
-    if not text.lstrip(b"-").isdigit() or (len(text) <= LONGEST_INT64 and int(text) in INT64_RANGE):
-        return text
-    return ABOVE_INT64 if field in integer_fields(model) else text + b"e0"
+def _rewriting(model: type[Body], faults: list[Fault]) -> Rewrite:
+    """Return what writes a number as the parser takes it: a long integer as a float, or as one above every label.
+
+    A number that no float64 holds becomes 0 and a fault, as long as more faults can be told.
+    """
+    integers = integer_fields(model)
+
+    def rewrite(text: bytes, path: Path) -> bytes:
+        value, field = float(text), str(path[0]) if path else None
+        if not isfinite(value):
+            if len(faults) < MAX_FOUND:
+                faults.append(Fault("number-out-of-range", field, path[1:], "This number leaves the range of float64."))
+            return b"0"
+        if not text.lstrip(b"-").isdigit() or (len(text) <= LONGEST_INT64 and int(text) in INT64_RANGE):
+            return text
+        return ABOVE_INT64 if field in integers else _short_float(value)
+
+    return rewrite
+
+
+def _short_float(value: float) -> bytes:
+    """Return a float of 19 digits or more before the point in no more bytes than those: its 17 digits, and a power."""
+    digits, power = f"{value:.16e}".split("e")
+    return f"{digits.replace('.', '')}e{int(power) - 16}".encode()
 
 
 def _count_of_arrays(values: Mapping[str, Any]) -> int:

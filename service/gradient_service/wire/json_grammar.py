@@ -7,7 +7,7 @@ It keeps no tree, and takes runs of ordinary numbers in bounded bites, so that o
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from gradient_service.schemas.conflicts import shown_name
 from gradient_service.wire.errors import MalformedBodyError
@@ -31,16 +31,12 @@ ORDINARY_ROWS = re.compile(rb"(?:" + ORDINARY_ROW + rb",){1,16}+")
 ORDINARY_NUMBER = re.compile(ORDINARY + rb"\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class UnusualNumber:
-    """A number that 64 bits may not hold: where its text is in the body, and its path in the document."""
-
-    start: int
-    end: int
-    path: tuple[str | int, ...]
+Path = tuple[str | int, ...]
+Rewrite = Callable[[bytes, Path], bytes]
+"""Returns for a number that 64 bits may not hold, by its text and path, a text no longer than it."""
 
 
-def pointer(path: tuple[str | int, ...]) -> str:
+def pointer(path: Path) -> str:
     """Return the RFC 6901 pointer of a path, names cut to what may be told back."""
     return "".join("/" + shown_name(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
 
@@ -48,16 +44,17 @@ def pointer(path: tuple[str | int, ...]) -> str:
 class JsonScanner:
     """One pass over a body; `scan` is the only way in."""
 
-    def __init__(self, body: bytes, max_nesting: int) -> None:
+    def __init__(self, body: bytes, max_nesting: int, rewrite: Rewrite | None = None) -> None:
         self._body = body
+        self._rewrite = rewrite
+        self._rewritten: bytearray | None = None
         self._max_nesting = max_nesting
         self._position = 0
         self._path: list[str | int] = []
         self._duplicate: str | None = None
-        self._unusual: list[UnusualNumber] = []
 
-    def scan(self) -> list[UnusualNumber]:
-        """Return the numbers that 64 bits may not hold.
+    def scan(self) -> bytes:
+        """Return the body with every number rewritten that 64 bits may not hold, all else where it was.
 
         Raises:
             MalformedBodyError: `empty-body`, `malformed-json`, `nesting-too-deep`, `duplicate-field`.
@@ -73,7 +70,7 @@ class JsonScanner:
             raise self._malformed("the document has ended, the body has not")
         if self._duplicate is not None:
             raise MalformedBodyError("duplicate-field", "A field is given twice.", self._duplicate)
-        return self._unusual
+        return self._body if self._rewritten is None else bytes(self._rewritten)
 
     def _value(self) -> None:
         token = TOKEN.match(self._body, self._position)
@@ -86,7 +83,7 @@ class JsonScanner:
         if kind == "string":
             self._check_string(text)
         elif kind == "number" and not ORDINARY_NUMBER.match(text):
-            self._unusual.append(UnusualNumber(token.start("number"), token.end(), tuple(self._path)))
+            self._rewrite_number(token.start("number"), text)
         elif kind == "mark":
             if len(self._path) == self._max_nesting:
                 detail = f"The body nests more than {self._max_nesting} deep."
@@ -97,6 +94,14 @@ class JsonScanner:
             else:
                 self._object()
             self._path.pop()
+
+    def _rewrite_number(self, start: int, text: bytes) -> None:
+        """Put another text in a number's place, filled up with blanks, so that nothing moves and nothing is kept."""
+        if self._rewrite is not None:
+            if self._rewritten is None:
+                self._rewritten = bytearray(self._body)
+            other = self._rewrite(text, tuple(self._path))
+            self._rewritten[start : start + len(text)] = other.ljust(len(text))
 
     def _array(self) -> None:
         if self._accept(b"]"):
