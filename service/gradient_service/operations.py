@@ -103,7 +103,7 @@ def _scores(request: ScoresBody) -> Scores:
         element_mask=request.element_mask,
         temperature=request.temperature,
         precision=request.precision,
-        has_masking_logits=bool(request.logits.size and np.min(request.logits) == -np.inf),
+        has_masking_logits=bool(np.fmin.reduce(request.logits, axis=None, initial=np.inf) == -np.inf),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from .bad_bytes import BYTES
 from .bad_fields import ARRAYS, FIELDS, GOOD, OPTIONS, TARGETED
 from .bad_values import CONFLICTS, LABELLED, VALUES
-from .conftest import check_problem, post
+from .conftest import JSON, check_problem, post
 
 pytestmark = pytest.mark.anyio
 
@@ -56,3 +56,13 @@ async def test_a_distant_ignored_label_is_an_integer(http: httpx.AsyncClient, la
     """An ignore_label that 64 bits do not hold is no wrong type: it is an integer, and ignores nothing."""
     reply = await post(http, "/loss", LABELLED | {"ignore_label": label})
     assert reply.status_code == 200 or reply.json()["type"] == "/problems/out-of-range"
+
+
+@pytest.mark.parametrize("depth", [9, 900, 1020, 100_000])
+@pytest.mark.parametrize("field", ["logits", "include", "temperature", "class_mask", "element_mask", "nope"])
+async def test_deep_nesting_in_any_field_is_told_as_such(http: httpx.AsyncClient, field: str, depth: int) -> None:
+    """Nesting beyond the limit is 400 wherever it stands, before anything is said of fields and types."""
+    body = '{"logits": [[1]], ' if field != "logits" else "{"
+    body += f'"{field}": ' + "[" * depth + "]" * depth + "}"
+    reply = await http.post("/softmax", content=body, headers=JSON)
+    check_problem(reply, 400, "nesting-too-deep")

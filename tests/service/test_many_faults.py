@@ -113,13 +113,19 @@ async def test_shapes_come_before_values(http: httpx.AsyncClient) -> None:
     {"logits": [["x"] * 500] * 100},
     {"logits": ["x"] * 50_000},
     {"logits": [[1, 2], *[[1]] * 50_000]},
-    {"logits": [[1]], "include": ["x"] * 10_000},
+    {"logits": [[1]], "include": ["x"] * 30},
     {"logits": [[1]], **{f"unknown_{position}": 1 for position in range(10_000)}},
 ])  # fmt: skip
 async def test_no_more_than_twenty_errors(http: httpx.AsyncClient, body: object) -> None:
     """Of thousands of faults the first twenty are told."""
     reply = await post(http, "/softmax", body)
     assert len(reply.json()["errors"]) == MAX_ERRORS
+
+
+async def test_a_list_of_thousands_of_outputs_is_not_looked_through(http: httpx.AsyncClient) -> None:
+    """A list longer than any use of it is refused for its length alone."""
+    reply = await post(http, "/softmax", {"logits": [[1]], "include": ["x"] * 10_000})
+    assert errors_of(reply) == [("out-of-range", "/include")]
 
 
 async def test_no_more_than_twenty_values(http: httpx.AsyncClient) -> None:

@@ -75,13 +75,15 @@ def _supervision_faults(scores: Scores, supervision: Supervision) -> Iterator[Fa
         weights = getattr(supervision, field)
         if weights is not None:
             yield from _non_finite(field, weights)
-            yield from _outside(field, weights, 0, np.inf, "Weights are ≥ 0.")
+            yield from _outside(field, weights, 0, np.inf, "Weights must be ≥ 0.")
     if supervision.targets is not None:
         yield from _non_finite("targets", supervision.targets)
         if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
-            yield from _outside("targets", supervision.targets, 0, np.inf, "Targets are ≥ 0.")
+            yield from _outside("targets", supervision.targets, 0, np.inf, "Targets must be ≥ 0.")
         else:
-            yield from _outside("targets", supervision.targets, 0, 1, "Targets of a binary objective lie in [0, 1].")
+            yield from _outside(
+                "targets", supervision.targets, 0, 1, "Targets of a binary objective must lie in [0, 1]."
+            )
         if supervision.objective is not Objective.SIGMOID_BINARY_CROSS_ENTROPY:
             yield from _invalid_distributions(supervision)
 
@@ -97,7 +99,7 @@ def _faults(code: str, field: str, is_bad: Array, detail: str) -> Iterator[Fault
 def _non_finite(field: str, values: Array) -> Iterator[Fault]:
     # One pass without temporaries: a NaN or an infinity anywhere reaches the extremes.
     if values.size and not (np.isfinite(values.max()) and np.isfinite(values.min())):
-        yield from _faults("non-finite", field, ~np.isfinite(values), "Numbers here are finite.")
+        yield from _faults("non-finite", field, ~np.isfinite(values), "Numbers here must be finite.")
 
 
 def _outside(field: str, values: Array, least: float, most: float, detail: str) -> Iterator[Fault]:
@@ -110,7 +112,9 @@ def _non_finite_logits(scores: Scores) -> Iterator[Fault]:
         yield from _non_finite("logits", scores.logits)
     elif not scores.logits.max(initial=-np.inf) < np.inf:  # a NaN is not less either
         is_bad = np.isnan(scores.logits) | (scores.logits == np.inf)
-        yield from _faults("non-finite", "logits", is_bad, "Logits are finite, or −∞ for a class that takes no part.")
+        yield from _faults(
+            "non-finite", "logits", is_bad, "Logits must be finite, or −∞ for a class that takes no part."
+        )
 
 
 def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator[Fault]:
@@ -120,7 +124,7 @@ def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator
     is_bad = (labels < 0) | (labels >= num_classes)
     if ignored is not None:
         is_bad &= ~ignored
-    detail = f"Labels are ≥ 0 and < {num_classes}, the number of classes"
+    detail = f"Labels must be ≥ 0 and < {num_classes}, the number of classes"
     detail += "." if supervision.ignore_label is None else ", or the ignored label."
     yield from _faults("label-out-of-range", "labels", is_bad, detail)
 
@@ -128,9 +132,11 @@ def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator
 def _invalid_distributions(supervision: Supervision) -> Iterator[Fault]:
     if supervision.targets_sum is TargetsSum.ANY or supervision.targets is None:
         return
-    sums = supervision.targets.sum(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        sums = supervision.targets.sum(axis=1, dtype=np.float64)
+    sums[~np.isfinite(sums)] = 1.0  # its element is refused, or the sum is beyond float64
     tolerance = max(SUM_TOLERANCE, supervision.targets_roundoff)
-    detail = f"A row of targets sums to 1 within {tolerance:g}, unless targets_sum is any."
+    detail = f"A row of targets must sum to 1 within {tolerance:g}, unless targets_sum is any."
     yield from _faults("invalid-distribution", "targets", ~(np.abs(sums - 1) <= tolerance), detail)
 
 

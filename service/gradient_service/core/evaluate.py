@@ -11,12 +11,13 @@ import numpy as np
 from gradient_service.core.blocks import Array, block_of, row_blocks
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.derivatives import write_derivatives
+from gradient_service.core.exact_sum import rounded
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.objectives import BlockObjective, objective_of
 from gradient_service.core.options import Objective, Precision
 from gradient_service.core.outputs import Outputs
-from gradient_service.core.reduction import Totals, denominator_value, derivative_factor, weigh
+from gradient_service.core.reduction import Totals, denominator_of, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
     DISTANCE,
@@ -141,21 +142,22 @@ def loss_and_gradient(
     if supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY or NEEDS_ACCURACY.intersection(names):
         scores = replace(scores, precision=Precision.ACCURATE)
     weighing = weigh(scores, supervision)
-    denominator = denominator_value(reduction, weighing, scores.batch_size)
+    denominator = denominator_of(reduction, weighing, scores.batch_size)
     loss_factor, factor = (
         Scaled.of(weighing.sample_weights),
         derivative_factor(reduction, weighing, denominator),
     )
     outputs = Outputs(names, scores)
-    (losses, distant), is_correct = np.zeros((2, scores.batch_size)), np.zeros(scores.batch_size, dtype=bool)
+    losses, is_correct = Scaled.zeros(scores.batch_size), np.zeros(scores.batch_size, dtype=bool)
 
     def work(rows: slice) -> None:
         logits = load(scores, rows)
         objective = objective_of(scores, supervision, rows, logits, compensated=is_compensated(scores))
-        losses[rows], distant[rows] = row_losses(objective, logits, loss_factor[rows])
+        of_block = row_losses(objective, logits, loss_factor[rows])
+        losses.mantissa[rows], losses.exponent[rows] = of_block.mantissa, of_block.exponent
         is_correct[rows] = objective.is_correct()
         if "losses" in outputs:
-            outputs.write("losses", rows, losses[rows])
+            outputs.write("losses", rows, of_block.value)
         if "probabilities" in outputs:
             outputs.write("probabilities", rows, objective.probabilities.T)
         if "predicted_labels" in outputs:
@@ -165,25 +167,21 @@ def loss_and_gradient(
     execution.run(work, list(row_blocks(*scores.logits.shape)))
     outputs.check_finite()
     is_counted = True if weighing.ignored is None else ~weighing.ignored
-    totals = Totals(losses, distant, int(np.count_nonzero(is_correct & is_counted)), weighing, denominator)
+    totals = Totals(losses, int(np.count_nonzero(is_correct & is_counted)), weighing, denominator)
     return Evaluation(
         arrays=outputs.arrays,
         loss=totals.loss(scores.logits.dtype) if "loss" in names else None,
         summary=totals.summary() if "summary" in names else None,
-        denominator=denominator,
+        denominator=None if denominator is None else rounded(denominator),
     )
 
 
-def row_losses(objective: BlockObjective, logits: Array, sample_factor: Scaled) -> tuple[Array, Array]:
-    """Return r_n E_n, and in rows where that leaves the range r_n E_n / DISTANCE, else 0; (rows,) float64 each."""
-    factor = sample_factor.times(objective.row_weight)
-    unweighted = objective.losses().astype(np.float64)
-    losses = factor.scale(unweighted.copy())
-    distant = np.zeros_like(losses)
+def row_losses(objective: BlockObjective, logits: Array, sample_factor: Scaled) -> Scaled:
+    """Return r_n E_n, (rows,); where a difference of logits leaves the range, from differences in other units."""
+    losses = objective.losses().astype(np.float64)
     is_far = ~np.isfinite(losses)
+    scaled = Scaled.of(losses)
     if is_far.any():
-        unweighted = np.where(np.isfinite(unweighted), unweighted / DISTANCE, objective.distant_losses(logits))
-        distant = np.where(is_far, factor.scale(unweighted), 0.0)
-        np.copyto(losses, DISTANCE * distant, where=is_far)
-        np.copyto(distant, 0.0, where=np.isfinite(losses))
-    return losses, distant
+        distant = Scaled.of(np.where(is_far, objective.distant_losses(logits), losses))
+        scaled = distant.times(np.where(is_far, DISTANCE, 1.0))
+    return sample_factor.times(objective.row_weight).times(scaled)

@@ -1,35 +1,39 @@
 """Sums without rounding: the same bits for any order, chunking or number of threads.
 
-Every float64 is an integer times 2^−1074. The significands are added as integers, one sum for each exponent, and the
-sums joined in one Python integer; it is rounded once, and what rounding left out can be listed.
+Every number m 2^e is an integer times a power of two. The significands are added as integers, one sum for each
+exponent, and the sums joined in one Python integer; it is rounded once, and what rounding left out can be listed.
 """
 
 import math
+import sys
 from collections.abc import Iterable
 
 import numpy as np
 
 from gradient_service.core.blocks import Array
+from gradient_service.core.scaled import Scaled
 
-UNIT_EXPONENT = 1126  # integers count units of 2^−1126, so that every 53-bit significand is whole
+UNIT_EXPONENT = 4096
+"""Integers count units of 2^−4096: below the last digit of a product of three float64 numbers."""
 SIGNIFICAND_BITS = 53
 HALF_BITS = 26
 ROWS_AT_ONCE = 1 << 25  # 27-bit halves of so many rows add up below 2^53, where float64 counts exactly
 
 
-def exact_sum(values: Array) -> int:
-    """Return Σ values in units of 2^−1126.
+def exact_sum(values: Array | Scaled) -> int:
+    """Return Σ values in units.
 
     Args:
-        values: (N,) finite float64.
+        values: (N,) finite float64, or as many m 2^e.
     """
-    return sum(_sum_of_part(values[start : start + ROWS_AT_ONCE]) for start in range(0, len(values), ROWS_AT_ONCE))
+    scaled = Scaled.of(values)
+    starts = range(0, len(scaled.mantissa), ROWS_AT_ONCE)
+    return sum(_sum_of_part(scaled[start : start + ROWS_AT_ONCE]) for start in starts)
 
 
-def _sum_of_part(values: Array) -> int:
-    fractions, exponents = np.frexp(values)
-    significands = np.ldexp(fractions, SIGNIFICAND_BITS).astype(np.int64)
-    shifts = exponents + (UNIT_EXPONENT - SIGNIFICAND_BITS)
+def _sum_of_part(values: Scaled) -> int:
+    significands = np.ldexp(values.mantissa, SIGNIFICAND_BITS).astype(np.int64)
+    shifts = np.where(values.mantissa == 0, 0, values.exponent + (UNIT_EXPONENT - SIGNIFICAND_BITS))
     upper = np.bincount(shifts, weights=significands >> HALF_BITS)
     lower = np.bincount(shifts, weights=significands & ((1 << HALF_BITS) - 1))
     return sum(
@@ -38,18 +42,42 @@ def _sum_of_part(values: Array) -> int:
     )
 
 
+def scaled_total(total: int) -> Scaled:
+    """Return a sum as m 2^e, whatever its size."""
+    surplus = max(total.bit_length() - 2 * SIGNIFICAND_BITS, 0)
+    number = Scaled.of(float(total >> surplus))
+    return Scaled(number.mantissa, number.exponent + surplus - UNIT_EXPONENT)
+
+
+def quotient(total: int, divisor: int) -> float:
+    """Return the quotient of two sums: of the rounded ones where these are ordinary, else of the sums themselves."""
+    rounded_total, rounded_divisor = rounded(total), rounded(divisor)
+    if _is_ordinary(rounded_total) and _is_ordinary(rounded_divisor):
+        return rounded_total / rounded_divisor
+    return _divided(total, divisor)
+
+
+def _is_ordinary(value: float) -> bool:
+    return sys.float_info.min <= abs(value) <= sys.float_info.max
+
+
+def _divided(dividend: int, divisor: int) -> float:
+    """Return the float64 nearest to the quotient of two integers; ±∞ above the range."""
+    try:
+        return dividend / divisor
+    except OverflowError:
+        return math.inf if (dividend > 0) == (divisor > 0) else -math.inf
+
+
 def units(value: float) -> int:
-    """Return a finite float64 in units of 2^−1126."""
+    """Return a finite float64 in units."""
     numerator, denominator = value.as_integer_ratio()
     return (numerator << UNIT_EXPONENT) // denominator
 
 
 def rounded(total: int) -> float:
     """Return the float64 nearest to a sum; ±∞ above the range."""
-    try:
-        return total / (1 << UNIT_EXPONENT)
-    except OverflowError:
-        return math.inf if total > 0 else -math.inf
+    return _divided(total, 1 << UNIT_EXPONENT)
 
 
 def rounded_with_tail(total: int) -> tuple[float, tuple[float, ...]]:
@@ -64,5 +92,5 @@ def rounded_with_tail(total: int) -> tuple[float, tuple[float, ...]]:
 
 
 def sum_of_parts(parts: Iterable[float]) -> int:
-    """Return the exact sum of a few numbers, such as sums and their tails, in units of 2^−1126."""
+    """Return the exact sum of a few numbers, such as sums and their tails, in units."""
     return sum(map(units, parts))

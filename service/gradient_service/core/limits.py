@@ -33,7 +33,7 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
         limits: the bounds.
     """
     num_elements = prod(scores.logits.shape)
-    if num_elements > limits.max_elements:
+    if max(num_elements, scores.num_classes) > limits.max_elements:
         raise _too_large("logits", (), f"{num_elements} elements; the limit is {limits.max_elements}.")
     num_pairs = num_elements * scores.num_classes
     for position, name in enumerate(names):

@@ -1,7 +1,7 @@
 """From row losses to one loss: the denominators of `mean`, and the exact sums behind them."""
 
+import sys
 from dataclasses import dataclass
-from fractions import Fraction
 from math import isfinite
 
 import numpy as np
@@ -9,11 +9,10 @@ import numpy as np
 from gradient_service.core.blocks import Array, block_of, row_blocks
 from gradient_service.core.error_free import sum_over_classes
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
-from gradient_service.core.exact_sum import exact_sum, rounded, rounded_with_tail
+from gradient_service.core.exact_sum import exact_sum, quotient, rounded, rounded_with_tail, scaled_total, units
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Denominator, Objective, Reduction
 from gradient_service.core.scaled import Scaled
-from gradient_service.core.softmax import DISTANCE
 from gradient_service.core.summary import Summary
 
 
@@ -23,7 +22,7 @@ class Weighing:
 
     sample_weights: Array | float
     """r_n, 0 for an ignored row; (N,), or 1 for all."""
-    row_weights: tuple[Array, ...]
+    row_weights: tuple[Scaled, ...]
     """r_n V_n in parts that add up to it, each (N,)."""
     ignored: Array | None
     """Which rows are ignored, (N,); None when none can be."""
@@ -31,13 +30,23 @@ class Weighing:
     example_count: int
 
     def weight_total(self) -> int:
-        """Return Σ r_n V_n over counted rows, exact, as `exact_sum` counts; refuse a weight beyond float64."""
+        """Return Σ r_n V_n over counted rows, exact, as `exact_sum` counts; refuse a sum of targets beyond float64."""
         for part in self.row_weights:
             raise_if_any(
-                Fault("number-out-of-range", "logits", (int(row),), f"The weights of row {row} leave the range.")
-                for row in np.flatnonzero(~np.isfinite(part))
+                Fault("number-out-of-range", "targets", (int(row),), f"The sum of row {row} leaves the range.")
+                for row in np.flatnonzero(~np.isfinite(part.mantissa))
             )
         return sum(map(exact_sum, self.row_weights))
+
+    def representable_weight_total(self) -> int:
+        """Return the same of the weights rounded to float64, so that a sum and its tail can hold it."""
+        self.weight_total()
+        values = [part.value for part in self.row_weights]
+        if not all(np.isfinite(value).all() for value in values):
+            raise InvalidInputError(
+                [Fault("number-out-of-range", "sample_weights", (), "weight_sum leaves the range.")]
+            )
+        return sum(map(exact_sum, values))
 
 
 def weigh(scores: Scores, supervision: Supervision) -> Weighing:
@@ -49,11 +58,12 @@ def weigh(scores: Scores, supervision: Supervision) -> Weighing:
         weights = supervision.sample_weights.astype(np.float64)
     if ignored is not None:
         weights = np.where(ignored, 0.0, weights)
+    everyone = Scaled.of(np.ones(scores.batch_size))
     with np.errstate(over="ignore", invalid="ignore"):
-        parts = [weights * part for part in target_sums(scores, supervision)]
+        parts = [everyone.times(weights).times(part) for part in target_sums(scores, supervision)]
     return Weighing(
         sample_weights=weights,
-        row_weights=tuple(np.broadcast_to(part, (scores.batch_size,)) for part in parts),
+        row_weights=tuple(parts),
         ignored=ignored,
         ignored_count=ignored_count,
         example_count=scores.batch_size - ignored_count,
@@ -79,26 +89,28 @@ def target_sums(scores: Scores, supervision: Supervision) -> tuple[Array | float
     return sums, left_out
 
 
-def denominator_value(reduction: ReductionRule, weighing: Weighing, batch_size: int) -> float | None:
-    """Return D, the number that `mean` divides by; None for the other reductions."""
+def denominator_of(reduction: ReductionRule, weighing: Weighing, batch_size: int) -> int | None:
+    """Return D, what `mean` divides by, as `exact_sum` counts; None for the other reductions."""
     if reduction.kind is not Reduction.MEAN:
         return None
     if reduction.denominator_value is not None:
-        return reduction.denominator_value
+        return units(reduction.denominator_value)
     match reduction.denominator:
         case Denominator.WEIGHTS:
-            return rounded(weighing.weight_total())
+            return weighing.weight_total()
         case Denominator.EXAMPLES:
-            return float(weighing.example_count)
+            return units(float(weighing.example_count))
         case Denominator.BATCH:
-            return float(batch_size)
+            return units(float(batch_size))
 
 
-def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator: float | None) -> Scaled:
+def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator: int | None) -> Scaled:
     """Return what multiplies the derivatives of each row: r_n / D, r_n, or r_n times `upstream`."""
     factor = Scaled.of(weighing.sample_weights)
     if denominator is not None:
-        return factor.over(denominator)
+        value = rounded(denominator)
+        is_ordinary = sys.float_info.min <= value <= sys.float_info.max
+        return factor.over(value if is_ordinary else scaled_total(denominator))
     return factor if reduction.upstream is None else factor.times(reduction.upstream)
 
 
@@ -106,18 +118,16 @@ def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator:
 class Totals:
     """The losses of all rows as one exact number, and the counts beside it."""
 
-    losses: Array
-    """r_n E_n, (N,) float64; infinite where it leaves the range."""
-    distant: Array
-    """r_n E_n / DISTANCE where it does, else 0: the sum over D may be in range again."""
+    losses: Scaled
+    """r_n E_n, (N,), also where it leaves the range of float64."""
     correct_count: int
     weighing: Weighing
-    denominator: float | None
-    """D; None without a mean."""
+    denominator: int | None
+    """D, as `exact_sum` counts; None without a mean."""
 
     def __post_init__(self) -> None:
         """Refuse a mean over nothing of something."""
-        if self.denominator == 0 and self.losses.any():
+        if self.denominator == 0 and self.losses.mantissa.any():
             detail = "The denominator is 0 while the sum of the losses is not."
             raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
 
@@ -127,10 +137,13 @@ class Totals:
         Raises:
             InvalidInputError: `number-out-of-range` when a row's loss or the reduced one leaves the range.
         """
+        self._check_rows(np.isfinite(self.losses.mantissa))
+        total = exact_sum(self.losses)
+        reduced = rounded(total) if self.denominator is None or total == 0 else quotient(total, self.denominator)
         with np.errstate(over="ignore"):
-            loss = dtype.type(self._reduced(self._loss_total()))
+            loss = dtype.type(reduced)
         if not np.isfinite(loss):
-            self._check_rows(~np.isfinite(self.losses))
+            self._check_rows(np.isfinite(self.losses.value))
             raise InvalidInputError(
                 [Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")]
             )
@@ -142,11 +155,12 @@ class Totals:
         Raises:
             InvalidInputError: `number-out-of-range` when a row's loss or a sum leaves the range of float64.
         """
-        loss_sum, loss_tail = rounded_with_tail(self._loss_total())
-        weight_sum, weight_tail = rounded_with_tail(self.weighing.weight_total())
+        losses = self.losses.value
+        self._check_rows(np.isfinite(losses))
+        loss_sum, loss_tail = rounded_with_tail(exact_sum(losses))
+        weight_sum, weight_tail = rounded_with_tail(self.weighing.representable_weight_total())
         for name, total in (("loss_sum", loss_sum), ("weight_sum", weight_sum)):
             if not isfinite(total):
-                self._check_rows(~np.isfinite(self.losses))
                 detail = f"{name} leaves the range of float64."
                 raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
         return Summary(
@@ -159,23 +173,8 @@ class Totals:
             correct_count=self.correct_count,
         )
 
-    def _loss_total(self) -> int:
-        is_out = ~np.isfinite(self.losses)
-        if not is_out.any():
-            return exact_sum(self.losses)
-        self._check_rows(is_out & ~np.isfinite(self.distant))
-        return exact_sum(self.losses[~is_out]) + int(DISTANCE) * exact_sum(self.distant)
-
-    def _check_rows(self, is_out: Array) -> None:
+    def _check_rows(self, is_in_range: Array) -> None:
         raise_if_any(
             Fault("number-out-of-range", "logits", (int(row),), f"The loss of row {row} leaves the range of float64.")
-            for row in np.flatnonzero(is_out)
+            for row in np.flatnonzero(~is_in_range)
         )
-
-    def _reduced(self, total: int) -> float:
-        loss_sum = rounded(total)
-        if self.denominator is None or total == 0:
-            return loss_sum
-        if isfinite(loss_sum):
-            return loss_sum / self.denominator
-        return rounded(int(Fraction(total) / Fraction(self.denominator)))  # the mean of a sum above the range

@@ -31,6 +31,11 @@ class Scaled:
         return value if isinstance(value, Scaled) else cls(*np.frexp(np.asarray(value)))
 
     @classmethod
+    def zeros(cls, length: int) -> "Scaled":
+        """Return zeros to be filled in, (length,)."""
+        return cls(np.zeros(length), np.zeros(length, np.int32))
+
+    @classmethod
     def exponential(cls, power: Array, remainder: Array | None) -> "Scaled":
         """Return exp(power + remainder) for powers ≥ 0 and remainders of a rounding error's size."""
         far = FAR[power.dtype.name]
@@ -52,18 +57,19 @@ class Scaled:
         is_zero = (self.mantissa == 0) | (other.mantissa == 0)
         return Scaled(np.where(is_zero, 0, mantissa), self.exponent + other.exponent + shift)
 
-    def over(self, divisor: float) -> "Scaled":
-        """Return the quotient; over 0 it is 0 (a mean over nothing)."""
-        if divisor == 0:
-            return self.times(0.0)
+    def over(self, divisor: Union[float, "Scaled"]) -> "Scaled":
+        """Return the quotient by one number; over 0 it is 0 (a mean over nothing)."""
         other = Scaled.of(divisor)
+        if other.mantissa == 0:
+            return self.times(0.0)
         mantissa, shift = np.frexp(self.mantissa / other.mantissa)
         return Scaled(mantissa, self.exponent - other.exponent + shift)
 
     @property
     def value(self) -> Array:
         """The numbers themselves, rounded once more only where they are subnormal."""
-        return np.asarray(np.ldexp(self.mantissa, self.exponent))
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(np.ldexp(self.mantissa, self.exponent))
 
     def scale(self, values: Array) -> Array:
         """Multiply (K, rows) or (rows,) in place and return them; a factor 0 gives exactly 0, never −0 or NaN."""

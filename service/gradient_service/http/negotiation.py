@@ -1,12 +1,15 @@
 """Which media type a body is read as and a reply written as."""
 
+import re
 from collections.abc import Collection
-from email.message import Message
 
 from starlette.datastructures import Headers
 
 from gradient_service.http.problems import HttpProblemError
 
+# RFC 9110, 5.6.6; the parameters that count here (charset, q) hold no semicolon, so quoted ones need no care.
+PARAMETER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[^\s\";]*|\"[^\"]*\")")
+WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 UTF_8_NAMES = frozenset({"utf-8", "utf8"})
 
 
@@ -52,11 +55,11 @@ def reply_media_type(headers: Headers, spoken: Collection[str], preferred: str) 
 
 
 def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
-    """Return the media type and its parameters, names in lower case."""
-    message = Message()
-    message["content-type"] = text
-    first, *parameters = message.get_params() or [(text, "")]
-    return first[0].strip().lower(), {name.lower(): value for name, value in parameters}
+    """Return the media type and its parameters, names in lower case; what is no parameter is passed over."""
+    media_type, *parts = text.split(";")
+    matches = (PARAMETER.fullmatch(part.strip()) for part in parts)
+    parameters = {match["name"].lower(): match["value"].strip('"') for match in matches if match}
+    return media_type.strip().lower(), parameters
 
 
 def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> float:
@@ -70,8 +73,4 @@ def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> flo
 
 
 def _weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        return 0.0
-    return weight if 0 <= weight <= 1 else 0.0
+    return float(text) if WEIGHT.fullmatch(text) else 0.0

@@ -13,11 +13,14 @@ Array = NDArray[Any]
 Absent = SkipJsonSchema[None]
 """A field that may be left out, but not sent as null."""
 
-Number = Annotated[float, Field(strict=True)]
-PositiveNumber = Annotated[float, Field(strict=True, gt=0)]
-Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
-Integer = Annotated[int, Field(strict=True, ge=INT64_RANGE.start, lt=INT64_RANGE.stop)]
-Count = Annotated[int, Field(ge=0)]
+DOUBLE = {"format": "double"}
+INT64 = {"format": "int64"}
+
+Number = Annotated[float, Field(json_schema_extra=DOUBLE)]
+PositiveNumber = Annotated[float, Field(strict=True, gt=0, json_schema_extra=DOUBLE)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1, json_schema_extra=DOUBLE)]
+Integer = Annotated[int, Field(strict=True, ge=INT64_RANGE.start, lt=INT64_RANGE.stop, json_schema_extra=INT64)]
+Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
 
 Rows = Annotated[Array, Tensor(rank=2, kind="number")]
 Labels = Annotated[Array, Tensor(rank=1, kind="integer", minimum=None)]

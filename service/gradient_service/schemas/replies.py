@@ -8,9 +8,11 @@ from gradient_service.schemas.fields import (
     Body,
     Count,
     Dtype,
+    Integer,
     Labels,
     LogProbabilityRows,
     Matrices,
+    Number,
     ProbabilityRows,
     Rows,
     Vector,
@@ -21,7 +23,7 @@ from gradient_service.schemas.fields import (
 class SoftmaxApplied(Body):
     """Each scalar option in force."""
 
-    temperature: float
+    temperature: Number
     precision: Precision
     dtype: Dtype
 
@@ -33,13 +35,13 @@ class LossApplied(SoftmaxApplied):
     reduction: Reduction
     denominator: Denominator | Absent = None
     """With `mean`, unless a number was given in its place."""
-    denominator_value: float | Absent = None
+    denominator_value: Number | Absent = None
     """With `mean`: the number divided by."""
     targets_sum: TargetsSum | Absent = None
     """With `targets`, under a softmax objective."""
-    ignore_label: int | Absent = None
+    ignore_label: Integer | Absent = None
     """When one was given."""
-    label_smoothing: float | Absent = None
+    label_smoothing: Number | Absent = None
     """Under a softmax objective."""
 
 
@@ -53,13 +55,13 @@ class GradientApplied(LossApplied):
 class SummaryBody(Body):
     """What these rows add to a loss: summaries of disjoint sets of rows merge by addition, exactly."""
 
-    loss_sum: float
+    loss_sum: Number
     """Σ r_n E_n in nats, correctly rounded."""
-    loss_tail: list[float]
+    loss_tail: list[Number]
     """What rounding left out of `loss_sum`: the remainder, rounded, and again until none is left."""
-    weight_sum: float
+    weight_sum: Number
     """The `weights` denominator, correctly rounded."""
-    weight_tail: list[float]
+    weight_tail: list[Number]
     """What rounding left out of `weight_sum`."""
     example_count: Count
     """Rows not ignored."""
@@ -89,7 +91,7 @@ class SoftmaxReply(Body):
 class LossReply(Body):
     """The outputs asked for, and what was applied."""
 
-    loss: float | Absent = None
+    loss: Number | Absent = None
     """The reduced loss in nats."""
     losses: Vector | Absent = None
     """(N,): the loss of each row in nats, with its weights."""
@@ -100,7 +102,7 @@ class LossReply(Body):
 class GradientReply(Body):
     """The outputs asked for, and what was applied."""
 
-    loss: float | Absent = None
+    loss: Number | Absent = None
     """The reduced loss in nats."""
     losses: Vector | Absent = None
     """(N,): the loss of each row in nats, with its weights."""

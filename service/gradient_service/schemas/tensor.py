@@ -11,6 +11,8 @@ from pydantic_core import core_schema
 ROUNDOFF = "unit_roundoff"
 """Key of an array's dtype metadata: how coarse the numbers were before they were widened."""
 Kind = Literal["number", "integer", "boolean"]
+FORMATS: dict[Kind, str] = {"number": "double", "integer": "int64"}
+"""Without them generators of typed languages take a number for float32 and an integer for int32."""
 INT64_RANGE = range(-(2**63), 2**63)
 
 
@@ -33,6 +35,8 @@ class Tensor:
     ) -> dict[str, Any]:
         """Describe nested arrays of one rank, so that generated clients meet no unions."""
         described: dict[str, Any] = {"type": [self.kind, "null"] if self.is_nullable else self.kind}
+        if self.kind in FORMATS:
+            described["format"] = FORMATS[self.kind]
         if self.minimum is not None:
             described["minimum"] = self.minimum
         if self.maximum is not None:

@@ -36,7 +36,7 @@ def _shape_of_rows(value: Any) -> tuple[int, int]:
 def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
     """Yield what keeps a value from being an array of its rank and kind, in document order; nothing if it is one."""
     if not is_array(value):
-        yield Fault("wrong-type", field, (), f"{field} is an array of {KIND_NAMES[tensor.kind]}.")
+        yield Fault("wrong-type", field, (), f"{field} must be an array of {KIND_NAMES[tensor.kind]}.")
     elif tensor.rank == 1:
         yield from _element_faults(field, (), value, tensor)
     else:
@@ -50,7 +50,7 @@ def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
             yield _wrong_rank(field, tensor)
             return
         if not is_array(row):
-            detail = f"{field}[{position}] is a row: an array of {KIND_NAMES[tensor.kind]}."
+            detail = f"{field}[{position}] must be a row: an array of {KIND_NAMES[tensor.kind]}."
             yield Fault("wrong-type", field, (position,), detail)
             continue
         num_columns = len(row) if num_columns is None else num_columns
@@ -78,10 +78,10 @@ def _element_faults(field: str, index: tuple[int, ...], row: Any, tensor: Tensor
             yield _wrong_rank(field, tensor)
             return
         if not is_scalar_of(element, tensor.kind):
-            yield Fault("wrong-type", field, where, f"{shown}: elements are {KIND_NAMES[tensor.kind]}.")
+            yield Fault("wrong-type", field, where, f"{shown}: elements must be {KIND_NAMES[tensor.kind]}.")
         elif tensor.kind == "integer" and element not in INT64_RANGE:
             yield Fault("label-out-of-range", field, where, f"{shown} is far beyond any class.")
 
 
 def _wrong_rank(field: str, tensor: Tensor) -> Fault:
-    return Fault("wrong-rank", field, (), f"{field} has {tensor.rank} dimension{'s' if tensor.rank > 1 else ''}.")
+    return Fault("wrong-rank", field, (), f"{field} must have {tensor.rank} dimension{'s' if tensor.rank > 1 else ''}.")

@@ -21,7 +21,7 @@ from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.json_array import find_faults, read_array
 from gradient_service.wire.json_grammar import JsonScanner, Path, Rewrite
-from gradient_service.wire.json_values import SHOWS_REPEATED_FIELDS, is_object, parse, python_value
+from gradient_service.wire.json_values import SHOWS_REPEATED_FIELDS, is_nested, is_object, parse, python_value
 
 MEDIA_TYPE = "application/json"
 BYTES_PER_NUMBER = 25  # a comma and -1.2345678901234567e-300
@@ -94,10 +94,11 @@ def read_object(body: bytes, model: type[Body], max_nesting: int) -> JsonObject:
     """
     values, faults = _parse(body, model, max_nesting)
     if not is_object(values):
-        raise InvalidInputError([Fault("wrong-type", None, (), "The body is a JSON object.")])
+        raise InvalidInputError([Fault("wrong-type", None, (), "The body must be a JSON object.")])
     names = list(values)
-    if len(set(names)) < len(names):
-        JsonScanner(body, max_nesting).scan()
+    options = [name for name in names if name in model.model_fields and name not in tensor_fields(model)]
+    if len(set(names)) < len(names) or any(is_nested(values[name]) for name in options):
+        JsonScanner(body, max_nesting).scan()  # names repeated here or further in, or nesting that nothing may follow
     return JsonObject(values, names, faults)
 
 
@@ -176,7 +177,7 @@ def read_options(document: JsonObject, *, without: Collection[str] = ()) -> tupl
     names = [name for name in document.names if name not in without]
     values = {name: document.values[name] for name in names}
     nulls = [
-        Fault("wrong-type", name, (), f"{name} is not null; leave it out instead.")
+        Fault("wrong-type", name, (), f"{name} must not be null; leave it out instead.")
         for name in names
         if values[name] is None
     ]

@@ -57,6 +57,11 @@ def is_flat(array: Any) -> bool:
     return not any(map(is_array, array)) if isinstance(array, list) else b"[" not in array.mini[1:]
 
 
+def is_nested(value: Any) -> bool:
+    """Return whether a value is more than a scalar or an array of scalars."""
+    return is_object(value) or (is_array(value) and any(is_array(element) or is_object(element) for element in value))
+
+
 def is_scalar_of(value: Any, kind: Kind) -> bool:
     """Return whether a value is a scalar of a kind; true is no number, and 1.0 no integer."""
     return type(value) in PYTHON_TYPES[kind]
@@ -71,7 +76,7 @@ def flat_values(array: Any, kind: Kind) -> NDArray[Any]:
     """
     if kind in BUFFER_CODES and not isinstance(array, list):
         return np.frombuffer(array.as_buffer(of_type=BUFFER_CODES[kind]), DTYPES[kind])
-    scalars = list(_scalars(array))
+    scalars = [scalar for row in array for scalar in (row if is_array(row) else (row,))]  # deeper ones are no scalars
     if not PYTHON_TYPES[kind].issuperset(map(type, scalars)):
         raise TypeError
     try:
@@ -87,11 +92,3 @@ def python_value(value: Any) -> Any:
     if is_array(value):
         return value.as_list()
     return value.as_dict() if is_object(value) else value
-
-
-def _scalars(array: Any) -> Any:
-    for element in array:
-        if is_array(element):
-            yield from _scalars(element)
-        else:
-            yield element

@@ -15,7 +15,7 @@ import numpy as np
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.fields import Body
-from gradient_service.schemas.tensor import Kind, Tensor, tensor_fields
+from gradient_service.schemas.tensor import INT64_RANGE, Kind, Tensor, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
@@ -79,6 +79,16 @@ def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Mod
     """
     header, data = _split(memoryview(body))
     entries, options = _read_header(header, len(data))
+    try:
+        return _decode(entries, data, options, model, max_nesting)
+    except InvalidInputError:
+        JsonScanner(options, max_nesting).scan()  # what is wrong with the bytes comes before what they say
+        raise
+
+
+def _decode(
+    entries: Mapping[str, Entry], data: memoryview, options: bytes, model: type[Model], max_nesting: int
+) -> Decoded[Model]:
     document = read_object(options, model, max_nesting)
     for name in document.names:
         if name in entries:
@@ -145,6 +155,8 @@ def _read_header(header: memoryview, num_data_bytes: int) -> tuple[dict[str, Ent
         content = json.loads(text)
     except MalformedBodyError as error:
         raise _malformed(f"In the header: {error.detail}") from None
+    except ValueError:  # an integer of more digits than Python reads
+        raise _malformed("The header holds a number that no tensor needs.") from None
     if not isinstance(content, dict) or not text.startswith(b"{"):
         raise _malformed("The header is a JSON object.")
     metadata = content.pop(METADATA, {})
@@ -169,7 +181,9 @@ def _entry(name: str, entry: Any) -> Entry:
 
 
 def _is_counts(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+    return isinstance(values, list) and all(
+        type(value) is int and value in INT64_RANGE and value >= 0 for value in values
+    )
 
 
 def _check_layout(entries: Mapping[str, Entry], num_data_bytes: int) -> None:
@@ -177,16 +191,13 @@ def _check_layout(entries: Mapping[str, Entry], num_data_bytes: int) -> None:
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != end or entry.end < entry.begin:
-            raise _malformed(f"The tensor begins at {entry.begin}; the one before it ends at {end}.", pointer((name,)))
+            raise _malformed("The tensor does not begin where the one before it ends.", pointer((name,)))
         end = entry.end
         element = ELEMENT_TYPES.get(entry.dtype)
         if element is not None and num_bytes(element, entry.shape) != entry.end - entry.begin:
-            detail = (
-                f"The tensor has {entry.end - entry.begin} bytes; its shape needs {num_bytes(element, entry.shape)}."
-            )
-            raise _malformed(detail, pointer((name,)))
+            raise _malformed("The tensor has not as many bytes as its shape needs.", pointer((name,)))
     if end != num_data_bytes:
-        raise _malformed(f"The tensors end at byte {end} of the data, which has {num_data_bytes}.")
+        raise _malformed(f"The tensors do not end where the data does, at byte {num_data_bytes}.")
 
 
 def _misplaced(entries: Mapping[str, Entry], options: list[str], model: type[Body]) -> list[Fault]:

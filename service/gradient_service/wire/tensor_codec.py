@@ -32,7 +32,7 @@ class ElementType:
         return self.stored.itemsize
 
 
-WIDENED_BFLOAT16: np.dtype[np.float32] = np.dtype(np.float32, metadata={ROUNDOFF: 2.0**-9})
+WIDENED_BFLOAT16: np.dtype[np.float32] = np.dtype(np.float32, metadata={ROUNDOFF: 2.0**-8})
 
 FLOAT16 = ElementType("number", np.dtype("<f2"))
 BFLOAT16 = ElementType("number", np.dtype("<u2"), is_bfloat16=True)
@@ -56,9 +56,11 @@ def decode_tensor(data: memoryview, element: ElementType, shape: tuple[int, ...]
         MalformedBodyError: `malformed-tensor` when the length is not that of the shape, or a boolean is not 0 or 1.
     """
     if len(data) != num_bytes(element, shape):
-        detail = f"The tensor holds {len(data)} bytes where its shape needs {num_bytes(element, shape)}."
-        raise MalformedBodyError("malformed-tensor", detail, pointer)
-    stored = np.frombuffer(data, element.stored).reshape(shape)
+        raise MalformedBodyError("malformed-tensor", "The tensor has not as many bytes as its shape needs.", pointer)
+    try:
+        stored = np.frombuffer(data, element.stored).reshape(shape)
+    except ValueError:  # an empty array so wide that its strides overflow
+        raise MalformedBodyError("malformed-tensor", "The shape is larger than any array.", pointer) from None
     if element.kind == "boolean":
         if stored.size and stored.max() > 1:
             raise MalformedBodyError("malformed-tensor", "A boolean is stored as 0 or 1.", pointer)
