@@ -52,6 +52,8 @@ def smoothed_label_gradient(rows: SoftmaxRows, targets: TargetRows, labels: Arra
     fused = (smoothing - targets.share) - rows.rest
     plain = take(rows.probabilities, where) - ((1 - smoothing) + targets.share)
     put(gradient, where, np.where(is_dominant, fused, plain))
+    if targets.mask is not None:  # at ε = 1 nothing of a label on a masked class is left
+        np.copyto(gradient, 0.0, where=~targets.mask)
     return gradient
 
 
