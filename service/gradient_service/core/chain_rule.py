@@ -6,16 +6,19 @@ The factors themselves stand with each objective; here they only meet.
 import numpy as np
 
 from gradient_service.core.blocks import Array
+from gradient_service.core.scaled import Scaled
 
 
-def multiply_out(loss_wrt_probabilities: Array, jacobian: Array) -> Array:
-    """Return Σ_j (∂E/∂p_j)(∂p_j/∂s_i) of a block.
+def multiply_out(loss_wrt_probabilities: Array, jacobian: Array, temperature: float) -> Array:
+    """Return Σ_j (∂E/∂p_j)(∂p_j/∂s_i)/T of a block; each term is rounded once, so that none vanishes before 1/T.
 
     Args:
         loss_wrt_probabilities: (rows, K).
         jacobian: (rows, K, K); symmetric for every objective, so the sum runs along contiguous rows.
+        temperature: T.
 
     Returns:
         (rows, K), in the dtype of the factors.
     """
-    return np.asarray(np.add.reduce(jacobian * loss_wrt_probabilities[:, np.newaxis, :], axis=2))
+    terms = Scaled.of(jacobian).times(loss_wrt_probabilities[:, np.newaxis, :]).over(temperature)
+    return np.asarray(np.add.reduce(terms.value, axis=2))

@@ -28,5 +28,6 @@ def write_derivatives(
     if "gradient_by_chain_rule" in outputs:
         # As reported: in float32 the factors are rounded before they meet.
         loss_wrt_probabilities = outputs.rounded(objective.loss_wrt_probabilities(factor).T)
-        product = multiply_out(loss_wrt_probabilities, outputs.rounded(objective.jacobian()))
-        outputs.write("gradient_by_chain_rule", rows, Scaled.of(1.0).over(objective.temperature).scale(product))
+        jacobian = outputs.rounded(objective.jacobian())
+        product = multiply_out(loss_wrt_probabilities, jacobian, objective.temperature)
+        outputs.write("gradient_by_chain_rule", rows, product)
