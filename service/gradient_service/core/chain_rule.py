@@ -21,4 +21,6 @@ def multiply_out(loss_wrt_probabilities: Array, jacobian: Array, temperature: fl
         (rows, K), in the dtype of the factors.
     """
     terms = Scaled.of(jacobian).times(loss_wrt_probabilities[:, np.newaxis, :]).over(temperature)
-    return np.asarray(np.add.reduce(terms.value, axis=2))
+    product = np.asarray(np.add.reduce(terms.value, axis=2))
+    # What is made from an infinite factor is none of its own: it is refused at the class of the factor.
+    return np.where(np.isfinite(loss_wrt_probabilities), product, np.inf)
