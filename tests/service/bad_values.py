@@ -94,5 +94,5 @@ VALUES: list[Case] = [
     *on(GRADIENT, {"logits": [[0, -800]], "labels": [1]}, {"include": ["loss_wrt_probabilities"]},
         "number-out-of-range", "/logits/0/1"),
     *on(GRADIENT, {"logits": [[0, 0], [0, -800]], "labels": [1, 1]}, {"include": ["gradient_by_chain_rule"]},
-        "number-out-of-range", "/logits/1/0"),
+        "number-out-of-range", "/logits/1/1"),
 ]  # fmt: skip
