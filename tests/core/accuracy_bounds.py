@@ -112,7 +112,7 @@ class Measurement:
         if over.any():
             place = np.unravel_index(np.argmax(np.where(over, errors - limit, -1.0)), errors.shape)
             self.excesses.append(Excess(f"{name}{[int(i) for i in place]}", errors[place], limit[place]))
-        elif exact.size is None and np.any(is_lost(found, value.value, self.dtype)):
+        elif exact.size is None and np.any(is_lost(found, value.value, self.dtype, exact.floor)):
             self.excesses.append(Excess(f"{name} lost", np.inf, 0))
 
     def bound(self, name: str) -> Any:

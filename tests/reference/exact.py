@@ -12,12 +12,24 @@ from mpmath import mp
 from tests.reference.objectives import Objective
 from tests.reference.question import NoAnswerError, Question
 from tests.reference.reduction import Summary, row_factors, scale_of, summary_of
-from tests.reference.rows import INFINITY, ONE, ZERO, Array, Row, add, exact_array, object_array, row_precision
+from tests.reference.rows import (
+    GUARD_BITS,
+    INFINITY,
+    ONE,
+    ZERO,
+    Array,
+    Row,
+    exact_array,
+    object_array,
+    row_precision,
+)
 from tests.reference.ulp import ulp_error
 
 __all__ = ["Exact", "NoAnswerError", "Output", "Summary", "evaluate", "product_of_factors"]
 
 REDUCTION_BITS = 512
+NOISE = mp.ldexp(1, 16 - GUARD_BITS)
+"""A difference so small beside its terms is what the working precision left of 0."""
 OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "probabilities": lambda row: row.spread(row.probabilities),
     "log_probabilities": lambda row: row.spread(row.log_probabilities, -INFINITY),
@@ -124,11 +136,10 @@ class _Answer:
             summary = summary_of(self.question, self.rows, losses)
             scale = scale_of(self.question, summary)
             factors = row_factors(self.question, scale)
-            floors = self.question.sample_weight_row * max(ONE, *self.question.class_weight_row)
-            floors = np.maximum(floors, ONE)
-            self.outputs["losses"] = Output(losses, None, floors)
+            self.outputs["losses"] = Output(losses)
             if self.question.reduction != "none":
-                loss_floor = max(ONE, mp.fsum(floors) * scale)
+                # Losses in the subnormal range are rounded before they are added; a small D multiplies that rounding.
+                loss_floor = max(ONE, self.question.batch_size * scale)
                 self.outputs["loss"] = Output(summary.loss_sum * scale, None, loss_floor)
         for name in set(include) & set(DERIVATIVES):
             self.outputs[name] = self._derivative(name, objectives, factors)
@@ -146,11 +157,8 @@ class _Answer:
 
     def _derivative(self, name: str, objectives: list[Objective | None], factors: Array) -> Output:
         pairs = [self._derivative_row(name, n, item, factors[n]) for n, item in enumerate(objectives)]
-        # A probability in the subnormal range is rounded there; what multiplies the row multiplies that rounding.
-        gains = object_array([self._gain(n, DERIVATIVES[name][1]) for n in range(self.question.batch_size)])
-        floors = np.maximum(np.abs(factors) * gains, ONE)
         values, sizes = (self._stacked([pair[side] for pair in pairs], ranks=1) for side in (0, 1))
-        return Output(values, sizes, floors[:, None])
+        return Output(values, sizes)
 
     def _derivative_row(self, name: str, n: int, objective: Objective | None, factor: Any) -> tuple[Array, Array]:
         if objective is None or not factor:
@@ -160,16 +168,9 @@ class _Answer:
         row = self.rows[n]
         with mp.workprec(self.precisions[n]):
             value, size = derive(objective, self.question.curvature)
+            value = np.where(np.abs(value) < size * NOISE, ZERO, value)  # the two are not told apart
             scale = factor / row.temperature**order
             return row.spread(value * scale), row.spread(np.abs(size) * abs(scale))
-
-    def _gain(self, n: int, order: int) -> Any:
-        """How much the class weights and the temperature enlarge the derivatives of row n by its probabilities."""
-        if not self.question.counted[n]:
-            return ONE
-        weights = self.question.class_weight_row
-        total = add(exact_array(self.question.given_target(n)) * weights)
-        return max(ONE, *weights, total) / min(ONE, mp.mpf(self.question.temperature)) ** order
 
     def _normalizer_size(self, value: Array) -> Array:
         """max(|a|, |result|), a the largest score of the row."""

@@ -10,6 +10,7 @@ from mpmath import mp
 
 from tests.reference.question import SIGMOID, NoAnswerError, Question
 from tests.reference.rows import ONE, ZERO, Array, Row, add, exact_array, weigh
+from tests.reference.ulp import round_exactly
 
 # Products of three float64 numbers span 2⁻³²²²…2³⁰⁷²; sums of them are exact at this precision.
 EXACT_SUM_BITS = 7000
@@ -75,7 +76,7 @@ def scale_of(question: Question, summary: Summary) -> Any:
     denominator = denominator_of(question, summary)
     if denominator:
         return ONE / denominator
-    if summary.loss_sum:
+    if round_exactly(summary.loss_sum, np.float64):
         raise NoAnswerError("number-out-of-range", "the denominator is 0, the sum is not")
     return ZERO
 

@@ -108,13 +108,13 @@ def _error(computed: float, exact: Any, size: Any, floor: Any, dtype: Any) -> fl
     return float(abs(mp.mpf(computed) - exact) / unit)
 
 
-def is_lost(computed: Any, exact: Any, dtype: Any) -> Array:
-    """Whether each element is a spurious NaN, infinity, or zero of a number above the subnormal range."""
+def is_lost(computed: Any, exact: Any, dtype: Any, floor: Any = 1) -> Array:
+    """Whether each element is a spurious NaN, infinity, or zero of a number above `floor` times the subnormal range."""
     kind = np.dtype(dtype)
     rounded = round_array(exact, dtype)
     found = np.asarray(computed)
     spurious = ~np.isfinite(found) & (found != rounded)
-    vanished = (found == 0) & (np.abs(rounded) >= np.finfo(kind).tiny)
+    vanished = (found == 0) & (np.abs(rounded) >= float(np.finfo(kind).tiny) * np.asarray(floor, dtype=object))
     return np.asarray(spurious | vanished)
 
 

@@ -16,7 +16,12 @@ SHORT_ROW = 64
 FEW_TERMS = 16
 BLOCK_BYTES = 256 * 1024  # a block and its few companions stay in a second-level cache
 
+WIDE: np.dtype[np.floating] = np.dtype(np.longdouble)
+"""For the few numbers that leave the range of float64: 15 bits of exponent, but where a platform has no such type."""
+
 Array = NDArray[Any]
+Rows = slice | NDArray[np.intp]
+"""Some rows of a batch: those of a block, or single ones by number."""
 
 
 def row_blocks(batch_size: int, num_classes: int) -> Iterator[slice]:

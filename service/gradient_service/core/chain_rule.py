@@ -5,22 +5,22 @@ The factors themselves stand with each objective; here they only meet.
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
-from gradient_service.core.scaled import Scaled
+from gradient_service.core.blocks import WIDE, Array
 
 
 def multiply_out(loss_wrt_probabilities: Array, jacobian: Array, temperature: float) -> Array:
-    """Return Σ_j (∂E/∂p_j)(∂p_j/∂s_i)/T of a block; each term is rounded once, so that none vanishes before 1/T.
+    """Return Σ_j (∂E/∂p_j)(∂p_j/∂s_i)/T of a block, in a range where no term vanishes or overflows before 1/T.
 
     Args:
         loss_wrt_probabilities: (rows, K).
-        jacobian: (rows, K, K); symmetric for every objective, so the sum runs along contiguous rows.
+        jacobian: (rows, K, K); symmetric for every objective.
         temperature: T.
 
     Returns:
-        (rows, K), in the dtype of the factors.
+        (rows, K).
     """
-    terms = Scaled.of(jacobian).times(loss_wrt_probabilities[:, np.newaxis, :]).over(temperature)
-    product = np.asarray(np.add.reduce(terms.value, axis=2))
+    is_finite = np.isfinite(loss_wrt_probabilities)
+    factors = np.where(is_finite, loss_wrt_probabilities, 0.0)
+    product = (jacobian.astype(WIDE) @ factors[:, :, np.newaxis])[:, :, 0] / temperature
     # What is made from an infinite factor is none of its own: it is refused at the class of the factor.
-    return np.where(np.isfinite(loss_wrt_probabilities), product, np.inf)
+    return np.where(is_finite, product, np.inf)

@@ -1,5 +1,8 @@
 """The derivatives of a block: each from its objective, times the factor of its rows, into the outputs."""
 
+from collections.abc import Collection
+
+from gradient_service.core.blocks import Rows
 from gradient_service.core.chain_rule import multiply_out
 from gradient_service.core.curvature import hessian_diagonal
 from gradient_service.core.inputs import ReductionRule
@@ -7,9 +10,32 @@ from gradient_service.core.objectives import BlockObjective
 from gradient_service.core.outputs import Outputs
 from gradient_service.core.scaled import Scaled
 
+DERIVATIVES = frozenset(
+    {
+        "gradient",
+        "gradient_diagonal_only",
+        "hessian_diagonal",
+        "loss_wrt_probabilities",
+        "jacobian",
+        "gradient_by_chain_rule",
+    }
+)
+
+
+def largest_gain(factor: Scaled, temperature: float, names: Collection[str]) -> Scaled:
+    """Return what may multiply a row's derivatives, class weights aside: its factor, times 1/T or 1/T² if that is more.
+
+    0 where no derivative is asked for.
+    """
+    if DERIVATIVES.isdisjoint(names):
+        return Scaled.of(0.0)
+    temperature = min(temperature, 1.0)
+    by_logits = factor.over(temperature)
+    return by_logits.over(temperature) if "hessian_diagonal" in names else by_logits
+
 
 def write_derivatives(
-    outputs: Outputs, rows: slice, objective: BlockObjective, factor: Scaled, reduction: ReductionRule
+    outputs: Outputs, rows: Rows, objective: BlockObjective, factor: Scaled, reduction: ReductionRule
 ) -> None:
     """Write every derivative asked for. The formulas differentiate by s = logits / T: by the logits is 1/T more."""
     factor = factor.times(objective.row_weight)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, block_of, row_blocks
+from gradient_service.core.blocks import WIDE, Array, Rows, block_of, row_blocks
 from gradient_service.core.checks import check_shapes, check_values
-from gradient_service.core.derivatives import write_derivatives
+from gradient_service.core.derivatives import largest_gain, write_derivatives
 from gradient_service.core.exact_sum import rounded
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
@@ -20,7 +20,6 @@ from gradient_service.core.outputs import Outputs
 from gradient_service.core.reduction import Totals, denominator_of, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
-    DISTANCE,
     SoftmaxRows,
     entropy,
     log_normalizer,
@@ -29,6 +28,7 @@ from gradient_service.core.softmax import (
     softmax_rows,
 )
 from gradient_service.core.summary import Summary
+from gradient_service.core.vanishing import vanishing_rows
 
 SINGLE_RANGE_OF_TEMPERATURES = (2.0**-100, 2.0**100)  # beyond it float32 cannot hold the scaling
 NEEDS_ACCURACY = frozenset({"jacobian", "gradient_by_chain_rule"})
@@ -57,14 +57,9 @@ def working_dtype(scores: Scores) -> np.dtype[np.floating]:
     return np.dtype(np.float64)
 
 
-def is_compensated(scores: Scores) -> bool:
-    """Return whether the rounding errors of differences matter to the result: float64 in accurate precision."""
-    return scores.precision is Precision.ACCURATE and scores.logits.dtype == np.float64
-
-
-def load(scores: Scores, rows: slice) -> Array:
+def load(scores: Scores, rows: Rows, dtype: np.dtype[np.floating]) -> Array:
     """Copy some rows into a working block (K, rows), −∞ for masked classes."""
-    block = block_of(scores.logits[rows], working_dtype(scores))
+    block = block_of(scores.logits[rows], dtype)
     mask = scores.mask(rows)
     if mask is not None:
         np.copyto(block, -np.inf, where=~mask)
@@ -101,7 +96,8 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
     outputs = Outputs(names, scores)
 
     def work(block: slice) -> None:
-        rows = softmax_rows(load(scores, block), scores.temperature, compensated=is_compensated(scores))
+        logits = load(scores, block, working_dtype(scores))
+        rows = softmax_rows(logits, scores.temperature, compensated=scores.is_compensated)
         for name in names:
             outputs.write(name, block, compute[name](rows))
 
@@ -143,26 +139,36 @@ def loss_and_gradient(
         scores = replace(scores, precision=Precision.ACCURATE)
     weighing = weigh(scores, supervision)
     denominator = denominator_of(reduction, weighing, scores.batch_size)
-    loss_factor, factor = (
-        Scaled.of(weighing.sample_weights),
-        derivative_factor(reduction, weighing, denominator),
-    )
+    loss_factor, factor = Scaled.of(weighing.sample_weights), derivative_factor(reduction, weighing, denominator)
+    gain = largest_gain(factor, scores.temperature, names)
     outputs = Outputs(names, scores)
     losses, is_correct = Scaled.zeros(scores.batch_size), np.zeros(scores.batch_size, dtype=bool)
 
-    def work(rows: slice) -> None:
-        logits = load(scores, rows)
-        objective = objective_of(scores, supervision, rows, logits, compensated=is_compensated(scores))
-        of_block = row_losses(objective, logits, loss_factor[rows])
-        losses.mantissa[rows], losses.exponent[rows] = of_block.mantissa, of_block.exponent
-        is_correct[rows] = objective.is_correct()
+    def compute(rows: Rows, dtype: np.dtype[np.floating]) -> BlockObjective:
+        return objective_of(scores, supervision, rows, load(scores, rows, dtype))
+
+    def write_losses(rows: Rows, objective: BlockObjective) -> None:
+        of_rows = row_losses(objective, loss_factor[rows])
+        losses.mantissa[rows], losses.exponent[rows] = of_rows.mantissa, of_rows.exponent
         if "losses" in outputs:
-            outputs.write("losses", rows, of_block.value)
+            outputs.write("losses", rows, of_rows.value)
+
+    def work(rows: slice) -> None:
+        objective = compute(rows, working_dtype(scores))
+        is_correct[rows] = objective.is_correct()
         if "probabilities" in outputs:
             outputs.write("probabilities", rows, objective.probabilities.T)
         if "predicted_labels" in outputs:
             outputs.write("predicted_labels", rows, objective.top)
+        write_losses(rows, objective)
         write_derivatives(outputs, rows, objective, factor[rows], reduction)
+        overflowing = np.flatnonzero(~np.isfinite(losses.mantissa[rows]))
+        again = np.union1d(overflowing, vanishing_rows(objective, loss_factor[rows], supervision)) + rows.start
+        if again.size:
+            write_losses(again, compute(again, WIDE))
+        again = vanishing_rows(objective, gain[rows], supervision) + rows.start
+        if again.size:
+            write_derivatives(outputs, again, compute(again, WIDE), factor[again], reduction)
 
     execution.run(work, list(row_blocks(*scores.logits.shape)))
     outputs.check_finite()
@@ -176,12 +182,6 @@ def loss_and_gradient(
     )
 
 
-def row_losses(objective: BlockObjective, logits: Array, sample_factor: Scaled) -> Scaled:
-    """Return r_n E_n, (rows,); where a difference of logits leaves the range, from differences in other units."""
-    losses = objective.losses().astype(np.float64)
-    is_far = ~np.isfinite(losses)
-    scaled = Scaled.of(losses)
-    if is_far.any():
-        distant = Scaled.of(np.where(is_far, objective.distant_losses(logits), losses))
-        scaled = distant.times(np.where(is_far, DISTANCE, 1.0))
-    return sample_factor.times(objective.row_weight).times(scaled)
+def row_losses(objective: BlockObjective, sample_factor: Scaled) -> Scaled:
+    """Return r_n E_n, (rows,)."""
+    return sample_factor.times(objective.row_weight).times(objective.losses()).rounded()

@@ -6,6 +6,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from gradient_service.core.blocks import Rows
 from gradient_service.core.options import (
     Curvature,
     Denominator,
@@ -51,11 +52,16 @@ class Scores:
         return int(self.logits.shape[1])
 
     @property
+    def is_compensated(self) -> bool:
+        """Whether the rounding errors of differences matter to the result: float64 in accurate precision."""
+        return self.precision is Precision.ACCURATE and self.logits.dtype == np.float64
+
+    @property
     def is_masked(self) -> bool:
         """Whether any mask was given."""
         return self.class_mask is not None or self.element_mask is not None or self.has_masking_logits
 
-    def mask(self, rows: slice) -> Booleans | None:
+    def mask(self, rows: Rows) -> Booleans | None:
         """The classes that take part, (K, rows) or broadcastable to it; None when all do."""
         masks = []
         if self.class_mask is not None:
@@ -99,7 +105,7 @@ class Supervision:
             return None
         return np.asarray(self.labels == self.ignore_label)
 
-    def safe_labels(self, rows: slice = slice(None)) -> NDArray[np.intp]:
+    def safe_labels(self, rows: Rows = slice(None)) -> NDArray[np.intp]:
         """Return the labels of some rows, class 0 in place of an ignored one; empty when targets are given."""
         if self.labels is None:
             return np.empty(0, np.intp)

@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
-from gradient_service.core.blocks import Array
+import numpy as np
+
+from gradient_service.core.blocks import Array, Rows
 from gradient_service.core.inputs import Scores, Supervision
 from gradient_service.core.options import Objective
 from gradient_service.core.scaled import Scaled
@@ -10,15 +12,23 @@ from gradient_service.core.sigmoid_binary_cross_entropy import SigmoidBinaryCros
 from gradient_service.core.softmax import softmax_rows
 from gradient_service.core.softmax_binary_cross_entropy import SoftmaxBinaryCrossEntropy, without_top
 from gradient_service.core.softmax_cross_entropy import SoftmaxCrossEntropy
-from gradient_service.core.targets import target_rows
+from gradient_service.core.targets import TargetRows, target_rows
 
 
 class BlockObjective(Protocol):
     """An objective on a block: a loss and its derivatives, before the factor of the row and of the temperature."""
 
     @property
+    def targets(self) -> TargetRows:
+        """What the rows are compared with."""
+
+    @property
     def temperature(self) -> float:
         """T."""
+
+    @property
+    def powers(self) -> Array:
+        """What is exponentiated on the way to p, ≤ 0, (K, rows)."""
 
     @property
     def top(self) -> Array:
@@ -38,9 +48,6 @@ class BlockObjective(Protocol):
     def losses(self) -> Array:
         """E, (rows,); infinite where a difference of logits leaves the range."""
 
-    def distant_losses(self, logits: Array) -> Array:
-        """E / DISTANCE for rows whose loss leaves the range, (rows,) float64."""
-
     def gradient(self) -> Array:
         """∂E/∂s, (K, rows)."""
 
@@ -54,10 +61,12 @@ class BlockObjective(Protocol):
         """∂E/∂p_i · p_i (1−p_i), (K, rows)."""
 
 
-def objective_of(
-    scores: Scores, supervision: Supervision, rows: slice, logits: Array, *, compensated: bool
-) -> BlockObjective:
-    """Return the objective on a block, its softmax or sigmoid already computed from the (K, rows) logits."""
+def objective_of(scores: Scores, supervision: Supervision, rows: Rows, logits: Array) -> BlockObjective:
+    """Return the objective on some rows, its softmax or sigmoid already computed from their (K, rows) logits.
+
+    Rounding errors of differences are kept in float64; a wider dtype has digits to spare.
+    """
+    compensated = scores.is_compensated and logits.dtype == np.float64
     targets = target_rows(scores, supervision, rows, logits.dtype)
     if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
         elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)

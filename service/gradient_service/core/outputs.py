@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
+from gradient_service.core.blocks import Array, Rows
 from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
 from gradient_service.core.inputs import Scores
 
@@ -30,11 +30,10 @@ class Outputs:
         """Return values as they are reported, in the dtype of the logits, but not rounded a second time when used."""
         return values.astype(self._scores.logits.dtype).astype(values.dtype)
 
-    def write(self, name: str, rows: slice, values: Array) -> None:
+    def write(self, name: str, rows: Rows, values: Array) -> None:
         """Round values, rows first, into their rows of the output; remember what is not finite."""
-        target = self.arrays[name][rows]
-        target[...] = values
-        if name not in INTEGER_DTYPES and not np.isfinite(target).all():
+        self.arrays[name][rows] = values
+        if name not in INTEGER_DTYPES and not np.isfinite(self.arrays[name][rows]).all():
             self._suspects.add(name)
 
     def check_finite(self) -> None:

@@ -127,7 +127,7 @@ class Totals:
 
     def __post_init__(self) -> None:
         """Refuse a mean over nothing of something."""
-        if self.denominator == 0 and self.losses.mantissa.any():
+        if self.denominator == 0 and self.losses.value.any():
             detail = "The denominator is 0 while the sum of the losses is not."
             raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
 

@@ -4,16 +4,15 @@ The factor of a row is one such (weights over a denominator over a temperature),
 where a small c brings the quotient back.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Union
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
+from gradient_service.core.blocks import WIDE, Array, Rows
 
-FAR = {"float64": 700.0, "float32": 80.0}
-"""exp(±FAR) is an ordinary number of its dtype, and adding FAR to a number between −2 FAR and −FAR is exact."""
+FAR = {4: 80.0, 8: 700.0, 12: 11000.0, 16: 11000.0}
+"""By bytes of the dtype: exp(±FAR) is an ordinary number, and adding FAR to one between −2 FAR and −FAR is exact."""
 
 Number = Union[Array, float, "Scaled"]
 
@@ -38,15 +37,16 @@ class Scaled:
     @classmethod
     def exponential(cls, power: Array, remainder: Array | None) -> "Scaled":
         """Return exp(power + remainder) for powers ≥ 0 and remainders of a rounding error's size."""
-        far = FAR[power.dtype.name]
+        far = FAR[power.dtype.itemsize]
         is_far = power > far
         near = np.subtract(power, far, out=power.copy(order="K"), where=is_far)
         values = np.exp(near)
         if remainder is not None:
             values += values * remainder
-        return cls.of(values).times(np.where(is_far, values.dtype.type(math.exp(far)), values.dtype.type(1)))
+        step = values.dtype.type(np.exp(np.longdouble(far)))
+        return cls.of(values).times(np.where(is_far, step, values.dtype.type(1)))
 
-    def __getitem__(self, rows: slice) -> "Scaled":
+    def __getitem__(self, rows: Rows) -> "Scaled":
         """Return the numbers of some rows."""
         return self if self.mantissa.ndim == 0 else Scaled(self.mantissa[rows], self.exponent[rows])
 
@@ -57,6 +57,11 @@ class Scaled:
         is_zero = (self.mantissa == 0) | (other.mantissa == 0)
         return Scaled(np.where(is_zero, 0, mantissa), self.exponent + other.exponent + shift)
 
+    def minus(self, other: "Scaled") -> Array:
+        """Return the difference, in a dtype where neither part overflows that brings the other back."""
+        left, right = (np.ldexp(number.mantissa.astype(WIDE), number.exponent) for number in (self, other))
+        return np.asarray(left - right)
+
     def over(self, divisor: Union[float, "Scaled"]) -> "Scaled":
         """Return the quotient by one number; over 0 it is 0 (a mean over nothing)."""
         other = Scaled.of(divisor)
@@ -64,6 +69,11 @@ class Scaled:
             return self.times(0.0)
         mantissa, shift = np.frexp(self.mantissa / other.mantissa)
         return Scaled(mantissa, self.exponent - other.exponent + shift)
+
+    def rounded(self) -> "Scaled":
+        """Return the numbers with mantissas of float64."""
+        mantissa, shift = np.frexp(self.mantissa.astype(np.float64))
+        return Scaled(mantissa, self.exponent + shift)
 
     @property
     def value(self) -> Array:
@@ -75,7 +85,7 @@ class Scaled:
         """Multiply (K, rows) or (rows,) in place and return them; a factor 0 gives exactly 0, never −0 or NaN."""
         if np.all((self.mantissa == 0.5) & (self.exponent == 1)):  # noqa: PLR2004  1 = 0.5 · 2
             return values
-        limit = np.finfo(values.dtype).maxexp - 4
+        limit = min(np.finfo(dtype).maxexp for dtype in (values.dtype, self.mantissa.dtype)) - 4
         if np.abs(self.exponent).max(initial=0) < limit:
             values *= self.value.astype(values.dtype)
         else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradient_service.core.blocks import Array, row_sum
 from gradient_service.core.scaled import Scaled
-from gradient_service.core.softmax import distant_difference, shift
+from gradient_service.core.softmax import shift
 from gradient_service.core.targets import TargetRows
 
 
@@ -24,7 +24,7 @@ class SigmoidElements:
     score: Array
     """s; −∞ for a masked class."""
     is_positive: Array
-    """s > 0."""
+    """Whether the logit is > 0."""
     decay: Array
     """z = exp(−|s|)."""
     excess: Array | None
@@ -49,7 +49,7 @@ class SigmoidElements:
 def sigmoid_elements(logits: Array, temperature: float, *, compensated: bool) -> SigmoidElements:
     """Compute the parts from (K, rows) logits, −∞ for masked classes."""
     score, remainder = shift(logits, np.zeros(1, logits.dtype), temperature, compensated=compensated)
-    is_positive = score > 0
+    is_positive = logits > 0  # where the quotient vanishes, too
     decay, excess = np.exp(-np.abs(score)), None
     if remainder is not None:
         excess = np.where(is_positive, remainder, -remainder)
@@ -70,6 +70,11 @@ class SigmoidBinaryCrossEntropy:
     def temperature(self) -> float:
         """Return T."""
         return self.elements.temperature
+
+    @property
+    def powers(self) -> Array:
+        """Return −|s|, (K, rows)."""
+        return 0 - np.abs(self.elements.score)
 
     @property
     def top(self) -> Array:
@@ -96,19 +101,15 @@ class SigmoidBinaryCrossEntropy:
         targets, lesser = self.targets.given, self.elements.lesser
         return self._weighted(np.where(self.elements.is_positive, (1 - targets) - lesser, lesser - targets))
 
-    def distant_losses(self, logits: Array) -> Array:
-        """Return E / DISTANCE for rows whose loss leaves the range, beside which log1p vanishes; (rows,)."""
-        return row_sum(self._weighted(self._distances(distant_difference(logits, np.zeros(1), self.temperature))))
-
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p = w [−c/p + (1−c)/(1−p)] times the factor: the reciprocals are 1 + z and (1 + z)/z; (K, rows)."""
         near = Scaled.of(1 + self.elements.decay)
         far = near.times(self.elements.growth)
         targets, is_positive = self.targets.given, self.elements.is_positive
         weighted = factor.times(self.targets.weights)
-        common = weighted.times(near).times(np.where(is_positive, targets, 1 - targets)).value
-        rare = weighted.times(far).times(np.where(is_positive, 1 - targets, targets)).value
-        return self._unmasked(np.where(is_positive, rare - common, common - rare))
+        common = weighted.times(near).times(np.where(is_positive, targets, 1 - targets))
+        rare = weighted.times(far).times(np.where(is_positive, 1 - targets, targets))
+        return self._unmasked(rare.minus(common) * np.where(is_positive, 1, -1))
 
     def jacobian(self) -> Array:
         """∂p_i/∂s_j = p_i (1−p_i) on the diagonal, 0 off it; (rows, K, K)."""

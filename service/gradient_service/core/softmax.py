@@ -5,7 +5,6 @@ Notation of the formulas, per row: s = logits / T, a = max s, k its first index,
 """
 
 import math
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +13,10 @@ from gradient_service.core.blocks import Array, positions, put, row_sum
 from gradient_service.core.error_free import two_difference, two_quotient
 from gradient_service.core.scaled import Scaled
 
-TINY_SUM = {"float64": 1e-280, "float32": 1e-30}
-"""Below it, a sum of exponentials may consist of subnormal ones."""
-LIFT = {"float64": 100.0, "float32": 30.0}
+TINY_SUM = {4: 1e-30, 8: 1e-280, 12: 0.0, 16: 0.0}
+"""By bytes of the dtype: below it, a sum of exponentials may consist of subnormal ones. Of wider dtypes none counts."""
+LIFT = {4: 30.0, 8: 100.0}
 """Added to their exponents, it makes these ordinary numbers; for the differences that count the addition is exact."""
-DISTANCE = 2.0**64
-"""In its units, differences and losses that leave the range of float64 are ordinary numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def _with_lifted_sums(rest_sum: Array, where: Array, difference: Array, remainde
 
     exp(d_j + LIFT) is added up, and scaled once.
     """
-    is_tiny = rest_sum < TINY_SUM[rest_sum.dtype.name]
+    is_tiny = rest_sum < TINY_SUM[rest_sum.dtype.itemsize]
     if not is_tiny.any():
         return rest_sum
     return np.where(is_tiny, _lowered(row_sum(_lifted(where, difference, remainder))), rest_sum)
@@ -98,7 +95,7 @@ def _with_lifted_sums(rest_sum: Array, where: Array, difference: Array, remainde
 
 def _lifted(where: Array, difference: Array, remainder: Array | None) -> Array:
     """Return e_j exp(LIFT) for all classes but k, (K, rows)."""
-    lifted = np.exp(difference + difference.dtype.type(LIFT[difference.dtype.name]))
+    lifted = np.exp(difference + difference.dtype.type(LIFT[difference.dtype.itemsize]))
     if remainder is not None:
         lifted += lifted * remainder
     put(lifted, where, 0.0)
@@ -107,7 +104,7 @@ def _lifted(where: Array, difference: Array, remainder: Array | None) -> Array:
 
 def _lowered(values: Array) -> Array:
     """Undo the lift."""
-    return values * values.dtype.type(math.exp(-LIFT[values.dtype.name]))
+    return values * values.dtype.type(math.exp(-LIFT[values.dtype.itemsize]))
 
 
 def shift(logits: Array, reference: Array, temperature: float, *, compensated: bool) -> tuple[Array, Array | None]:
@@ -141,12 +138,6 @@ def shift(logits: Array, reference: Array, temperature: float, *, compensated: b
     return difference, remainder
 
 
-def distant_difference(logits: Array, reference: Array, temperature: float) -> Array:
-    """Return d / DISTANCE in float64, which is finite however far apart two finite logits are."""
-    wide = logits.astype(np.float64), np.asarray(reference, dtype=np.float64)
-    return shift(*wide, min(DISTANCE * temperature, sys.float_info.max), compensated=False)[0]
-
-
 def _scaled_up(values: Array, exponent: int) -> Array:
     return np.ldexp(values, exponent) if exponent > 0 else values
 
@@ -170,7 +161,7 @@ def entropy(rows: SoftmaxRows) -> Array:
     terms = rows.probabilities * rows.difference
     np.copyto(terms, 0.0, where=rows.probabilities == 0)
     values = rows.log_total - row_sum(terms)
-    is_tiny = values < TINY_SUM[values.dtype.name]
+    is_tiny = values < TINY_SUM[values.dtype.itemsize]
     if not is_tiny.any():
         return values
     lifted = _lifted(rows.top_position, rows.difference, rows.remainder)

@@ -13,7 +13,6 @@ from gradient_service.core.scaled import FAR, Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,
     complement_of_probabilities,
-    distant_difference,
     log_probabilities,
     reciprocal_of_probabilities,
     softmax_rows,
@@ -44,13 +43,6 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         """E = −Σ_j [w_j c_j log p_j + w_j (1−c_j) log(1−p_j)], (rows,)."""
         return self._cross_entropy(log_probabilities(self.rows), self._log_complement())
 
-    def distant_losses(self, logits: Array) -> Array:
-        """Return E / DISTANCE = −Σ_j w_j c_j d_j − w_k (1−c_k) d', beside which logarithms vanish; (rows,)."""
-        difference = distant_difference(logits, self.rows.top_logit, self.temperature)
-        log_complement = np.zeros_like(difference)
-        put(log_complement, self.rows.top_position, take(difference, self.others.top_position))
-        return self._cross_entropy(difference, log_complement)
-
     def gradient(self) -> Array:
         """∂E/∂s_i = w_i (p_i − c_i) − p_i Σ_{j≠i} g_j, with g_j = w_j [−c_j + (1−c_j) p_j/(1−p_j)]; (K, rows).
 
@@ -73,7 +65,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         weighted = factor.times(self.targets.weights)
         over_p = weighted.times(reciprocal_of_probabilities(self.rows)).times(self.targets.smoothed())
         over_complement = weighted.times(self._reciprocal_of_complement()).times(self.targets.complement())
-        difference = over_complement.value - over_p.value
+        difference = over_complement.minus(over_p)
         if self.targets.mask is not None:  # a masked class has no probability to differentiate by
             np.copyto(difference, 0.0, where=~self.targets.mask)
         return difference
@@ -94,7 +86,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
             second += take(self.rows.remainder, self.others.top_position)
         far = (second + self.others.log_total) - self.rows.log_total
         near = -np.log1p(1 / self.rows.rest_sum)
-        put(values, self.rows.top_position, np.where(second < -FAR[values.dtype.name], far, near))
+        put(values, self.rows.top_position, np.where(second < -FAR[values.dtype.itemsize], far, near))
         return values
 
     def _reciprocal_of_complement(self) -> Scaled:

@@ -13,7 +13,6 @@ from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,
     complement_of_probabilities,
-    distant_difference,
     reciprocal_of_probabilities,
 )
 from gradient_service.core.softmax_objective import SoftmaxObjective
@@ -101,13 +100,6 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
         if labels is not None and self.targets.class_weights is None:
             return smoothed_label_gradient(self.rows, self.targets, labels)
         return target_gradient(self.rows, self.targets)
-
-    def distant_losses(self, logits: Array) -> Array:
-        """Return E / DISTANCE = −Σ_j c_j d_j for rows whose loss leaves the range, beside which L vanishes; (rows,)."""
-        difference = distant_difference(logits, self.rows.top_logit, self.temperature)
-        if self.targets.is_hard:
-            return -sum_of_products(self.targets.unsmoothed(), difference)
-        return -self.targets.weighted_sum(difference)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """Return ∂E/∂p_j = −c_j / p_j times the factor, right where p_j itself underflows; (K, rows)."""

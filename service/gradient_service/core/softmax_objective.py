@@ -20,6 +20,11 @@ class SoftmaxObjective:
         return self.rows.temperature
 
     @property
+    def powers(self) -> Array:
+        """Return d, (K, rows)."""
+        return self.rows.difference
+
+    @property
     def top(self) -> Array:
         """Return the predicted class, (rows,)."""
         return self.rows.top

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, block_of, positions, put, row_sum, zero_block
+from gradient_service.core.blocks import Array, Rows, block_of, positions, put, row_sum, zero_block
 from gradient_service.core.error_free import sum_over_classes
 from gradient_service.core.inputs import Scores, Supervision
 
 
-def target_rows(scores: Scores, supervision: Supervision, rows: slice, dtype: np.dtype[np.floating]) -> "TargetRows":
-    """Gather what a block of rows is compared with, in the working dtype."""
+def target_rows(scores: Scores, supervision: Supervision, rows: Rows, dtype: np.dtype[np.floating]) -> "TargetRows":
+    """Gather what some rows are compared with, in the working dtype."""
     weights = supervision.class_weights
     return TargetRows(
         labels=None if supervision.labels is None else supervision.safe_labels(rows),
@@ -18,7 +18,7 @@ def target_rows(scores: Scores, supervision: Supervision, rows: slice, dtype: np
         class_weights=None if weights is None else weights.astype(dtype)[:, np.newaxis],
         smoothing=supervision.label_smoothing,
         mask=scores.mask(rows),
-        shape=(scores.num_classes, rows.stop - rows.start),
+        shape=(scores.num_classes, len(scores.logits[rows])),
         dtype=dtype,
     )
 
@@ -89,6 +89,18 @@ class TargetRows:
             return kept
         mixed = kept * self.dtype.type(1 - self.smoothing)
         return np.add(mixed, added, out=mixed, where=True if self.mask is None else self.mask)
+
+    def has_vanishing(self) -> Array | bool:
+        """Return the rows in which a coefficient lies below the ordinary numbers, smoothed, weighted or as given."""
+        if self.is_hard:
+            return False
+        least = np.where(self.given > 0, self.given, 1).min(axis=0) if self.labels is None else np.ones(1, self.dtype)
+        if self.smoothing:
+            kept = least * self.dtype.type(1 - self.smoothing) if self.smoothing < 1 else least
+            least = np.minimum(kept, self.share)
+        if self.class_weights is not None:
+            least = least * np.where(self.class_weights > 0, self.class_weights, 1).min()
+        return np.asarray(least < np.finfo(self.dtype).tiny)
 
     @property
     def weights(self) -> Array:

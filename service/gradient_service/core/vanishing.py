@@ -1,0 +1,71 @@
+"""Rows whose probabilities or coefficients vanish although a result made from them does not.
+
+A probability below the ordinary numbers of its dtype has lost digits, or is 0. A large weight, a small denominator or a
+small temperature may bring the result back into the range, where every digit counts. Such rows are rare; they are
+computed once more, by the same formulas, in the dtype of the widest range.
+"""
+
+import math
+
+import numpy as np
+
+from gradient_service.core.blocks import Array
+from gradient_service.core.inputs import Supervision
+from gradient_service.core.objectives import BlockObjective
+from gradient_service.core.options import Objective, TargetsSum
+from gradient_service.core.scaled import Scaled
+
+
+def vanishing_rows(objective: BlockObjective, factor: Scaled, supervision: Supervision) -> Array:
+    """Return the rows in which something vanishes that their results still hold.
+
+    Args:
+        objective: the rows as they were computed.
+        factor: what multiplies each row's results beside its weights, (rows,) or one for all.
+        supervision: what the rows are compared with.
+
+    Returns:
+        (n,) places in the block, ascending; they depend on nothing but each row, its factor and the options.
+    """
+    least, largest = _weights(objective, supervision)
+    log_gain = _log_magnitude(factor) + np.log(largest)
+    is_raised = log_gain > 0
+    is_mixed = bool(supervision.label_smoothing) or supervision.class_weights is not None
+    is_vanishing = np.zeros(objective.top.shape, dtype=bool)
+    if is_mixed or is_raised.any():
+        is_vanishing |= (is_raised | is_mixed) & objective.targets.has_vanishing()
+    if is_raised.any():
+        is_vanishing |= is_raised & _has_vanishing_products(objective.powers, np.log(least), log_gain)
+    return np.flatnonzero(is_vanishing)
+
+
+def _log_magnitude(factor: Scaled) -> Array:
+    return np.asarray(np.log(np.abs(factor.mantissa)) + factor.exponent * math.log(2))
+
+
+def _weights(objective: BlockObjective, supervision: Supervision) -> tuple[Array | float, Array | float]:
+    """Return the least ≤ 1 and the largest ≥ 1 that may multiply a probability beside the factor.
+
+    These are class weights, their sum by the targets of a row, and for the third objective a sum over classes.
+    """
+    least, largest = 1.0, 1.0
+    weights = supervision.class_weights
+    if weights is not None:
+        least, largest = float(weights.min(where=weights > 0, initial=1.0)), max(1.0, float(weights.max()))
+    if supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
+        largest *= len(objective.powers)
+    if supervision.targets_sum is TargetsSum.ANY:
+        total = objective.targets.total()
+        return np.where(total > 0, np.minimum(total, least), least), np.maximum(total, largest)
+    return least, largest
+
+
+def _has_vanishing_products(powers: Array, log_least: Array | float, log_gain: Array) -> Array:
+    """Return the rows in which some exp(power), times the least weight, lies below the ordinary numbers.
+
+    Not so far below, though, that the result vanishes all the same.
+    """
+    numbers = np.finfo(powers.dtype)
+    top = math.log(numbers.tiny) - log_least
+    bottom = math.log(numbers.smallest_subnormal) - 1 - np.maximum(log_gain, 0)
+    return np.asarray(((powers < top) & (powers > bottom)).any(axis=0))
