@@ -65,9 +65,10 @@ class Measurement:
         return (*names, "jacobian") if self.case.logits.shape[1] <= JACOBIAN_CLASSES else names
 
     def _compare(self, exact: dict[str, Output]) -> None:
-        in_range = [name for name, output in exact.items() if _is_finite(output, self.dtype)]
+        judged = {name: output for name, output in exact.items() if not _is_undecided(output, self.dtype)}
+        in_range = [name for name, output in judged.items() if _is_finite(output, self.dtype)]
         found = self._answers(in_range)
-        for name in set(exact) - set(in_range):
+        for name in set(judged) - set(in_range):
             self._expect_refusal([name], "number-out-of-range")
         for name in in_range:
             self.hold(name, found[name], exact[name], self.bound(name))
@@ -167,6 +168,15 @@ class ScoresMeasurement(Measurement):
         for name in in_range:
             self.hold(name, found[name], exact[name], self.bound(name))
         return self
+
+
+def _is_undecided(output: Output, dtype: Any) -> bool:
+    """Whether a value leaves the range that is 0 within its bound: what its terms left after they cancelled."""
+    if output.size is None:
+        return False
+    rounded, sizes = round_array(output.value, dtype), np.broadcast_to(output.size, np.shape(output.value))
+    is_small = np.abs(output.value) < sizes * float(np.finfo(dtype).eps)
+    return bool((~np.isfinite(rounded) & is_small).any())
 
 
 def _is_finite(output: Output, dtype: Any) -> bool:

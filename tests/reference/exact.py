@@ -189,5 +189,5 @@ def product_of_factors(loss_wrt_probabilities: Array, jacobian: Array, *, temper
     """Σ_j ∂E/∂p_j · ∂p_j/∂s_i / T of factors as reported, exactly, with the sum of the terms' magnitudes."""
     with mp.workprec(REDUCTION_BITS):
         derivative, factors = exact_array(loss_wrt_probabilities), exact_array(jacobian)
-        terms = derivative[:, :, None] * factors / mp.mpf(temperature)
-        return Output(terms.sum(axis=1), np.abs(terms).sum(axis=1))
+        terms = derivative[:, :, None] * factors
+        return Output(terms.sum(axis=1) / mp.mpf(temperature), np.abs(terms).sum(axis=1) / mp.mpf(temperature))

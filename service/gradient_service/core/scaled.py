@@ -12,7 +12,7 @@ import numpy as np
 from gradient_service.core.blocks import WIDE, Array, Rows
 
 FAR = {4: 80.0, 8: 700.0, 12: 11000.0, 16: 11000.0}
-"""By bytes of the dtype: exp(±FAR) is an ordinary number, and adding FAR to one between −2 FAR and −FAR is exact."""
+"""By bytes of the dtype: beyond it, exp(x) leaves the range soon, and exp(−x) the ordinary numbers."""
 
 Number = Union[Array, float, "Scaled"]
 
@@ -38,13 +38,16 @@ class Scaled:
     def exponential(cls, power: Array, remainder: Array | None) -> "Scaled":
         """Return exp(power + remainder) for powers ≥ 0 and remainders of a rounding error's size."""
         far = FAR[power.dtype.itemsize]
-        is_far = power > far
-        near = np.subtract(power, far, out=power.copy(order="K"), where=is_far)
-        values = np.exp(near)
+        values = np.exp(np.minimum(power, far))
         if remainder is not None:
             values += values * remainder
-        step = values.dtype.type(np.exp(np.longdouble(far)))
-        return cls.of(values).times(np.where(is_far, step, values.dtype.type(1)))
+        numbers = cls.of(values)
+        is_far = power > far
+        if is_far.any():
+            left_out = 0.0 if remainder is None else remainder[is_far]
+            wide = cls.of(np.exp(power[is_far].astype(WIDE) + left_out)).rounded()
+            numbers.mantissa[is_far], numbers.exponent[is_far] = wide.mantissa, wide.exponent
+        return numbers
 
     def __getitem__(self, rows: Rows) -> "Scaled":
         """Return the numbers of some rows."""
