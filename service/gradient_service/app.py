@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from gradient_service import __version__
 from gradient_service.http import openapi, problems, routes
 from gradient_service.http.health import Lifecycle
+from gradient_service.http.message_rules import MessageRules, MessageRulesMiddleware
 from gradient_service.http.request_id import RequestIdMiddleware
 from gradient_service.settings import Settings
 
@@ -38,6 +39,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.state.lifecycle = lifecycle
+    app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
     app.add_middleware(RequestIdMiddleware)
     problems.install(app)
     routes.install(app, settings, lifecycle)

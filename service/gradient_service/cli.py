@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 
 import orjson
+from pydantic import ValidationError
 
 from gradient_service import __version__
 from gradient_service.app import create_app
 from gradient_service.http.limits import limits_of
-from gradient_service.server import serve
+from gradient_service.server.serving import serve
 from gradient_service.settings import Settings
 
 
@@ -17,11 +18,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name."""
     options = _parser().parse_args(arguments)
     if options.command == "serve":
-        serve(host=options.host, port=options.port, workers=options.workers)
+        _serve(options)
     elif options.command == "openapi":
         _print_json(create_app(Settings.model_construct()).openapi())
     else:
-        _print_json(limits_of(Settings()))
+        _print_json(limits_of(_settings()))
+
+
+def _serve(options: argparse.Namespace) -> None:
+    try:
+        serve(_settings(host=options.host), port=options.port, workers=options.workers)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # behind it the address is told once more
+        sys.exit(f"{options.host}:{options.port} cannot be listened on: {reason}.")
+
+
+def _settings(host: str = "") -> Settings:
+    """Return the settings of the environment; end with a line for each that is wrong."""
+    try:
+        return Settings(host=host)
+    except ValidationError as error:
+        lines = (f"GRADIENT_{str(fault['loc'][0]).upper()}: {fault['msg']}." for fault in error.errors())
+        sys.exit("\n".join(lines))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,10 +51,17 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="serve until told to stop; settings are GRADIENT_… variables")
     serving.add_argument("--host", default="127.0.0.1")
     serving.add_argument("--port", type=int, default=8000)
-    serving.add_argument("--workers", type=int, default=1)
+    serving.add_argument("--workers", type=_count, default=1)
     commands.add_parser("openapi", help="print the OpenAPI document")
     commands.add_parser("limits", help="print the limits in force")
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _print_json(content: object) -> None:

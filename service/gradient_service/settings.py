@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -34,6 +34,30 @@ class Settings(BaseSettings):
 
     max_nesting: Annotated[int, Field(ge=3, le=64)] = 8
     """Deepest nesting of a JSON request body."""
+
+    max_header_bytes: Annotated[int, Field(ge=1024, le=MIB)] = 32 * 1024
+    """Most bytes of a request's header fields, 431 beyond, and of its target, 414 beyond."""
+
+    max_header_fields: Annotated[int, Field(ge=10, le=10_000)] = 100
+    """Most header fields of a request; more are 431."""
+
+    host: str = ""
+    """Address that the server listens on, which the command line sets. On a loopback address only loopback names are
+    accepted as Host, so that a page of another site cannot reach the service through a name of its own."""
+
+    api_keys: SecretStr = SecretStr("")
+    """Keys that callers must carry, separated by commas, as `Authorization: Bearer`; none asks for none. Health, the
+    pages and the OpenAPI document stay open."""
+
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
+    """How long an unused connection is kept."""
+
+    readiness_lead_seconds: Annotated[float, Field(ge=0, le=600)] = 2.0
+    """On SIGTERM, how long `/readyz` says 503 while requests are still answered, before the listener closes. It should
+    exceed the time in which a load balancer notices."""
+
+    drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """How long what is under way may take once the listener is closed; what remains then is cut off."""
 
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads that share the row blocks of one large request."""

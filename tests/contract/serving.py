@@ -20,6 +20,7 @@ def running_service() -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
+    environment["GRADIENT_READINESS_LEAD_SECONDS"] = "0"
     command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as service:
         try:

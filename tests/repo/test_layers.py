@@ -42,8 +42,8 @@ LAYERS = {
         "numpy orjson pydantic pydantic_core anyio fastapi starlette prometheus_client",
     ),
     "app": layer("core settings schemas wire operations http", "fastapi starlette pydantic"),
-    "server": layer("core settings schemas wire operations http app", "fastapi starlette uvicorn"),
-    "cli": layer("core settings schemas wire operations http app server", "orjson fastapi starlette uvicorn"),
+    "server": layer("core settings schemas wire operations http app", "fastapi starlette uvicorn httptools"),
+    "cli": layer("core settings schemas wire operations http app server", "orjson pydantic fastapi starlette uvicorn"),
     "__main__": layer("cli"),
 }
 

@@ -26,6 +26,8 @@ DEFAULTS = {
     "max_reply_bytes": 512 * MIB,
     "max_jacobian_elements": 4 * MIB,
     "max_nesting": 8,
+    "max_header_bytes": 32 * 1024,
+    "max_header_fields": 100,
 }
 
 
@@ -57,7 +59,7 @@ async def test_the_defaults_are_told(http: httpx.AsyncClient) -> None:
 
 async def test_the_environment_sets_each_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each limit is its name in capitals after GRADIENT_."""
-    wanted = {name: 10 + position for position, name in enumerate(DEFAULTS)}
+    wanted = {name: value - position for position, (name, value) in enumerate(DEFAULTS.items())}
     for name, value in wanted.items():
         monkeypatch.setenv(f"GRADIENT_{name.upper()}", str(value))
     async with client_of(create_app()) as http:

@@ -66,8 +66,8 @@ async def test_unknown_path(http: httpx.AsyncClient, method: str, path: str) -> 
     )
 
 
-@pytest.mark.parametrize("path", ["/" + "x" * 60_000, "/%0d%0aX-Injected:%201", "/%00%1b%7f", "/%e2%80%ae",
-                                  "/%f0%9f%98%80" * 5000, "/%ed%a0%80"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/" + "x" * 30_000, "/%0d%0aX-Injected:%201", "/%00%1b%7f", "/%e2%80%ae",
+                                  "/%f0%9f%98%80" * 2000, "/%ed%a0%80"])  # fmt: skip
 async def test_hostile_path(http: httpx.AsyncClient, path: str) -> None:
     """A hostile path is told shortly and printably."""
     reply = await http.get(path)

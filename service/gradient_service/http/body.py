@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from fastapi import Request, Response
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.problems import HttpProblemError
@@ -11,17 +12,21 @@ from gradient_service.wire.tensor_codec import Buffer
 
 MAX_DIGITS = 18
 PIECE_BYTES = 256 * 1024
+LENGTHS = frozenset({"content-length", "transfer-encoding"})
+"""Without either, a request has no body."""
 
 
 def check_declared_length(request: Request, max_bytes: int) -> None:
-    """Raise `body-too-large` when the caller itself says that the body is too large."""
-    if declared_length(request) > max_bytes:
+    """Raise `length-required` when nothing announces a body, `body-too-large` when the caller itself says it is."""
+    if LENGTHS.isdisjoint(request.headers.keys()):
+        raise HttpProblemError("length-required", "Content-Length is needed, or a body in chunks.")
+    if declared_length(request.headers) > max_bytes:
         raise _too_large(max_bytes)
 
 
-def declared_length(request: Request) -> int:
+def declared_length(headers: Headers) -> int:
     """Return what the caller says of the length of the body, 0 when nothing sensible."""
-    declared = request.headers.get("content-length", "")
+    declared = headers.get("content-length", "")
     if not (declared.isascii() and declared.isdecimal()):
         return 0
     return int(declared[: MAX_DIGITS + 1])
@@ -40,7 +45,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 async def read_body_in_place(request: Request, max_bytes: int) -> Buffer:
     """Return the body in one buffer of its declared length, each part put where it belongs; else as `read_body`."""
-    length = declared_length(request)
+    length = declared_length(request.headers)
     if not PIECE_BYTES < length <= max_bytes:
         return await read_body(request, max_bytes)
     # Uninitialised memory is not resident before it is written, so a length that is only declared costs nothing.

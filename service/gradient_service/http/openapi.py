@@ -30,14 +30,24 @@ rounded once, and losses near zero are numbers, not 0.
 """
 PROBLEM_STATUSES = {
     400: "The bytes are no JSON object.",
+    401: "A key is needed, and this is none.",
     406: "No media type that is accepted can be written.",
+    408: "The message did not arrive in time.",
+    411: "The length of the body is not said, and it is not sent in chunks.",
     413: "The body is larger than its limit.",
+    414: "The target is longer than its limit.",
     415: "The media type, charset or content coding is not read here.",
+    417: "The expectation is not met here.",
+    421: "The host that is asked for is not this service.",
     422: "The body is JSON, but breaks the contract.",
+    431: "The header fields are longer, or more, than their limit.",
     500: "The fault is the service's.",
     503: "The service is starting or draining.",
 }
-CALL_STATUSES = (400, 406, 413, 415, 422, 500)
+CALL_STATUSES = (400, 401, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500)
+
+
+SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "Where the operator gave out keys."}}
 
 
 class SchemaGenerator(GenerateJsonSchema):
@@ -118,7 +128,8 @@ def install(app: FastAPI) -> None:
                 description=app.description,
                 routes=app.routes,
             )
-            described["components"] = {"schemas": _schemas()}
+            described["components"] = {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES}
+            described["security"] = [{}, {name: [] for name in SECURITY_SCHEMES}]
             app.openapi_schema = described
         return app.openapi_schema
 

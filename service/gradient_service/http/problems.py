@@ -1,6 +1,6 @@
 """The one door out for errors: the table from slug to status, and the body that every answer from 400 up has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
@@ -24,12 +24,20 @@ STATUS_BY_SLUG: dict[Slug, HTTPStatus] = {
     Slug.DUPLICATE_FIELD: HTTPStatus.BAD_REQUEST,
     Slug.NESTING_TOO_DEEP: HTTPStatus.BAD_REQUEST,
     Slug.MALFORMED_TENSOR: HTTPStatus.BAD_REQUEST,
+    Slug.MALFORMED_HTTP: HTTPStatus.BAD_REQUEST,
+    Slug.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Slug.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Slug.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     Slug.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    Slug.REQUEST_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
+    Slug.LENGTH_REQUIRED: HTTPStatus.LENGTH_REQUIRED,
     Slug.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Slug.URI_TOO_LONG: HTTPStatus.REQUEST_URI_TOO_LONG,
     Slug.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Slug.UNSUPPORTED_CONTENT_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Slug.EXPECTATION_FAILED: HTTPStatus.EXPECTATION_FAILED,
+    Slug.MISDIRECTED_REQUEST: HTTPStatus.MISDIRECTED_REQUEST,
+    Slug.HEADERS_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     Slug.MISSING_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
     Slug.UNKNOWN_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
     Slug.UNKNOWN_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -77,20 +85,33 @@ def problem_response(
     request: Request, errors: Iterable[ProblemError], headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the answer for one or more errors; the first one names the type and the status."""
-    shown = tuple(errors)[:MAX_FAULTS]
-    first = shown[0]
-    status = STATUS_BY_SLUG[first.code]
-    problem = Problem(
+    problem = problem_of(tuple(errors), request.scope["path"], request.state.request_id)
+    return Response(problem_bytes(problem), problem.status, headers, MEDIA_TYPE)
+
+
+def refusal(request: Request, error: HttpProblemError) -> Response:
+    """Return the answer to a request that is refused for what HTTP says of it."""
+    return problem_response(request, [problem_error(error.slug, error.detail)], error.headers)
+
+
+def problem_of(errors: Sequence[ProblemError], path: str, request_id: str) -> Problem:
+    """Return the problem document of one or more errors at a path."""
+    first = errors[0]
+    return Problem(
         type=f"/problems/{first.code}",
         title=first.code.replace("-", " ").capitalize(),
-        status=status,
+        status=STATUS_BY_SLUG[first.code],
         detail=first.detail,
-        instance=_printable(request.scope["path"], MAX_INSTANCE_LENGTH),
-        request_id=request.state.request_id,
-        errors=list(shown),
+        instance=_printable(path, MAX_INSTANCE_LENGTH),
+        request_id=request_id,
+        errors=list(errors[:MAX_FAULTS]),
         error=first.detail,
     )
-    return Response(orjson.dumps(problem.model_dump()), status, headers, MEDIA_TYPE)
+
+
+def problem_bytes(problem: Problem) -> bytes:
+    """Return a problem as it is sent."""
+    return orjson.dumps(problem.model_dump())
 
 
 def problem_error(code: str, detail: str, place: str = "") -> ProblemError:
@@ -122,7 +143,7 @@ def install(app: FastAPI) -> None:
         return problem_response(request, [problem_error(error.code, error.detail, error.pointer)])
 
     async def on_http_problem(request: Request, error: HttpProblemError) -> Response:
-        return problem_response(request, [problem_error(error.slug, error.detail)], error.headers)
+        return refusal(request, error)
 
     async def on_framework_error(request: Request, error: HTTPException) -> Response:
         slug = SLUG_BY_STATUS.get(HTTPStatus(error.status_code), Slug.INTERNAL_ERROR)

@@ -1,27 +1,26 @@
 """Which path answers what: the one list of routes."""
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 
 from gradient_service.http import openapi, pages
 from gradient_service.http.calls import OPERATIONS, Call
 from gradient_service.http.health import Health, Lifecycle
+from gradient_service.http.keys import Endpoint, Keys
 from gradient_service.http.limits import Limits
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
 
 def install(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
     """Add every route to the application."""
+    keys = Keys(settings)
     for operation in OPERATIONS:
         app.add_api_route(
             f"/{operation.name}",
-            Call(operation, settings).answer,
+            keys.guard(Call(operation, settings).answer),
             methods=["POST"],
             operation_id=operation.name,
             summary=operation.summary,
@@ -31,7 +30,7 @@ def install(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
             tags=["compute"],
         )
     health = Health(lifecycle)
-    _add_get(app, "/limits", Limits(settings).limits, openapi.get_document(LimitsReply))
+    _add_get(app, "/limits", keys.guard(Limits(settings).limits), openapi.get_document(LimitsReply))
     _add_get(app, "/livez", health.livez, openapi.get_document(HealthReply))
     _add_get(app, "/readyz", health.readyz, openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE))
     app.router.routes.extend(pages.routes())

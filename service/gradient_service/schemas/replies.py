@@ -141,6 +141,10 @@ class LimitsReply(Body):
     """N·K² of one request that needs the Jacobian; more is 422 `output-too-large`."""
     max_nesting: Count
     """Deeper JSON is 400 `nesting-too-deep`."""
+    max_header_bytes: Count
+    """Larger header fields are 431, a longer target is 414."""
+    max_header_fields: Count
+    """More header fields are 431."""
 
 
 class HealthReply(Body):

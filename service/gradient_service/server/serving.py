@@ -1,24 +1,84 @@
-"""Running the application: uvicorn with what this service wants of it."""
+"""Serving: the socket, the workers that share it, and what each of them is."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
 
 import uvicorn
 
+from gradient_service.app import create_app
+from gradient_service.http.health import Lifecycle
+from gradient_service.server.protocol import guarded_protocol
+from gradient_service.server.supervisor import Supervisor
+from gradient_service.settings import Settings
 
-def serve(*, host: str, port: int, workers: int) -> None:
+BACKLOG = 2048
+logger = logging.getLogger("gradient_service.server")
+
+
+def serve(settings: Settings, *, port: int, workers: int) -> None:
     """Serve until told to stop.
 
     Args:
-        host: address to listen on.
-        port: TCP port.
+        settings: with the address to listen on.
+        port: TCP port; 0 takes a free one.
         workers: processes; each holds the whole application.
+
+    Raises:
+        OSError: the address cannot be listened on.
     """
-    uvicorn.run(
-        "gradient_service.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        server_header=False,
-        access_log=False,
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    listener = listen(settings.host, port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
+    parent = os.getpid()
+    Supervisor(lambda: work(settings, listener, parent), workers, listener).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise OSError where it cannot."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+def work(settings: Settings, listener: socket.socket, parent: int) -> None:
+    """Be one worker: accept and answer until told to stop, or until the parent is gone."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        http=guarded_protocol(settings.max_header_bytes),
         ws="none",
-        timeout_graceful_shutdown=30,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.drain_seconds,
     )
+    Worker(config, app.state.lifecycle, settings.readiness_lead_seconds, parent).run([listener])
+
+
+class Worker(uvicorn.Server):
+    """A uvicorn server that says that it will end some time before it stops to listen."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, lead_seconds: float, parent: int) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._lead_seconds = lead_seconds
+        self._parent = parent
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to end: when told to, or when nobody is left to tell."""
+        return await super().on_tick(counter) or os.getppid() != self._parent
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that no new work is taken, wait until that is known, then end as uvicorn does: with what is under way.
+
+        A person who interrupts need not wait.
+        """
+        self._lifecycle.is_draining = True
+        if signal.SIGINT not in self._captured_signals:
+            await asyncio.sleep(self._lead_seconds)
+        await super().shutdown(sockets)

@@ -1,0 +1,86 @@
+"""The real process on a loopback port, and bytes sent to it as they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import pytest
+
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running service."""
+
+    port: int
+    parent: subprocess.Popen[bytes]
+
+    def workers(self) -> list[int]:
+        """The processes that answer."""
+        listed = subprocess.run(["/usr/bin/pgrep", "-P", str(self.parent.pid)], capture_output=True, check=False)
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def send(self, data: bytes, *, seconds: float = 5.0) -> bytes:
+        """All that is answered until the other side ends, or until nothing more comes."""
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.settimeout(seconds)
+            answered = b""
+            with suppress(ConnectionError):  # what was answered before can still be read
+                connection.sendall(data)
+            with suppress(TimeoutError, ConnectionError):
+                while part := connection.recv(65536):
+                    answered += part
+            return answered
+
+    def is_ready(self) -> bool:
+        """Whether it takes work."""
+        try:
+            return self.send(b"GET /readyz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+        except ConnectionError:
+            return False
+
+
+@contextmanager
+def running(*arguments: str, **settings: str) -> Iterator[Process]:
+    """Serve on a free port while the block runs."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
+    environment |= {"GRADIENT_READINESS_LEAD_SECONDS": "0", **settings}
+    command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", "0", *arguments]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as parent:
+        try:
+            yield Process(_port_of(parent), parent)
+        finally:
+            parent.send_signal(signal.SIGTERM)
+            parent.communicate(timeout=60)
+
+
+def _port_of(parent: subprocess.Popen[bytes]) -> int:
+    """The port that the service says it listens on, once it answers."""
+    assert parent.stderr is not None
+    deadline = time.monotonic() + START_SECONDS
+    said = b""
+    while time.monotonic() < deadline:
+        if select.select([parent.stderr], [], [], 0.1)[0]:
+            said += os.read(parent.stderr.fileno(), 65536)
+        match = re.search(rb"serving on http://127\.0\.0\.1:(\d+)", said)
+        if match is not None and Process(int(match[1]), parent).is_ready():
+            return int(match[1])
+    pytest.fail(f"the service did not start: {said!r}")
+
+
+@pytest.fixture(scope="session")
+def process() -> Iterator[Process]:
+    """A service with the default settings."""
+    with running() as started:
+        yield started

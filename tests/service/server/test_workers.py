@@ -1,0 +1,85 @@
+"""Workers: replaced when one ends, and all of them ending with their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Process, running
+
+pytestmark = pytest.mark.full
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Fail unless the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def answers(process: Process) -> bool:
+    """Whether a new connection is answered."""
+    return process.is_ready()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_is_replaced(workers: int) -> None:
+    """After SIGKILL of one of them there are as many workers again within a second, and one answers."""
+    with running("--workers", str(workers)) as process:
+        time.sleep(0.6)  # a worker that ends at once after its start is replaced with care
+        before = process.workers()
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: len(process.workers()) == workers and before[0] not in process.workers(), 1.0)
+        wait_until(lambda: answers(process), 2.0)
+        assert set(before[1:]) <= set(process.workers())
+
+
+def test_a_stopped_parent_leaves_no_worker() -> None:
+    """A parent that is killed outright takes its workers with it."""
+    with running("--workers", "2") as process:
+        workers = process.workers()
+        process.parent.kill()
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5.0)
+
+
+def test_readiness_ends_before_the_listener_does() -> None:
+    """After SIGTERM `/readyz` says 503 and closes its connections while calls are still answered."""
+    with running(GRADIENT_READINESS_LEAD_SECONDS="1.5") as process:
+        process.parent.send_signal(signal.SIGTERM)
+        wait_until(lambda: not process.is_ready(), 1.0)
+        refused = process.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"shutting-down" in refused
+        answered = process.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answered.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answered
+        assert process.parent.wait(timeout=10) == 0
+
+
+def test_a_taken_port_is_told() -> None:
+    """A port that somebody listens on ends the command with a sentence, not a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "gradient_service", "serve", "--port", port]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} cannot be listened on: Address already in use.\n".encode() == done.stderr
+
+
+def test_a_wrong_setting_is_told() -> None:
+    """A setting that is no number ends the command with its name."""
+    command = [sys.executable, "-m", "gradient_service", "limits"]
+    environment = {**os.environ, "GRADIENT_MAX_ELEMENTS": "many"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"GRADIENT_MAX_ELEMENTS: ")
+    assert done.stderr.count(b"\n") == 1
