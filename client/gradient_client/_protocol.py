@@ -15,7 +15,7 @@ from ._outputs import ContractError, read_dtype, read_output, read_summary
 from ._records import Output, ReadOnlyMapping, Result, outputs_of
 from ._refusal import refusal
 from ._transport import HttpReply
-from ._wire import JsonWire, Wire
+from ._wire import WIRES, Wire
 from .results import GradientResult, Limits, LossResult, Meta, SoftmaxResult
 
 ResultT = TypeVar("ResultT", bound=Result)
@@ -157,7 +157,7 @@ def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) ->
 
 def parse_limits(reply: HttpReply) -> Limits:
     """The numbers of a `/limits` reply; members of any other kind are skipped."""
-    document = _decode(reply, JsonWire())  # whatever the wire of the tensors
+    document = _decode(reply, WIRES["json"])  # whatever the wire of the tensors
     numbers = {
         name: value
         for name, value in document.items()
