@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,14 @@ def test_examples_keep_their_schemas(document: dict[str, Any], name: str) -> Non
         schema = {"$ref": content["schema"]["$ref"], "components": document["components"]}
         for example in content.get("examples", {}).values():
             OAS31Validator(schema).validate(example["value"])
+
+
+def test_every_choice_is_explained(schemas: dict[str, Any]) -> None:
+    """Each value of each enumeration has a line of its own that says what it means; slugs have their statuses."""
+    for name, schema in schemas.items():
+        if "enum" in schema and name != "Slug":
+            lines = re.findall(r"^- `(\w+)`: .{4,}$", schema["description"], re.MULTILINE)
+            assert lines == schema["enum"], name
 
 
 @pytest.mark.parametrize("slug", STATUS_BY_SLUG)
