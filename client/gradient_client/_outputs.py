@@ -26,7 +26,7 @@ def read_output(name: str, value: object, output: Output, shape: tuple[int, int]
         value: as the wire decoded it: a number, nested lists or an array.
         output: the axes and dtype it must have.
         shape: (N, K) of the request's logits.
-        dtype: the reply's floating dtype.
+        dtype: the floating dtype that the request implies.
 
     Returns:
         The float or array.
@@ -121,9 +121,7 @@ def _read_total(name: str, value: object) -> object:
     return value
 
 
-def read_dtype(applied: Mapping[str, object]) -> str:
-    """The reply's floating dtype, as `applied` names it."""
-    dtype = applied.get("dtype")
-    if dtype not in ("float32", "float64"):
-        raise ContractError("applied.dtype is neither float32 nor float64")
-    return dtype
+def check_dtype(applied: Mapping[str, object], expected: str) -> None:
+    """Refuse a reply of another floating dtype than the request implies; `applied` names the reply's."""
+    if applied.get("dtype") != expected:
+        raise ContractError(f"applied.dtype is not {expected}")

@@ -64,14 +64,19 @@ class JsonWire:
         logits' precision here as it does on the wire that carries dtypes.
         """
         document = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
-        logits = fields.get("logits")
-        if isinstance(logits, np.ndarray) and logits.dtype.name in {"float16", "float32"}:
-            document.setdefault("dtype", "float32")
+        if reply_dtype(fields) == "float32":
+            document["dtype"] = "float32"
         return _dump(document).encode()
 
     def decode(self, body: bytes) -> dict[str, object]:
         """The members of the reply's object, arrays as nested lists."""
         return parse_object(body)
+
+
+def reply_dtype(fields: Mapping[str, Value]) -> str:
+    """The floating dtype that the answer to a request has: as asked for, else the logits', half precision widened."""
+    is_narrow = np.asarray(fields["logits"]).dtype.itemsize <= np.dtype(np.float32).itemsize
+    return str(fields.get("dtype", "float32" if is_narrow else "float64"))
 
 
 WIRES: Mapping[WireName, Wire] = {"binary": BinaryWire(), "json": JsonWire()}

@@ -6,28 +6,28 @@ import re
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load
 
 from gradient_client import HttpReply, HttpRequest, __version__
 from gradient_client._httpx import HttpxTransport
 
 from .conftest import SUMMARY, json_reply, problem
-from .formats import BINARY, fields_of, in_binary
+from .formats import fields_of, in_binary
 
 CLIENT = Path(__file__).parents[2] / "client"
 BLOCKS = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def answer(_: object, request: HttpRequest) -> HttpReply:
-    """Zeros in the right shapes, and a problem for a label outside its range."""
+    """Zeros in the right shapes and the logits' dtype, and a problem for a label outside its range."""
     asked = fields_of(request)
     num_classes = len(asked["logits"][0])
     if any(label >= num_classes for label in asked.get("labels", [])):
         return problem(422, "label-out-of-range", "/labels/0")
     rows = [[0.0] * num_classes for _ in asked["logits"]]
     arrays = dict.fromkeys(("gradient", "probabilities", "log_probabilities"), rows)
-    scalars = {"loss": 0.75, "summary": SUMMARY, "applied": {"dtype": "float64"}}
-    reply = json_reply({"predicted_labels": [0 for _ in rows], **arrays, **scalars})
-    return in_binary(reply) if request.headers["Accept"] == BINARY else reply
+    scalars = {"loss": 0.75, "summary": SUMMARY, "applied": {"dtype": load(request.body)["logits"].dtype.name}}
+    return in_binary(json_reply({"predicted_labels": [0 for _ in rows], **arrays, **scalars}))
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

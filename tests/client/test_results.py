@@ -91,6 +91,7 @@ def test_unknown_members_are_left_aside(wire: WireName) -> None:
 BROKEN = {
     "missing output": softmax_reply(predicted_labels=None),
     "missing applied": softmax_reply(applied=None),
+    "another dtype than asked for": softmax_reply(applied={"dtype": "float32"}),
     "unknown dtype": softmax_reply(applied={"dtype": "float16"}),
     "wrong shape": softmax_reply(predicted_labels=[1]),
     "ragged": softmax_reply(probabilities=[[1.0], [0.5, 0.5]]),
@@ -100,7 +101,6 @@ BROKEN = {
     "probability beyond float64": HttpReply(
         200, {"content-type": "application/json"}, softmax_reply().body.replace(b"0.25", b"1e400")
     ),
-    "probability beyond float32": softmax_reply(probabilities=[[1e300, 0.0], [0.5, 0.5]], applied={"dtype": "float32"}),
     "label below 0": softmax_reply(predicted_labels=[0, -1]),
     "label above the classes": softmax_reply(predicted_labels=[0, 2]),
     "label beyond int64": softmax_reply(predicted_labels=[0, 2**63]),
@@ -141,6 +141,29 @@ def test_broken_gradient_reply(changes: dict[str, object], wire: WireName) -> No
     """Loss and summary are checked member by member."""
     with pytest.raises(ContractError):
         parse(gradient_reply(**changes), GRADIENT, wire=wire, labels=[0, 1])
+
+
+def test_a_number_beyond_the_dtype() -> None:
+    """A JSON number that no float32 holds is refused where float32 was asked for."""
+    reply = softmax_reply(probabilities=[[1e300, 0.0], [0.5, 0.5]], applied={"dtype": "float32"})
+    with pytest.raises(ContractError, match="no number"):
+        parse(reply, dtype="float32")
+
+
+@pytest.mark.parametrize(("logits", "asked", "expected"), [
+    ("float16", None, "float32"), ("float32", None, "float32"), ("float64", None, "float64"), ("int8", None, "float64"),
+    ("float32", "float64", "float64"), ("float64", "float32", "float32"),
+])  # fmt: skip
+def test_the_dtype_is_the_one_implied(wire: WireName, logits: str, asked: str | None, expected: str) -> None:
+    """What was asked for, or else the logits, say which dtype the reply must have."""
+    inputs = {"logits": np.array(LOGITS).astype(logits), "dtype": asked}
+    for dtype in ("float32", "float64"):
+        reply = softmax_reply(applied={"dtype": dtype})
+        if dtype == expected:
+            assert parse(reply, wire=wire, **inputs).probabilities.dtype == dtype
+        else:
+            with pytest.raises(ContractError, match="dtype"):
+                parse(reply, wire=wire, **inputs)
 
 
 def test_type_parameters_are_allowed() -> None:
