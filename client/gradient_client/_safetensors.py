@@ -10,8 +10,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeGuard, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _DTYPES: Mapping[str, np.dtype[Any]] = {"BOOL": np.dtype(np.bool)} | {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """An array as the header names it."""
 
     dtype: np.dtype[Any]
