@@ -40,14 +40,15 @@ format: .venv/dev.stamp ## rewrite the sources as `make check` wants them, where
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: .venv/dev.stamp ## write openapi/openapi.json anew
-	@mkdir -p openapi
-	$(BIN)/gradient-service openapi > .venv/openapi.json
-	mv .venv/openapi.json openapi/openapi.json
+openapi: .venv/dev.stamp ## write openapi/ anew: the document and its binary examples
+	@rm -rf .venv/openapi && mkdir -p .venv/openapi
+	$(BIN)/gradient-service openapi --examples .venv/openapi/examples > .venv/openapi/openapi.json
+	rm -rf openapi && mv .venv/openapi openapi
 
-openapi-check: .venv/dev.stamp ## compare openapi/openapi.json with what the service says
-	$(BIN)/gradient-service openapi > .venv/openapi.json
-	@diff -u openapi/openapi.json .venv/openapi.json || { echo "openapi/openapi.json is stale: run 'make openapi'" >&2; exit 1; }
+openapi-check: .venv/dev.stamp ## compare openapi/ with what the service says
+	@rm -rf .venv/openapi && mkdir -p .venv/openapi
+	$(BIN)/gradient-service openapi --examples .venv/openapi/examples > .venv/openapi/openapi.json
+	@diff -ru openapi .venv/openapi || { echo "openapi/ is stale: run 'make openapi'" >&2; exit 1; }
 
 accuracy: .venv/frameworks.stamp ## measure the errors of this service, PyTorch, SciPy and JAX, and rewrite docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy

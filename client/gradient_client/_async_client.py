@@ -14,6 +14,7 @@ from ._protocol import GRADIENT, LOSS, SOFTMAX
 from ._retry import DEFAULT_RETRY, Retry
 from ._settings import ClientSettings
 from ._transport import AsyncTransport, HttpReply
+from ._wire import WireName
 from .results import GradientResult, Limits, LossResult, SoftmaxResult
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
         api_key: sent as a bearer token; left out, GRADIENT_API_KEY if set.
         timeout: seconds for each call as a whole, attempts, waits and body included; None for no limit.
         retry: when a failed call is tried again.
+        wire: how arrays travel: `binary`, as safetensors, or `json`, for people to read; the results are the same.
         transport: an async function from `HttpRequest` to `HttpReply` in place of the network.
         on_event: called with an `Event` at each step of each call.
 
@@ -46,10 +48,11 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
         api_key: str | None = None,
         timeout: float | None = 10.0,
         retry: Retry = DEFAULT_RETRY,
+        wire: WireName = "binary",
         transport: AsyncTransport | None = None,
         on_event: EventHook | None = None,
     ) -> None:
-        settings = ClientSettings.resolve(base_url, api_key=api_key, timeout=timeout, retry=retry)
+        settings = ClientSettings.resolve(base_url, api_key=api_key, timeout=timeout, retry=retry, wire=wire)
         super().__init__(settings, transport, on_event)
 
     async def softmax(self, logits: ArrayLike, **options: Unpack[SoftmaxOptions]) -> SoftmaxResult:

@@ -18,7 +18,7 @@ from ._protocol import Message, Operation, ResultT, build_request, parse_limits,
 from ._retry import RETRYABLE_STATUSES, RetryBudget, next_wait_seconds
 from ._settings import check_timeout
 from ._transport import HttpReply, HttpRequest
-from ._wire import JsonWire, Wire
+from ._wire import WIRES
 from .errors import DeadlineExceededError, GradientClientError, ResponseError, ServiceError, TransportError
 from .results import Limits
 
@@ -60,7 +60,7 @@ class Calls:
         self._surroundings = surroundings
         self._jitter = jitter
         self._budget = RetryBudget()
-        self._wire: Wire = JsonWire()
+        self._wire = WIRES[surroundings.settings.wire]
 
     def compute(
         self, operation: Operation[ResultT], inputs: Mapping[str, object], options: Mapping[str, object]

@@ -8,7 +8,7 @@ from typing import SupportsIndex, cast
 
 import numpy as np
 
-from ._arrays import AnyArray, check_kind, check_rank, to_array
+from ._arrays import AnyArray, check_finite, check_kind, check_rank, to_array
 from ._refusal import refusal
 
 Value = AnyArray | float | int | str | list[str]
@@ -16,11 +16,12 @@ Value = AnyArray | float | int | str | list[str]
 
 
 def read_numbers(field: str, value: object, *, rank: int) -> AnyArray:
-    """An array of real numbers: floats or integers of any width."""
+    """An array of finite floats of 16 to 64 bits; integers become float64, as the service would read them."""
     array = to_array(field, value)
     check_kind(field, array, "fiu", "it takes numbers")
     check_rank(field, array, rank)
-    return array
+    check_finite(field, array)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def read_integers(field: str, value: object) -> AnyArray:
@@ -44,13 +45,14 @@ def read_mask(field: str, value: object, *, ranks: tuple[int, ...]) -> AnyArray:
 
 
 def read_number(field: str, value: object) -> float | int:
-    """A real scalar; NumPy's and 0-d arrays of any library become Python numbers."""
+    """A finite scalar; NumPy's and 0-d arrays of any library become Python numbers."""
     if isinstance(value, bool | str | bytes) or value is None:
         raise refusal(field, f"is of type {type(value).__name__}", "it takes a number")
     array = to_array(field, value)
     check_kind(field, array, "fiu", "it takes a number")
     if array.ndim:
         raise refusal(field, f"has {array.ndim} axes", "it takes one number")
+    check_finite(field, array)
     number: float | int = array.item()
     return number
 

@@ -47,7 +47,9 @@ class Lifecycle(Generic[TransportT]):
     def __repr__(self) -> str:
         settings = self._settings
         key = "" if settings.api_key is None else ", api_key=<hidden>"
-        shown = f"{settings.base_url!r}{key}, timeout={settings.timeout}, retry={settings.retry}"
+        shown = (
+            f"{settings.base_url!r}{key}, timeout={settings.timeout}, retry={settings.retry}, wire={settings.wire!r}"
+        )
         return f"{type(self).__name__}({shown})"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,24 +26,46 @@ def read_output(name: str, value: object, output: Output, shape: tuple[int, int]
         value: as the wire decoded it: a number, nested lists or an array.
         output: the axes and dtype it must have.
         shape: (N, K) of the request's logits.
-        dtype: the reply's floating dtype.
+        dtype: the floating dtype that the request implies.
 
     Returns:
         The float or array.
 
     Raises:
-        ContractError: wrong kind or shape.
+        ContractError: wrong kind, shape or dtype, or a value that no such output has.
     """
     if not output.axes:
         return _read_loss(name, value)
-    array = _as_array(name, value)
+    array, wanted = _as_array(name, value), np.dtype(output.dtype or dtype)
     expected = tuple(dict(zip("NK", shape, strict=True))[axis] for axis in output.axes)
     if array.shape != expected:
         raise ContractError(f"{name} has shape {array.shape} where {expected} was expected")
-    kinds = "fiu" if output.dtype is None else "iu"
-    if array.dtype.kind not in kinds:
+    if not _has_dtype(array, wanted, was_array=array is value):
         raise ContractError(f"{name} has dtype {array.dtype.name}")
-    return np.require(array, output.dtype or np.dtype(dtype), ["C_CONTIGUOUS", "WRITEABLE"])
+    return _checked(name, array, wanted, shape[1])
+
+
+def _has_dtype(array: AnyArray, wanted: np.dtype[Any], *, was_array: bool) -> bool:
+    """Whether an array came in the right dtype; what came as lists had none, and any number can become a float."""
+    if was_array:
+        return array.dtype == wanted.newbyteorder("<")
+    return array.dtype.kind in ("fiu" if wanted.kind == "f" else "iu")
+
+
+def _checked(name: str, array: AnyArray, wanted: np.dtype[Any], num_classes: int) -> AnyArray:
+    """The array in its final dtype, writable and C-contiguous, once no value in it is one that cannot be."""
+    if wanted.kind != "f":
+        # Bytes are one-hot rows; any other integer is a class.
+        limit = 2 if wanted == np.uint8 else num_classes
+        if array.size and not (array.min() >= 0 and array.max() < limit):
+            raise ContractError(f"{name} holds a number outside 0 … {limit - 1}")
+    with np.errstate(over="ignore"):  # it becomes an infinity, and is refused as one
+        result = np.require(array, wanted, ["C_CONTIGUOUS", "WRITEABLE"])
+    # A masked class has log-probability −∞; nothing else that is not finite leaves the service.
+    is_number = np.less(result, np.inf) if name == "log_probabilities" else np.isfinite(result)
+    if not is_number.all():
+        raise ContractError(f"{name} holds what is no number")
+    return result
 
 
 def _read_loss(name: str, value: object) -> float:
@@ -59,6 +81,8 @@ def _read_loss(name: str, value: object) -> float:
 
 
 def _as_array(name: str, value: object) -> AnyArray:
+    if isinstance(value, np.ndarray):
+        return cast("AnyArray", value)
     try:
         array = np.asarray(value)
         if array.dtype.kind == "O" and name == "log_probabilities":
@@ -97,9 +121,7 @@ def _read_total(name: str, value: object) -> object:
     return value
 
 
-def read_dtype(applied: Mapping[str, object]) -> str:
-    """The reply's floating dtype, as `applied` names it."""
-    dtype = applied.get("dtype")
-    if dtype not in ("float32", "float64"):
-        raise ContractError("applied.dtype is neither float32 nor float64")
-    return dtype
+def check_dtype(applied: Mapping[str, object], expected: str) -> None:
+    """Refuse a reply of another floating dtype than the request implies; `applied` names the reply's."""
+    if applied.get("dtype") != expected:
+        raise ContractError(f"applied.dtype is not {expected}")

@@ -11,11 +11,11 @@ import numpy as np
 
 from ._fields import Value
 from ._options import GradientOptions, LossOptions, Reader, SoftmaxOptions, readers
-from ._outputs import ContractError, read_dtype, read_output, read_summary
+from ._outputs import ContractError, check_dtype, read_output, read_summary
 from ._records import Output, ReadOnlyMapping, Result, outputs_of
 from ._refusal import refusal
 from ._transport import HttpReply
-from ._wire import JsonWire, Wire
+from ._wire import WIRES, Wire, reply_dtype
 from .results import GradientResult, Limits, LossResult, Meta, SoftmaxResult
 
 ResultT = TypeVar("ResultT", bound=Result)
@@ -58,6 +58,7 @@ class Expectation(Generic[ResultT]):
     operation: Operation[ResultT]
     wire: Wire
     shape: tuple[int, int]
+    dtype: str
     outputs: tuple[str, ...]
 
 
@@ -82,7 +83,8 @@ def build_request(
     message = Message("POST", f"/{operation.name}", wire.encode(fields), wire.media_type)
     logits = fields["logits"]
     batch_size, num_classes = np.shape(logits)
-    return message, Expectation(operation, wire, (batch_size, num_classes), _asked_outputs(operation, fields))
+    shape, outputs = (batch_size, num_classes), _asked_outputs(operation, fields)
+    return message, Expectation(operation, wire, shape, reply_dtype(fields), outputs)
 
 
 def _read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) -> dict[str, Value]:
@@ -141,7 +143,7 @@ def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) ->
     if not isinstance(document.get("applied"), Mapping):
         raise ContractError("applied is missing or no object")
     applied = cast("Mapping[str, object]", document["applied"])
-    dtype = read_dtype(applied)
+    check_dtype(applied, expected.dtype)
     outputs: dict[str, object] = {}
     for name in expected.outputs:
         if name not in document:
@@ -149,7 +151,7 @@ def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) ->
     # A summary comes along unasked; what this version does not know is left aside, not refused.
     for name, output in expected.operation.arrays.items():
         if name in document:
-            outputs[name] = read_output(name, document[name], output, expected.shape, dtype)
+            outputs[name] = read_output(name, document[name], output, expected.shape, expected.dtype)
     if "summary" in document:
         outputs["summary"] = read_summary(document["summary"])
     return expected.operation.result(outputs, applied=ReadOnlyMapping(applied), meta=meta)
@@ -157,7 +159,7 @@ def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) ->
 
 def parse_limits(reply: HttpReply) -> Limits:
     """The numbers of a `/limits` reply; members of any other kind are skipped."""
-    document = _decode(reply, JsonWire())  # whatever the wire of the tensors
+    document = _decode(reply, WIRES["json"])  # whatever the wire of the tensors
     numbers = {
         name: value
         for name, value in document.items()

@@ -9,6 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from ._retry import DEFAULT_RETRY, Retry
+from ._wire import WIRES, WireName
 from .errors import ConfigurationError
 
 URL_VARIABLE = "GRADIENT_SERVICE_URL"
@@ -28,6 +29,8 @@ class ClientSettings:
     """Seconds for a whole call, or None."""
     retry: Retry = DEFAULT_RETRY
     """When to try again."""
+    wire: WireName = "binary"
+    """The format of bodies."""
 
     def __post_init__(self) -> None:
         check_timeout(self.timeout)
@@ -37,12 +40,16 @@ class ClientSettings:
         # Callers without a type checker pass a number here.
         if not isinstance(self.retry, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("retry must be a Retry, such as Retry(max_retries=0)")
+        if self.wire not in WIRES:
+            raise ConfigurationError("wire must be 'binary' or 'json'")
 
     @classmethod
-    def resolve(cls, base_url: str | None, *, api_key: str | None, timeout: float | None, retry: Retry) -> Self:
+    def resolve(
+        cls, base_url: str | None, *, api_key: str | None, timeout: float | None, retry: Retry, wire: WireName
+    ) -> Self:
         """The settings as given, the address and the key from the environment where they are not."""
         key = api_key or os.environ.get(KEY_VARIABLE) or None
-        return cls(_resolve_base_url(base_url), api_key=key, timeout=timeout, retry=retry)
+        return cls(_resolve_base_url(base_url), api_key=key, timeout=timeout, retry=retry, wire=wire)
 
 
 def _resolve_base_url(base_url: str | None) -> str:

@@ -1,19 +1,18 @@
-"""How fields become a body and a body becomes fields. One class per format; JSON is the only one so far.
-
-A binary format joins as a sibling of `JsonWire` with the same two methods. It would leave finite checks
-to the service and answer in the dtype of the logits; both are handled here because only JSON needs them.
-"""
+"""How fields become a body and a body becomes fields, one class per format."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import NoReturn, Protocol, cast
+from typing import Literal, Protocol
 
 import numpy as np
 
-from ._arrays import check_finite
 from ._fields import Value
+from ._safetensors import MEDIA_TYPE, decode_tensors, encode_tensors
+from ._strict_json import parse_object
+
+WireName = Literal["binary", "json"]
 
 
 class Wire(Protocol):
@@ -25,12 +24,32 @@ class Wire(Protocol):
         ...
 
     def encode(self, fields: Mapping[str, Value]) -> bytes:
-        """A request's body. Raises InputError for a value the format cannot carry."""
+        """A request's body."""
         ...
 
     def decode(self, body: bytes) -> dict[str, object]:
-        """A reply's fields, arrays as nested lists or ndarrays. Raises ValueError if malformed."""
+        """A reply's fields, arrays as nested lists or as ndarrays. Raises ValueError if malformed."""
         ...
+
+
+class BinaryWire:
+    """safetensors: arrays as they lie in memory under their fields' names, the rest as one JSON object."""
+
+    media_type = MEDIA_TYPE
+
+    def encode(self, fields: Mapping[str, Value]) -> bytes:
+        """Arrays keep their dtype, which for the logits is also how they ask for the dtype of the answer."""
+        tensors = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+        options = {name: value for name, value in fields.items() if name not in tensors}
+        return encode_tensors(tensors, {"options": _dump(options)})
+
+    def decode(self, body: bytes) -> dict[str, object]:
+        """The arrays of the reply, read-only views of its bytes, and the members of its `result`."""
+        tensors, metadata = decode_tensors(body)
+        result = parse_object(metadata.get("result", "{}"))
+        if tensors.keys() & result.keys() or any(isinstance(value, list) for value in result.values()):
+            raise ValueError("an array stands in result, where the scalars are")
+        return {**tensors, **result}
 
 
 class JsonWire:
@@ -42,33 +61,27 @@ class JsonWire:
         """The fields as one object. Numbers keep every bit: a float32 travels as the float64 equal to it.
 
         Logits of at most 32 bits with no dtype asked for get `dtype: "float32"`, so that the answer has the
-        logits' precision here as it does on a wire that carries dtypes.
+        logits' precision here as it does on the wire that carries dtypes.
         """
-        document = {name: _plain(name, value) for name, value in fields.items()}
-        logits = fields.get("logits")
-        if isinstance(logits, np.ndarray) and logits.dtype.name in {"float16", "float32"}:
-            document.setdefault("dtype", "float32")
-        return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+        document = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
+        if reply_dtype(fields) == "float32":
+            document["dtype"] = "float32"
+        return _dump(document).encode()
 
     def decode(self, body: bytes) -> dict[str, object]:
         """The members of the reply's object, arrays as nested lists."""
-        try:
-            document = json.loads(body, parse_constant=_refuse_constant)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-        if not isinstance(document, dict):
-            raise ValueError("not an object")  # noqa: TRY004 - callers expect one error for every malformed body
-        return cast("dict[str, object]", document)
+        return parse_object(body)
 
 
-def _plain(name: str, value: Value) -> object:
-    array = np.asarray(value) if isinstance(value, float | np.ndarray) else None
-    if array is None:
-        return value
-    check_finite(name, array)
-    plain: object = array.tolist()
-    return plain
+def reply_dtype(fields: Mapping[str, Value]) -> str:
+    """The floating dtype that the answer to a request has: as asked for, else the logits', half precision widened."""
+    is_narrow = np.asarray(fields["logits"]).dtype.itemsize <= np.dtype(np.float32).itemsize
+    return str(fields.get("dtype", "float32" if is_narrow else "float64"))
 
 
-def _refuse_constant(token: str) -> NoReturn:
-    raise ValueError(f"{token} is not JSON")
+WIRES: Mapping[WireName, Wire] = {"binary": BinaryWire(), "json": JsonWire()}
+"""The formats by the names that the clients' `wire=` takes."""
+
+
+def _dump(document: Mapping[str, object]) -> str:
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))

@@ -2,13 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import orjson
 from pydantic import ValidationError
 
 from gradient_service import __version__
 from gradient_service.app import create_app
+from gradient_service.http.example_files import binary_files
 from gradient_service.http.limits import limits_of
 from gradient_service.server.serving import serve
 from gradient_service.settings import Settings
@@ -21,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _serve(options)
     elif options.command == "openapi":
         _print_json(create_app(Settings.model_construct()).openapi())
+        if options.examples is not None:
+            _write_files(options.examples, binary_files())
     else:
         _print_json(limits_of(_settings()))
 
@@ -52,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", default="127.0.0.1")
     serving.add_argument("--port", type=int, default=8000)
     serving.add_argument("--workers", type=_count, default=1)
-    commands.add_parser("openapi", help="print the OpenAPI document")
+    describing = commands.add_parser("openapi", help="print the OpenAPI document")
+    describing.add_argument("--examples", type=Path, metavar="FOLDER", help="write its binary examples there")
     commands.add_parser("limits", help="print the limits in force")
     return parser
 
@@ -62,6 +67,12 @@ def _count(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
 
 
 def _print_json(content: object) -> None:

@@ -14,6 +14,9 @@ import anyio.lowlevel
 import pytest
 
 from gradient_client import AsyncGradientClient, GradientClient, HttpReply, HttpRequest
+from gradient_client._wire import WireName
+
+from .formats import BINARY, fields_of, in_binary
 
 URL = "http://service.test"
 SUMMARY = {
@@ -40,7 +43,7 @@ class Script:
         outcome = self.outcomes[min(len(self.requests), len(self.outcomes)) - 1]
         if isinstance(outcome, OSError):
             raise outcome
-        return outcome
+        return in_binary(outcome) if request.headers["Accept"] == BINARY else outcome
 
     async def awaited(self, request: HttpRequest) -> HttpReply:
         """Answer as the asynchronous client wants it."""
@@ -49,8 +52,8 @@ class Script:
 
     @property
     def sent(self) -> Any:
-        """The body of the last request."""
-        return json.loads(self.requests[-1].body)
+        """The fields of the last request, arrays as lists."""
+        return fields_of(self.requests[-1])
 
 
 def json_reply(document: object, **headers: str) -> HttpReply:
@@ -97,18 +100,26 @@ def gradient_reply(**changes: object) -> HttpReply:
 Ask = Callable[..., Any]
 
 
+@pytest.fixture(params=["binary", "json"])
+def wire(request: pytest.FixtureRequest) -> WireName:
+    """The format of bodies, one after the other."""
+    name: WireName = request.param
+    return name
+
+
 @pytest.fixture(params=["sync", "asyncio", "trio"])
-def ask(request: pytest.FixtureRequest) -> Ask:
-    """Run one method of a client of each kind against a script."""
+def ask(request: pytest.FixtureRequest, wire: WireName) -> Ask:
+    """Run one method of a client of each kind, in each format, against a script."""
     kind: str = request.param
 
     def run(script: Script, method: str, *args: object, options: Any = None, **keywords: object) -> Any:
+        settings = {"wire": wire, **(options or {})}
         if kind == "sync":
-            with GradientClient(URL, transport=script, **(options or {})) as client:
+            with GradientClient(URL, transport=script, **settings) as client:
                 return getattr(client, method)(*args, **keywords)
 
         async def run_async() -> Any:
-            async with AsyncGradientClient(URL, transport=script.awaited, **(options or {})) as client:
+            async with AsyncGradientClient(URL, transport=script.awaited, **settings) as client:
                 return await getattr(client, method)(*args, **keywords)
 
         return anyio.run(run_async, backend=kind)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradient_client import InputError
+from gradient_client import HttpRequest, InputError
 from gradient_client._fields import read_integers, read_mask, read_number, read_numbers
 from gradient_client._protocol import GRADIENT, SOFTMAX, build_request
-from gradient_client._wire import JsonWire
+from gradient_client._wire import WIRES, JsonWire, WireName
+
+from .formats import fields_of
 
 BASE = np.arange(6.0).reshape(2, 3)
 
@@ -129,6 +131,20 @@ def test_labels_are_integers(labels: Any, cure: str) -> None:
     assert cure in caught.value.cure
 
 
+def test_integers_are_numbers_as_the_service_reads_them() -> None:
+    """Integers of any width become the nearest float64, whatever the format."""
+    numbers = read_numbers("logits", np.array([[2**53 + 1, -3]]), rank=2)
+    assert (numbers.dtype.name, numbers.tolist()) == ("float64", [[2.0**53, -3.0]])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_arrays_must_be_finite(value: float) -> None:
+    """NaN and infinities are refused with their place, and a mask is named as the cure."""
+    with pytest.raises(InputError, match=r"targets\[0, 1\]") as caught:
+        read_numbers("targets", [[0.0, value]], rank=2)
+    assert "mask=" in caught.value.cure
+
+
 @pytest.mark.parametrize(("mask", "name"), [([True, False], "class_mask"), ([[True, False]], "element_mask")])
 def test_rank_of_mask_picks_field(mask: Any, name: str) -> None:
     """A mask over classes and one over elements travel under different names."""
@@ -171,21 +187,22 @@ def test_asked_dtype_wins() -> None:
     assert JsonWire().decode(message.body)["dtype"] == "float64"
 
 
-def test_every_bit_travels() -> None:
+def test_every_bit_travels(wire: WireName) -> None:
     """Float32 and float64 numbers, −0 and subnormals included, come back from the body unchanged."""
     for kind in (np.float32, np.float64):
         info = np.finfo(kind)
         values = np.array([[0.1, -0.0, info.smallest_subnormal, info.max, 1 / 3]], dtype=kind)
-        message, _ = build_request(SOFTMAX, {"logits": values}, JsonWire())
-        sent = np.array(JsonWire().decode(message.body)["logits"], dtype=kind)
+        message, _ = build_request(SOFTMAX, {"logits": values}, WIRES[wire])
+        request = HttpRequest("POST", "", {"Content-Type": WIRES[wire].media_type}, message.body)
+        sent = np.array(fields_of(request)["logits"], dtype=kind)
         assert sent.tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize("option", ["temperature", "label_smoothing", "denominator_value"])
-def test_scalars_must_be_finite(option: str) -> None:
-    """An infinite option is refused by name, as JSON cannot carry it."""
+def test_scalars_must_be_finite(option: str, wire: WireName) -> None:
+    """An infinite option is refused by name, as JSON cannot carry it, in either format."""
     with pytest.raises(InputError, match=option):
-        build_request(GRADIENT, {"logits": [[1.0]], option: float("inf")}, JsonWire())
+        build_request(GRADIENT, {"logits": [[1.0]], option: float("inf")}, WIRES[wire])
 
 
 @pytest.mark.parametrize("value", ["gradient", 3, [1]])

@@ -24,8 +24,8 @@ QUICK = {"retry": Retry(first_wait_seconds=0.0)}
 
 
 def test_softmax_returns_typed_arrays(ask: Ask) -> None:
-    """Probabilities arrive in the reply's dtype and labels as int64, writable and C-contiguous."""
-    result = ask(Script([softmax_reply(applied={"dtype": "float32"})]), "softmax", LOGITS)
+    """Probabilities arrive in the dtype asked for and labels as int64, writable and C-contiguous."""
+    result = ask(Script([softmax_reply(applied={"dtype": "float32"})]), "softmax", LOGITS, dtype="float32")
     assert result.probabilities.dtype == np.float32
     assert result.predicted_labels.dtype == np.int64
     assert all(result.probabilities.flags[flag] for flag in ("C_CONTIGUOUS", "WRITEABLE"))

@@ -13,9 +13,10 @@ import pytest
 from gradient_client import HttpReply, Meta
 from gradient_client._outputs import ContractError
 from gradient_client._protocol import GRADIENT, LOSS, SOFTMAX, build_request, parse_reply, parse_server_timing
-from gradient_client._wire import JsonWire
+from gradient_client._wire import WIRES, WireName
 
 from .conftest import SUMMARY, gradient_reply, json_reply, softmax_reply
+from .formats import in_binary
 
 LOGITS = [[1.0, 2.0], [3.0, 0.5]]
 
@@ -25,49 +26,49 @@ def through_pickle(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own object
 
 
-def parse(reply: HttpReply, operation: Any = SOFTMAX, **inputs: object) -> Any:
-    """The reply read as the answer to a request."""
-    _, expected = build_request(operation, {"logits": LOGITS, **inputs}, JsonWire())
-    return parse_reply(reply, expected, Meta("id", ()))
+def parse(reply: HttpReply, operation: Any = SOFTMAX, *, wire: WireName = "json", **inputs: object) -> Any:
+    """A JSON reply, written in the format of a request, read as the answer to it."""
+    _, expected = build_request(operation, {"logits": LOGITS, **inputs}, WIRES[wire])
+    return parse_reply(in_binary(reply) if wire == "binary" else reply, expected, Meta("id", ()))
 
 
-def test_null_is_minus_infinity() -> None:
+def test_null_is_minus_infinity(wire: WireName) -> None:
     """The log-probability of a masked class, null in JSON, is −inf again."""
     reply = softmax_reply(log_probabilities=[[None, 0.0], [-1.0, -2.0]])
-    result = parse(reply, include=["log_probabilities"])
+    result = parse(reply, wire=wire, include=["log_probabilities"])
     assert result.log_probabilities.tolist() == [[-np.inf, 0.0], [-1.0, -2.0]]
 
 
-def test_one_hot_is_bytes() -> None:
+def test_one_hot_is_bytes(wire: WireName) -> None:
     """One-hot rows are uint8."""
-    assert parse(softmax_reply(one_hot=[[0, 1], [1, 0]]), include=["one_hot"]).one_hot.dtype == np.uint8
+    assert parse(softmax_reply(one_hot=[[0, 1], [1, 0]]), wire=wire, include=["one_hot"]).one_hot.dtype == np.uint8
 
 
-def test_output_not_asked_for() -> None:
+def test_output_not_asked_for(wire: WireName) -> None:
     """It raises AttributeError that names the cure, and hasattr is False."""
-    result = parse(softmax_reply())
+    result = parse(softmax_reply(), wire=wire)
     assert not hasattr(result, "entropy")
     with pytest.raises(AttributeError, match=r"include=\[...\]"):
         _ = result.entropy
 
 
-def test_misspelt_output() -> None:
+def test_misspelt_output(wire: WireName) -> None:
     """A name no reply has is an ordinary AttributeError."""
     with pytest.raises(AttributeError, match="no attribute 'probs'"):
-        _ = parse(softmax_reply()).probs
+        _ = parse(softmax_reply(), wire=wire).probs
 
 
-def test_losses_take_the_place_of_loss() -> None:
+def test_losses_take_the_place_of_loss(wire: WireName) -> None:
     """With reduction none the default outputs hold the losses of the rows."""
     reply = json_reply({"losses": [1, 2.5], "summary": SUMMARY, "applied": {"dtype": "float64"}})
-    result = parse(reply, LOSS, labels=[0, 1], reduction="none")
+    result = parse(reply, LOSS, wire=wire, labels=[0, 1], reduction="none")
     assert result.losses.dtype == np.float64
     assert not hasattr(result, "loss")
 
 
-def test_results_are_read_only() -> None:
+def test_results_are_read_only(wire: WireName) -> None:
     """Neither outputs nor applied options can be replaced."""
-    result = parse(softmax_reply())
+    result = parse(softmax_reply(), wire=wire)
     with pytest.raises(AttributeError, match="read-only"):
         result.probabilities = None
     with pytest.raises(TypeError):
@@ -75,27 +76,36 @@ def test_results_are_read_only() -> None:
 
 
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, through_pickle])
-def test_results_survive_copying(clone: Any) -> None:
+def test_results_survive_copying(clone: Any, wire: WireName) -> None:
     """A result travels to another process whole."""
-    twin = clone(parse(gradient_reply(), GRADIENT, labels=[0, 1]))
+    twin = clone(parse(gradient_reply(), GRADIENT, wire=wire, labels=[0, 1]))
     assert (twin.loss, twin.applied["reduction"], twin.meta.request_id) == (0.75, "mean", "id")
     assert twin.gradient.shape == (2, 2)
 
 
-def test_unknown_members_are_left_aside() -> None:
+def test_unknown_members_are_left_aside(wire: WireName) -> None:
     """A later service may say more without breaking this client."""
-    assert not hasattr(parse(softmax_reply(novelty=[1, 2])), "novelty")
+    assert not hasattr(parse(softmax_reply(novelty=[1, 2]), wire=wire), "novelty")
 
 
 BROKEN = {
     "missing output": softmax_reply(predicted_labels=None),
     "missing applied": softmax_reply(applied=None),
+    "another dtype than asked for": softmax_reply(applied={"dtype": "float32"}),
     "unknown dtype": softmax_reply(applied={"dtype": "float16"}),
     "wrong shape": softmax_reply(predicted_labels=[1]),
     "ragged": softmax_reply(probabilities=[[1.0], [0.5, 0.5]]),
     "null probability": softmax_reply(probabilities=[[None, 1.0], [0.5, 0.5]]),
     "text": softmax_reply(probabilities=[["a", "b"], ["c", "d"]]),
     "fractional labels": softmax_reply(predicted_labels=[0.5, 1]),
+    "probability beyond float64": HttpReply(
+        200, {"content-type": "application/json"}, softmax_reply().body.replace(b"0.25", b"1e400")
+    ),
+    "label below 0": softmax_reply(predicted_labels=[0, -1]),
+    "label above the classes": softmax_reply(predicted_labels=[0, 2]),
+    "label beyond int64": softmax_reply(predicted_labels=[0, 2**63]),
+    "one-hot of two": softmax_reply(one_hot=[[0, 1], [2, 0]]),
+    "member named twice": HttpReply(200, {"content-type": "application/json"}, b'{"applied": 1, "applied": 2}'),
     "no object": json_reply([1, 2]),
     "NaN token": HttpReply(200, {"content-type": "application/json"}, b'{"probabilities": [[NaN]]}'),
     "cut short": HttpReply(200, {"content-type": "application/json"}, b'{"probabilities": [['),
@@ -127,10 +137,33 @@ def test_broken_softmax_reply(reply: HttpReply) -> None:
         {"summary": SUMMARY | {"weight_tail": 0.0}},
     ],
 )
-def test_broken_gradient_reply(changes: dict[str, object]) -> None:
+def test_broken_gradient_reply(changes: dict[str, object], wire: WireName) -> None:
     """Loss and summary are checked member by member."""
     with pytest.raises(ContractError):
-        parse(gradient_reply(**changes), GRADIENT, labels=[0, 1])
+        parse(gradient_reply(**changes), GRADIENT, wire=wire, labels=[0, 1])
+
+
+def test_a_number_beyond_the_dtype() -> None:
+    """A JSON number that no float32 holds is refused where float32 was asked for."""
+    reply = softmax_reply(probabilities=[[1e300, 0.0], [0.5, 0.5]], applied={"dtype": "float32"})
+    with pytest.raises(ContractError, match="no number"):
+        parse(reply, dtype="float32")
+
+
+@pytest.mark.parametrize(("logits", "asked", "expected"), [
+    ("float16", None, "float32"), ("float32", None, "float32"), ("float64", None, "float64"), ("int8", None, "float64"),
+    ("float32", "float64", "float64"), ("float64", "float32", "float32"),
+])  # fmt: skip
+def test_the_dtype_is_the_one_implied(wire: WireName, logits: str, asked: str | None, expected: str) -> None:
+    """What was asked for, or else the logits, say which dtype the reply must have."""
+    inputs = {"logits": np.array(LOGITS).astype(logits), "dtype": asked}
+    for dtype in ("float32", "float64"):
+        reply = softmax_reply(applied={"dtype": dtype})
+        if dtype == expected:
+            assert parse(reply, wire=wire, **inputs).probabilities.dtype == dtype
+        else:
+            with pytest.raises(ContractError, match="dtype"):
+                parse(reply, wire=wire, **inputs)
 
 
 def test_type_parameters_are_allowed() -> None:
@@ -146,6 +179,6 @@ def test_server_timing() -> None:
     assert dict(timing) == {"read": 0.25, "compute": 3.0}
 
 
-def test_repr_shows_shapes() -> None:
+def test_repr_shows_shapes(wire: WireName) -> None:
     """A result of a million rows prints as one line."""
-    assert "probabilities=float64[2, 2]" in repr(parse(softmax_reply()))
+    assert "probabilities=float64[2, 2]" in repr(parse(softmax_reply(), wire=wire))

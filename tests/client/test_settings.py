@@ -61,7 +61,14 @@ def test_unusable_address(address: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"timeout": 0}, {"timeout": -1.0}, {"timeout": float("inf")}, {"api_key": "a\r\nb"}, {"retry": 2}],
+    [
+        {"timeout": 0},
+        {"timeout": -1.0},
+        {"timeout": float("inf")},
+        {"api_key": "a\r\nb"},
+        {"retry": 2},
+        {"wire": "xml"},
+    ],
 )
 def test_unusable_arguments(arguments: dict[str, Any]) -> None:
     """Each setting is checked when the client is made."""
@@ -72,7 +79,7 @@ def test_unusable_arguments(arguments: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_client_pickles_as_configuration(kind: Any) -> None:
     """A copy has the same settings and connections of its own."""
-    client = closed(kind("http://service.test", api_key="key", timeout=3.0, retry=Retry(max_retries=1)))
+    client = closed(kind("http://service.test", api_key="key", timeout=3.0, retry=Retry(max_retries=1), wire="json"))
     twin = closed(pickle.loads(pickle.dumps(client)))  # noqa: S301 - our own object
     assert twin._settings == client._settings
     assert twin._own_transport is not client._own_transport

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from gradient_client import AsyncGradientClient, GradientClient, Retry
+from gradient_client._wire import WireName
 from gradient_service.app import create_app
 from gradient_service.settings import Settings
 
@@ -57,17 +58,24 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(params=["binary", "json"])
+def wire(request: pytest.FixtureRequest) -> WireName:
+    """The format of bodies, one after the other."""
+    name: WireName = request.param
+    return name
+
+
 @pytest.fixture(params=["sync", "async"])
-def ask(request: pytest.FixtureRequest, url: str) -> Ask:
-    """Run one method of a client of each kind against the service."""
+def ask(request: pytest.FixtureRequest, url: str, wire: WireName) -> Ask:
+    """Run one method of a client of each kind, in each format, against the service."""
 
     def run(method: str, *args: object, at: str = url, **options: object) -> Any:
         if request.param == "sync":
-            with GradientClient(at, retry=NO_RETRY) as client:
+            with GradientClient(at, retry=NO_RETRY, wire=wire) as client:
                 return getattr(client, method)(*args, **options)
 
         async def run_async() -> Any:
-            async with AsyncGradientClient(at, retry=NO_RETRY) as client:
+            async with AsyncGradientClient(at, retry=NO_RETRY, wire=wire) as client:
                 return await getattr(client, method)(*args, **options)
 
         return anyio.run(run_async)

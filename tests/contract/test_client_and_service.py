@@ -225,7 +225,7 @@ def test_a_large_batch_comes_back_whole(ask: Ask) -> None:
 
 
 def test_a_call_tells_about_itself(ask: Ask) -> None:
-    """A result carries the request's id, its attempts and the service's stages."""
+    """A result carries the request's id, its attempts, the service's stages and the sizes of both bodies."""
     meta = ask("softmax", PAIR).meta
     assert meta.request_id
     assert [attempt.status for attempt in meta.attempts] == [200]

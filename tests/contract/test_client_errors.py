@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from gradient_client import GradientClient, HttpReply, HttpRequest, Retry
+from gradient_client._wire import WireName
 from gradient_client.errors import (
     DeadlineExceededError,
     RejectedInputError,
@@ -34,7 +35,7 @@ def free_address() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def call_through(url: str, spoil: Callable[[HttpRequest], dict[str, Any]]) -> None:
+def call_through(url: str, wire: WireName, spoil: Callable[[HttpRequest], dict[str, Any]]) -> None:
     """Make a call whose request is changed on its way."""
 
     def send(request: HttpRequest) -> HttpReply:
@@ -42,7 +43,7 @@ def call_through(url: str, spoil: Callable[[HttpRequest], dict[str, Any]]) -> No
         reply = httpx.request(changed.method, changed.url, headers=dict(changed.headers), content=changed.body)
         return HttpReply(reply.status_code, dict(reply.headers), reply.content)
 
-    with GradientClient(url, transport=send, retry=NO_RETRY) as client:
+    with GradientClient(url, transport=send, retry=NO_RETRY, wire=wire) as client:
         client.softmax([[1, 2]])
 
 
@@ -69,7 +70,10 @@ def test_a_refusal_names_its_place(ask: Ask, options: dict[str, object], slug: s
 
 def test_too_large_a_body_is_its_own_error(ask: Ask) -> None:
     """413 is a TooLargeError."""
-    with serving(Settings.model_construct(max_json_body_bytes=100)) as small, pytest.raises(TooLargeError) as caught:
+    with (
+        serving(Settings.model_construct(max_json_body_bytes=100, max_binary_body_bytes=100)) as small,
+        pytest.raises(TooLargeError) as caught,
+    ):
         ask("softmax", [[1.5] * 100], at=small)
     assert (caught.value.status, caught.value.slug) == (413, "body-too-large")
 
@@ -81,21 +85,24 @@ def test_too_much_work_is_refused(ask: Ask) -> None:
     assert caught.value.slug == "output-too-large"
 
 
-def test_a_body_that_is_no_json_is_refused(url: str) -> None:
+def test_a_body_cut_short_is_refused(url: str, wire: WireName) -> None:
     """400 is a RejectedInputError as well: a proxy may have spoiled the body."""
     with pytest.raises(RejectedInputError) as caught:
-        call_through(url, lambda request: {"body": request.body[:-3]})
-    assert (caught.value.status, caught.value.slug) == (400, "malformed-json")
+        call_through(url, wire, lambda request: {"body": request.body[:-3]})
+    slug = "malformed-json" if wire == "json" else "malformed-tensor"
+    assert (caught.value.status, caught.value.slug) == (400, slug)
 
 
 @pytest.mark.parametrize(
     ("header", "value", "status"), [("Content-Type", "text/plain", 415), ("Accept", "text/html", 406)]
 )
-def test_a_wire_that_is_not_spoken_is_its_own_error(url: str, header: str, value: str, status: int) -> None:
-    """406 and 415 are an UnsupportedWireError."""
+def test_a_wire_that_is_not_spoken_is_its_own_error(
+    url: str, wire: WireName, header: str, value: str, status: int
+) -> None:
+    """406 and 415 are an UnsupportedWireError; the client does not try the other format."""
     with pytest.raises(UnsupportedWireError) as caught:
-        call_through(url, lambda request: {"headers": {**request.headers, header: value}})
-    assert caught.value.status == status
+        call_through(url, wire, lambda request: {"headers": {**request.headers, header: value}})
+    assert (caught.value.status, len(caught.value.attempts)) == (status, 1)
 
 
 def test_a_path_that_is_none_is_a_service_error(ask: Ask, url: str) -> None:

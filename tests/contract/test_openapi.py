@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ OPERATION_IDS = {
 UNION_WORDS = ("anyOf", "oneOf", "allOf", "not", "prefixItems")
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
+BINARY_TYPE = "application/x-safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +98,11 @@ def test_operation_ids_are_the_bare_names(document: dict[str, Any]) -> None:
 
 
 def test_every_body_is_a_named_component(document: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Requests, replies and problems are references to named schemas."""
+    """Requests, replies and problems in JSON are references to named schemas."""
     for _, path, operation in operations(document):
         for media_type, content in contents(operation):
+            if media_type == BINARY_TYPE:
+                continue
             name = named_of(content["schema"])
             assert name in schemas, path
             assert (name == "Problem") == (media_type == PROBLEM_TYPE)
@@ -165,26 +169,48 @@ def test_every_call_lists_its_problems(document: dict[str, Any], name: str) -> N
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_has_named_examples(document: dict[str, Any], name: str) -> None:
-    """A call has at least four examples, and each one's answer has the same name under its status."""
+    """A call has at least four JSON examples, and each one's answer has the same name under its status."""
     operation = document["paths"][f"/{name}"]["post"]
     asked = operation["requestBody"]["content"][JSON_TYPE]["examples"]
     answered: list[str] = []
     for response in operation["responses"].values():
-        for content in response["content"].values():
-            answered += content.get("examples", {})
+        for media_type, content in response["content"].items():
+            answered += content.get("examples", {}) if media_type != BINARY_TYPE else {}
     assert len(asked) >= 4
     assert sorted(asked) == sorted(answered)
     assert all(example["summary"] for example in asked.values())
 
 
 @pytest.mark.parametrize("name", CALLS)
+def test_every_call_describes_its_binary_bodies(document: dict[str, Any], name: str) -> None:
+    """Request and reply are also safetensors files; the other name of the type and a file of each kind are told."""
+    operation = document["paths"][f"/{name}"]["post"]
+    request = operation["requestBody"]
+    for body in (request, operation["responses"]["200"]):
+        assert body["content"][BINARY_TYPE] == {"schema": {"type": "string", "format": "binary"}}
+    for told in (
+        "application/octet-stream",
+        *(f"{name}.everyday.{part}.safetensors" for part in ("request", "answer")),
+    ):
+        assert told in request["description"]
+
+
+@pytest.mark.parametrize("name", CALLS)
 def test_examples_keep_their_schemas(document: dict[str, Any], name: str) -> None:
-    """Every example request, answer and problem is valid by the schema that it stands under."""
+    """Every example request, answer and problem in JSON is valid by the schema that it stands under."""
     operation = document["paths"][f"/{name}"]["post"]
     for _, content in contents(operation):
-        schema = {"$ref": content["schema"]["$ref"], "components": document["components"]}
+        schema = content["schema"] | {"components": document["components"]}
         for example in content.get("examples", {}).values():
             OAS31Validator(schema).validate(example["value"])
+
+
+def test_every_choice_is_explained(schemas: dict[str, Any]) -> None:
+    """Each value of each enumeration has a line of its own that says what it means; slugs have their statuses."""
+    for name, schema in schemas.items():
+        if "enum" in schema and name != "Slug":
+            lines = re.findall(r"^- `(\w+)`: .{4,}$", schema["description"], re.MULTILINE)
+            assert lines == schema["enum"], name
 
 
 @pytest.mark.parametrize("slug", STATUS_BY_SLUG)

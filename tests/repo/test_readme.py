@@ -7,10 +7,13 @@ import io
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from gradient_service.app import create_app
 from gradient_service.settings import Settings
@@ -22,7 +25,7 @@ PAGES = ["README.md", "examples/README.md", "docs/architecture.md", "docs/mappin
 ADDRESS = "http://127.0.0.1:8000"
 SERVICE = ROOT / "service" / "gradient_service"
 CLIENT = ROOT / "client" / "gradient_client"
-NO_FILES = {"application/x-safetensors", ".venv/", "application/problem+json"}
+NO_FILES = {"application/x-safetensors", "application/octet-stream", ".venv/", "application/problem+json"}
 
 
 @pytest.fixture
@@ -56,6 +59,20 @@ async def test_the_first_curl_answers_as_printed() -> None:
     async with http_client() as client:
         reply = await client.post(url, content=body, headers={name: value})
     assert reply.content == blocks("json")[0].removesuffix("\n").encode()
+
+
+@pytest.mark.full
+def test_the_binary_curl_answers_as_stored(tmp_path: Path) -> None:
+    """curl itself sends the example file that the README names, and receives the answer of the same name."""
+    command = shlex.split(blocks("sh")[2].replace("\\\n", ""))
+    answer = tmp_path / command[command.index("--output") + 1]
+    sent = command[command.index("--data-binary") + 1].removeprefix("@")
+    with running_service() as url:
+        options = [part.replace(ADDRESS, url).replace(answer.name, str(answer)) for part in command]
+        subprocess.run([*options, "--silent", "--show-error", "--fail"], check=True, cwd=ROOT, timeout=30)
+    expected = load_file(ROOT / sent.replace(".request.", ".answer."))
+    assert load_file(answer).keys() == expected.keys()
+    np.testing.assert_allclose(load_file(answer)["gradient"], expected["gradient"], rtol=1e-14)
 
 
 def test_the_first_call_is_within_one_screen() -> None:

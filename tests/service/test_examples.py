@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from tests.reference.exact import Exact, evaluate, product_of_factors
 from tests.reference.ulp import expand
 
 from .conftest import post
+from .stored_answers import has_widest_kernels, stored, without_fractions
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +23,6 @@ NOT_OF_THE_QUESTION = {"include", "dtype", "precision", "targets_sum"}
 BOUNDS = {"jacobian": 8.0, "hessian_diagonal": 8.0, "gradient_by_chain_rule": 16.0}
 DECISIONS = {"predicted_labels", "one_hot"}
 MULTIPLYING = {"class_weights", "sample_weights", "upstream", "temperature"}
-
-
-def stored(operation: str) -> dict[str, dict[str, Any]]:
-    """The examples of an operation by name."""
-    folder = files("gradient_service.http") / "examples"
-    content: dict[str, dict[str, Any]] = json.loads((folder / f"{operation}.json").read_bytes())
-    return content
 
 
 EXAMPLES = [
@@ -47,22 +40,6 @@ def cases(*examples: tuple[str, str, dict[str, Any]]) -> pytest.MarkDecorator:
 
 ANSWERED = [example for example in EXAMPLES if example[2]["status"] == 200]
 SUMMED = [example for example in ANSWERED if "summary" in example[2]["answer"]]
-
-
-def has_widest_kernels() -> bool:
-    """Whether NumPy computes here with the kernels that wrote the stored last bits; others differ within the bounds."""
-    configuration: Any = np.show_config(mode="dicts")
-    return "X86_V4" in configuration["SIMD Extensions"]["found"]
-
-
-def without_fractions(value: Any) -> Any:
-    """A document with every float replaced by 0.0: what is left must agree on any machine."""
-    if isinstance(value, dict):
-        # The remainders of sums come and go with the last bits of the sums.
-        return {name: without_fractions(part) for name, part in value.items() if not name.endswith("_tail")}
-    if isinstance(value, list):
-        return [without_fractions(part) for part in value]
-    return 0.0 if isinstance(value, float) else value
 
 
 def exact_answer(request: dict[str, Any], names: set[str]) -> Exact:

@@ -1,50 +1,82 @@
-"""The named choices of a request: objectives, reductions, denominators, precision, curvatures."""
+"""The named choices of a request, each with its meaning: objectives, reductions, denominators and more."""
 
 from enum import StrEnum
+from typing import Self
 
 
-class Objective(StrEnum):
+class Choice(StrEnum):
+    """Words to choose from; a member is written as the word and what it means, and the docstring lists them."""
+
+    meaning: str
+    """What the word means, as the rest of a line after it."""
+
+    # The second argument has a default only because a word alone also calls the class, to look its member up.
+    def __new__(cls, word: str, meaning: str = "") -> Self:  # noqa: D102  as documented as any special method
+        choice = str.__new__(cls, word)
+        choice._value_ = word
+        choice.meaning = meaning
+        return choice
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        lines = (f"- `{choice}`: {choice.meaning}" for choice in cls)
+        cls.__doc__ = "\n".join((cls.__doc__ or "", "", *lines))
+
+
+class Objective(Choice):
     """Which loss is computed from the logits."""
 
-    SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
-    SIGMOID_BINARY_CROSS_ENTROPY = "sigmoid_binary_cross_entropy"
-    SOFTMAX_BINARY_CROSS_ENTROPY = "softmax_binary_cross_entropy"
+    SOFTMAX_CROSS_ENTROPY = (
+        "softmax_cross_entropy",
+        "E = −Σ_j w_j c_j log p_j with p = softmax(s): one class of K is right",
+    )
+    SIGMOID_BINARY_CROSS_ENTROPY = (
+        "sigmoid_binary_cross_entropy",
+        "E = −Σ_j w_j [c_j log p_j + (1−c_j) log(1−p_j)] with p_j = 1/(1+exp(−s_j)): each class by itself",
+    )
+    SOFTMAX_BINARY_CROSS_ENTROPY = (
+        "softmax_binary_cross_entropy",
+        "the same binary sum with p = softmax(s), as some textbooks print it: another loss than the first",
+    )
 
 
-class Reduction(StrEnum):
+class Reduction(Choice):
     """How the losses of the rows become one number."""
 
-    MEAN = "mean"
-    SUM = "sum"
-    NONE = "none"
+    MEAN = "mean", "their sum divided by the denominator"
+    SUM = "sum", "their sum"
+    NONE = "none", "they stay apart, and `losses` takes the place of `loss`"
 
 
-class Denominator(StrEnum):
+class Denominator(Choice):
     """What `mean` divides the sum by."""
 
-    WEIGHTS = "weights"
-    EXAMPLES = "examples"
-    BATCH = "batch"
+    WEIGHTS = "weights", "Σ of the weights of the rows that count, as PyTorch and ONNX divide; their number if none are"
+    EXAMPLES = "examples", "the number of rows that are not ignored, as Keras divides"
+    BATCH = "batch", "the number of all rows, ignored ones included"
 
 
-class TargetsSum(StrEnum):
+class TargetsSum(Choice):
     """What a row of `targets` must sum to."""
 
-    ONE = "one"
-    ANY = "any"
+    ONE = "one", "1, within 1e-6 or the rounding of half-precision numbers"
+    ANY = "any", "any sum: the rows are no probability distributions"
 
 
-class Precision(StrEnum):
-    """`accurate` rounds float32 results once and compensates float64; `fast` does neither."""
+class Precision(Choice):
+    """How digits are traded for time."""
 
-    ACCURATE = "accurate"
-    FAST = "fast"
+    ACCURATE = (
+        "accurate",
+        "float32 results are computed in float64 and rounded once, float64 ones compensated: a few ulp",
+    )
+    FAST = "fast", "neither; the error grows with the largest gap between the logits of a row"
 
 
-class Curvature(StrEnum):
+class Curvature(Choice):
     """Which second derivative `hessian_diagonal` holds."""
 
-    EXACT = "exact"
-    UPPER_BOUND = "upper_bound"
-    CLASS_SCALED = "class_scaled"
-    ABSOLUTE_RESIDUAL = "absolute_residual"
+    EXACT = "exact", "W p (1−p)"
+    UPPER_BOUND = "upper_bound", "2 W p (1−p), as XGBoost up to 3.2; softmax cross-entropy only"
+    CLASS_SCALED = "class_scaled", "K/(K−1) W p (1−p), 0 at K = 1, as LightGBM; softmax cross-entropy only"
+    ABSOLUTE_RESIDUAL = "absolute_residual", "|∂E/∂s|, as XGBoost since"

@@ -1,10 +1,7 @@
 """The OpenAPI document: the framework's paths, the models' schemas, and examples that tests execute."""
 
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -13,12 +10,11 @@ from pydantic_core import core_schema
 
 from gradient_service.http import problems
 from gradient_service.http.calls import OPERATIONS, Operation
+from gradient_service.http.example_files import Examples, examples, file_name
 from gradient_service.schemas.problem import Problem
 from gradient_service.schemas.replies import HealthReply, LimitsReply
-from gradient_service.wire import json_body
+from gradient_service.wire import json_body, safetensors_body
 
-EXAMPLES = files("gradient_service.http") / "examples"
-Examples = dict[str, dict[str, Any]]
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """\
 A network's scores become probabilities by **softmax**; **one-hot encoding** turns them into a decision;
@@ -28,8 +24,21 @@ in steps, ∂E/∂p, then ∂p/∂score, ending at p − c.
 Every call is pure: repeating one is always safe. Losses are in nats. Results keep every digit: float32 results are
 rounded once, and losses near zero are numbers, not 0.
 """
+REQUEST_BODY = """\
+JSON, or a safetensors file: array fields are tensors under their own names (F16, BF16, F32 or F64 for numbers, any
+integer type for labels, BOOL for masks), all other fields are one JSON object, as text in `options` of the header's
+`__metadata__`. `application/octet-stream` is another name for `application/x-safetensors`.
+
+The reply has the type that `Accept` asks for; by default that of the request. In a safetensors reply arrays are tensors
+under their own names (F32 or F64, I64 labels, U8 one-hot rows), all other fields are one JSON object in `result`.
+
+Each example that is answered is also there as two files, such as
+[`examples/{everyday_request}`](examples/{everyday_request}) and
+[`examples/{everyday_answer}`](examples/{everyday_answer}); the others have their names in place of `everyday`.
+"""
+BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 PROBLEM_STATUSES = {
-    400: "The bytes are no JSON object.",
+    400: "The bytes are no JSON object, or no safetensors file.",
     401: "A key is needed, and this is none.",
     406: "No media type that is accepted can be written.",
     408: "The message did not arrive in time.",
@@ -39,7 +48,7 @@ PROBLEM_STATUSES = {
     415: "The media type, charset or content coding is not read here.",
     417: "The expectation is not met here.",
     421: "The host that is asked for is not this service.",
-    422: "The body is JSON, but breaks the contract.",
+    422: "The body can be read, but breaks the contract.",
     431: "The header fields are longer, or more, than their limit.",
     500: "The fault is the service's.",
     503: "The service is starting or draining.",
@@ -64,22 +73,17 @@ class SchemaGenerator(GenerateJsonSchema):
         return False
 
 
-@cache
-def examples(operation: str) -> Examples:
-    """Return the named examples of an operation: summary, request, status and answer."""
-    content: Examples = orjson.loads((EXAMPLES / f"{operation}.json").read_bytes())
-    return content
-
-
 def call_document(operation: Operation) -> dict[str, Any]:
     """Return what the framework cannot know of an operation: its body, its replies and their examples."""
     shown = examples(operation.name)
     described = {200: _response(operation.reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
+    described[200]["content"] |= BINARY_CONTENT
     for status in CALL_STATUSES:
         described[status] = _problem_response(status, _of_status(shown, status))
     body = {
+        "description": _request_description(operation),
         "required": True,
-        "content": {json_body.MEDIA_TYPE: _content(operation.request, shown, "request")},
+        "content": {json_body.MEDIA_TYPE: _content(operation.request, shown, "request")} | BINARY_CONTENT,
     }
     return {
         "requestBody": body,
@@ -114,6 +118,16 @@ def _content(model: type[BaseModel], shown: Examples, part: str) -> dict[str, An
             name: {"summary": example["summary"], "value": example[part]} for name, example in shown.items()
         }
     return content
+
+
+def _request_description(operation: Operation) -> str:
+    """Return how bodies are written, with links to the files of the first example.
+
+    Examples of the media type that name the files by `externalValue` would say the same to programs, but Swagger UI
+    loads all of them when an operation is opened, and loses clicks meanwhile.
+    """
+    request, answer = (file_name(operation.name, "everyday", part) for part in ("request", "answer"))
+    return REQUEST_BODY.format(everyday_request=request, everyday_answer=answer)
 
 
 def install(app: FastAPI) -> None:

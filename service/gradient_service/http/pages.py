@@ -1,13 +1,17 @@
 """The pages for people: the entrance, two views of the OpenAPI document, their assets. No other host is asked."""
 
+from http import HTTPStatus
 from importlib.resources import files
 
 import orjson
 from fastapi import Request, Response
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gradient_service.http.example_files import binary_files
 from gradient_service.http.negotiation import reply_media_type
+from gradient_service.wire import safetensors_body
 
 ASSETS = files("gradient_service.http") / "assets"
 
@@ -34,6 +38,7 @@ def routes() -> list[BaseRoute]:
         Route("/", entrance),
         Route("/docs", docs),
         Route("/redoc", redoc),
+        Route("/examples/{name}", example),
         Mount("/assets", StaticFiles(directory=str(ASSETS))),
     ]
 
@@ -55,6 +60,14 @@ async def docs(request: Request) -> Response:
 async def redoc(request: Request) -> Response:
     """Answer with ReDoc."""
     return _page("redoc.html", REDOC_POLICY)
+
+
+async def example(request: Request) -> Response:
+    """Answer with a safetensors file that the OpenAPI document names."""
+    content = binary_files().get(request.path_params["name"])
+    if content is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return Response(content, media_type=safetensors_body.MEDIA_TYPE, headers={"X-Content-Type-Options": "nosniff"})
 
 
 def _page(name: str, policy: str) -> Response:

@@ -1,12 +1,12 @@
 """The types that fields are made of: arrays by rank and kind, strict numbers, and what all bodies share."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from gradient_service.core.options import Choice
 from gradient_service.schemas.tensor import INT64_RANGE, Tensor
 
 Array = NDArray[Any]
@@ -35,11 +35,11 @@ LogProbabilityRows = Annotated[Array, Tensor(rank=2, kind="number", maximum=0, i
 Matrices = Annotated[Array, Tensor(rank=3, kind="number")]
 
 
-class Dtype(StrEnum):
+class Dtype(Choice):
     """The floating-point type that numbers are rounded to as read, and that results have."""
 
-    FLOAT32 = "float32"
-    FLOAT64 = "float64"
+    FLOAT32 = "float32", "24 binary digits, about 7 decimal ones"
+    FLOAT64 = "float64", "53 binary digits, about 16 decimal ones"
 
 
 class Body(BaseModel):

@@ -4,12 +4,11 @@ Array fields hold NumPy arrays already: `wire/` decodes them by their `Tensor` d
 Python object on the way. What fields mean together stands in `conflicts.py`.
 """
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from gradient_service.core.options import Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
+from gradient_service.core.options import Choice, Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
 from gradient_service.schemas.fields import (
     Absent,
     Body,
@@ -30,39 +29,39 @@ MAX_OUTPUTS = Field(max_length=32)
 """More than all outputs there are; a list of millions is refused before each word is looked at."""
 
 
-class SoftmaxOutput(StrEnum):
+class SoftmaxOutput(Choice):
     """What `/softmax` can answer."""
 
-    PROBABILITIES = "probabilities"
-    PREDICTED_LABELS = "predicted_labels"
-    LOG_PROBABILITIES = "log_probabilities"
-    ONE_HOT = "one_hot"
-    ENTROPY = "entropy"
-    LOG_NORMALIZER = "log_normalizer"
+    PROBABILITIES = "probabilities", "(N, K): softmax of each row"
+    PREDICTED_LABELS = "predicted_labels", "(N,): the first class of the largest logit"
+    LOG_PROBABILITIES = "log_probabilities", "(N, K): natural logarithms of the probabilities, to their own last digits"
+    ONE_HOT = "one_hot", "(N, K): 1 at the predicted class, 0 elsewhere"
+    ENTROPY = "entropy", "(N,): −Σ p log p in nats"
+    LOG_NORMALIZER = "log_normalizer", "(N,): log Σ exp(s)"
 
 
-class LossOutput(StrEnum):
+class LossOutput(Choice):
     """What `/loss` can answer."""
 
-    LOSS = "loss"
-    SUMMARY = "summary"
-    LOSSES = "losses"
+    LOSS = "loss", "the reduced loss in nats"
+    SUMMARY = "summary", "sums and counts that add up over disjoint sets of rows, exactly"
+    LOSSES = "losses", "(N,): the loss of each row in nats, with its weights"
 
 
-class GradientOutput(StrEnum):
+class GradientOutput(Choice):
     """What `/gradient` can answer."""
 
-    LOSS = "loss"
-    GRADIENT = "gradient"
-    SUMMARY = "summary"
-    LOSSES = "losses"
-    PROBABILITIES = "probabilities"
-    PREDICTED_LABELS = "predicted_labels"
-    LOSS_WRT_PROBABILITIES = "loss_wrt_probabilities"
-    JACOBIAN = "jacobian"
-    GRADIENT_BY_CHAIN_RULE = "gradient_by_chain_rule"
-    GRADIENT_DIAGONAL_ONLY = "gradient_diagonal_only"
-    HESSIAN_DIAGONAL = "hessian_diagonal"
+    LOSS = "loss", "the reduced loss in nats"
+    GRADIENT = "gradient", "(N, K): ∂loss/∂logits"
+    SUMMARY = "summary", "sums and counts that add up over disjoint sets of rows, exactly"
+    LOSSES = "losses", "(N,): the loss of each row in nats, with its weights"
+    PROBABILITIES = "probabilities", "(N, K): of the objective, softmax or sigmoid"
+    PREDICTED_LABELS = "predicted_labels", "(N,): the first class of the largest logit"
+    LOSS_WRT_PROBABILITIES = "loss_wrt_probabilities", "(N, K): ∂loss/∂p, the first factor of the chain rule"
+    JACOBIAN = "jacobian", "(N, K, K): ∂p_i/∂s_j, the second factor"
+    GRADIENT_BY_CHAIN_RULE = "gradient_by_chain_rule", "(N, K): the two factors multiplied out"
+    GRADIENT_DIAGONAL_ONLY = "gradient_diagonal_only", "(N, K): what the diagonal of the Jacobian alone would give"
+    HESSIAN_DIAGONAL = "hessian_diagonal", "(N, K): second derivatives by each logit, as `curvature` says"
 
 
 class ScoresBody(Body):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
@@ -56,6 +57,7 @@ WRITTEN_NAMES = {
     np.dtype(np.float64): "F64",
     np.dtype(np.int64): "I64",
     np.dtype(np.uint8): "U8",
+    np.dtype(np.bool_): "BOOL",
 }
 KIND_NAMES: dict[Kind, str] = {"number": "F16, BF16, F32 or F64", "integer": "an integer type", "boolean": "BOOL"}
 
@@ -110,11 +112,16 @@ def _decode(
 
 
 def encode(reply: Body) -> list[Buffer]:
-    """Write the outputs of a reply: a header padded so that data starts aligned, then each array as it lies."""
+    """Write the outputs of a reply: its arrays as tensors, the rest as one JSON object in `result`."""
     fields = present(reply)
     arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
     rest = {name: value for name, value in fields.items() if name not in arrays}
-    header: dict[str, Any] = {METADATA: {"result": dump(rest).decode()}}
+    return encode_file(arrays, {"result": dump(rest).decode()})
+
+
+def encode_file(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> list[Buffer]:
+    """Write a header padded so that data starts aligned, then each array as it lies."""
+    header: dict[str, Any] = {METADATA: metadata}
     begin = 0
     for name, array in arrays.items():
         header[name] = {
