@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pytest
 
+from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.summary import Summary, merge_summaries
 from tests.core.calls import SIGMOID, evaluated
 
@@ -78,3 +81,28 @@ def test_merging_knows_no_order() -> None:
     parts = [summary_of(rng.normal(size=(5, 3)), labels=rng.integers(0, 3, 5)) for _ in range(6)]
     grouped = [merge_summaries(parts[4:]), merge_summaries(parts[:1]), merge_summaries(parts[1:4])]
     assert merge_summaries(parts) == merge_summaries(parts[::-1]) == merge_summaries(grouped)
+
+
+def test_the_weights_denominator_is_rounded_once() -> None:
+    """Three rows of weight 0.7 with class weight 0.1 count 0.21, not what three rounded products add up to."""
+    found = evaluated([[0.0, 0.0]] * 3, ["summary"], labels=[0] * 3, class_weights=[0.1] * 2, sample_weights=[0.7] * 3)
+    assert found.summary is not None
+    assert found.denominator == found.summary.weight_sum == float(3 * Fraction(0.7) * Fraction(0.1))
+
+
+@pytest.mark.parametrize("names", [["loss"], ["gradient"], ["losses"]])
+def test_a_denominator_beyond_the_range_is_refused(names: list[str]) -> None:
+    """A sum of weights that float64 does not hold is no number to divide by, whatever is asked for."""
+    weights: Any = {"class_weights": [1e308] * 2, "sample_weights": [10.0] * 2}
+    with pytest.raises(InvalidInputError) as refusal:
+        evaluated([[0.0, 0.0]] * 2, names, labels=[1, 0], **weights)
+    assert refusal.value.faults[0].code == "number-out-of-range"
+    assert refusal.value.faults[0].field == "sample_weights"
+
+
+def test_a_denominator_below_the_range_is_none() -> None:
+    """Weights whose sum vanishes divide nothing: loss and gradient are 0, and the summary says so."""
+    weights: Any = {"class_weights": [1e-200] * 2, "sample_weights": [1e-200] * 2}
+    found = evaluated([[0.0, 0.0]] * 2, ["loss", "gradient", "summary"], labels=[1, 0], **weights)
+    assert (found.loss, found.denominator) == (0.0, 0.0)
+    assert not found.arrays["gradient"].any()

@@ -74,7 +74,9 @@ def scale_of(question: Question, summary: Summary) -> Any:
     if question.reduction != "mean":
         return ONE
     denominator = denominator_of(question, summary)
-    if denominator:
+    if not np.isfinite(round_exactly(denominator, np.float64)):
+        raise NoAnswerError("number-out-of-range", "the denominator is none of float64")
+    if round_exactly(denominator, np.float64):
         return ONE / denominator
     if round_exactly(summary.loss_sum, np.float64):
         raise NoAnswerError("number-out-of-range", "the denominator is 0, the sum is not")

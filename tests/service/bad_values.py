@@ -60,6 +60,7 @@ VALUES: list[Case] = [
     *on(SUPERVISED, TARGETED, SIGMOID | {"targets": [[0, 0, 1.5], [0, 0, 0]]}, "out-of-range", "/targets/0/2"),
     *on(SUPERVISED, TARGETED, TEXTBOOK | {"targets": [[0, 2, 0], [0, 0, 0]], "targets_sum": "any"}, "out-of-range",
         "/targets/0/1"),
+    *on(SUPERVISED, TARGETED, {"targets": [[0, 0, -0.5], [1, 0, 0]]}, "out-of-range", "/targets/0/2"),
     *on(SUPERVISED, TARGETED, {"targets": [[0, 0.5, 0.4], [0, 0, 1]]}, "invalid-distribution", "/targets/0"),
     *on(SUPERVISED, TARGETED, {"targets": [[0, 0, 1], [0, 0, 1.000002]]}, "invalid-distribution", "/targets/1"),
     *on(SUPERVISED, TARGETED, {"targets": [[0, 0, 1], [0, 0, 0]]}, "invalid-distribution", "/targets/1"),

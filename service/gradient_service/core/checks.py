@@ -134,7 +134,8 @@ def _invalid_distributions(supervision: Supervision) -> Iterator[Fault]:
         return
     with np.errstate(invalid="ignore"):
         sums = supervision.targets.sum(axis=1, dtype=np.float64)
-    sums[~np.isfinite(sums)] = 1.0  # its element is refused, or the sum is beyond float64
+        sums[supervision.targets.min(axis=1, initial=0) < 0] = 1.0  # its element is refused
+    sums[~np.isfinite(sums)] = 1.0  # the same, or the sum is beyond float64
     tolerance = max(SUM_TOLERANCE, supervision.targets_roundoff)
     detail = f"A row of targets must sum to 1 within {tolerance:g}, unless targets_sum is any."
     yield from _faults("invalid-distribution", "targets", ~(np.abs(sums - 1) <= tolerance), detail)

@@ -38,16 +38,22 @@ def sum_over_classes(terms: Doubles) -> tuple[Doubles, Doubles]:
     return two_sum(terms[0], errors)
 
 
+def two_product(left: Doubles, right: Doubles) -> tuple[Doubles, Doubles]:
+    """Return v = fl(x y) and ρ with x y = v + ρ exactly, where nothing leaves the range on the way."""
+    product = left * right
+    left_high, left_low = _split(left)
+    right_high, right_low = _split(right)
+    error = left_high * right_high - product
+    error += left_high * right_low
+    error += left_low * right_high
+    error += left_low * right_low
+    return product, error
+
+
 def two_quotient(dividend: Doubles, remainder: Doubles, divisor: float) -> tuple[Doubles, Doubles]:
     """Return v = fl(x / m) and ρ with (x + remainder) / m = v + ρ to twice the precision, for 1 ≤ m < 2."""
     quotient = dividend / divisor
-    product = quotient * divisor
-    high, low = _split(quotient)
-    divisor_high, divisor_low = _split(np.asarray(divisor))
-    error = high * divisor_high - product
-    error += high * divisor_low
-    error += low * divisor_high
-    error += low * divisor_low
+    product, error = two_product(quotient, np.asarray(divisor))
     return quotient, ((dividend - product) - error + remainder) / divisor
 
 

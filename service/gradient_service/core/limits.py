@@ -34,7 +34,8 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
     """
     num_elements = prod(scores.logits.shape)
     if max(num_elements, scores.num_classes) > limits.max_elements:
-        raise _too_large("logits", (), f"{num_elements} elements; the limit is {limits.max_elements}.")
+        what = f"{num_elements} elements" if num_elements else f"{scores.num_classes} classes"
+        raise _too_large("logits", (), f"{what}; the limit is {limits.max_elements}.")
     num_pairs = num_elements * scores.num_classes
     for position, name in enumerate(names):
         if name in MULTIPLIES_BY_CLASSES and num_pairs > limits.max_jacobian_elements:

@@ -7,7 +7,7 @@ from math import isfinite
 import numpy as np
 
 from gradient_service.core.blocks import Array, block_of, row_blocks
-from gradient_service.core.error_free import sum_over_classes
+from gradient_service.core.error_free import sum_over_classes, two_product
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.core.exact_sum import exact_sum, quotient, rounded, rounded_with_tail, scaled_total, units
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
@@ -23,7 +23,9 @@ class Weighing:
     sample_weights: Array | float
     """r_n, 0 for an ignored row; (N,), or 1 for all."""
     row_weights: tuple[Scaled, ...]
-    """r_n V_n in parts that add up to it, each (N,)."""
+    """r_n V_n in parts that add up to it, each (N,); none where every counted row counts 1."""
+    field: str
+    """What to name where their sum leaves the range."""
     ignored: Array | None
     """Which rows are ignored, (N,); None when none can be."""
     ignored_count: int
@@ -36,17 +38,21 @@ class Weighing:
                 Fault("number-out-of-range", "targets", (int(row),), f"The sum of row {row} leaves the range.")
                 for row in np.flatnonzero(~np.isfinite(part.mantissa))
             )
-        return sum(map(exact_sum, self.row_weights))
+        return sum(map(exact_sum, self.row_weights)) if self.row_weights else units(float(self.example_count))
 
     def representable_weight_total(self) -> int:
         """Return the same of the weights rounded to float64, so that a sum and its tail can hold it."""
-        self.weight_total()
+        total = self.weight_total()
+        if not self.row_weights:
+            return total
         values = [part.value for part in self.row_weights]
         if not all(np.isfinite(value).all() for value in values):
-            raise InvalidInputError(
-                [Fault("number-out-of-range", "sample_weights", (), "weight_sum leaves the range.")]
-            )
+            raise self.out_of_range("weight_sum")
         return sum(map(exact_sum, values))
+
+    def out_of_range(self, name: str) -> InvalidInputError:
+        """Return the refusal of weights whose sum leaves the range of float64."""
+        return InvalidInputError([Fault("number-out-of-range", self.field, (), f"{name} leaves the range of float64.")])
 
 
 def weigh(scores: Scores, supervision: Supervision) -> Weighing:
@@ -58,12 +64,16 @@ def weigh(scores: Scores, supervision: Supervision) -> Weighing:
         weights = supervision.sample_weights.astype(np.float64)
     if ignored is not None:
         weights = np.where(ignored, 0.0, weights)
-    everyone = Scaled.of(np.ones(scores.batch_size))
-    with np.errstate(over="ignore", invalid="ignore"):
-        parts = [everyone.times(weights).times(part) for part in target_sums(scores, supervision)]
+    given = [name for name in ("sample_weights", "class_weights") if getattr(supervision, name) is not None]
+    parts: list[Scaled] = []
+    if given or not (supervision.targets is None or supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY):
+        with np.errstate(over="ignore", invalid="ignore"):
+            factor = Scaled.of(np.broadcast_to(weights, scores.batch_size))
+            parts = [product for part in target_sums(scores, supervision) for product in factor.times_exactly(part)]
     return Weighing(
         sample_weights=weights,
         row_weights=tuple(parts),
+        field=given[0] if given else "targets",
         ignored=ignored,
         ignored_count=ignored_count,
         example_count=scores.batch_size - ignored_count,
@@ -83,21 +93,31 @@ def target_sums(scores: Scores, supervision: Supervision) -> tuple[Array | float
     sums, left_out = np.empty((2, scores.batch_size))
     for rows in row_blocks(scores.batch_size, scores.num_classes):
         block = block_of(supervision.targets[rows], np.float64)
-        if weights is not None:
-            block *= weights.astype(np.float64)[:, np.newaxis]
-        sums[rows], left_out[rows] = sum_over_classes(block)
+        if weights is None:
+            sums[rows], left_out[rows] = sum_over_classes(block)
+        else:
+            products, errors = two_product(block, weights.astype(np.float64)[:, np.newaxis])
+            sums[rows], left_out[rows] = sum_over_classes(products)
+            left_out[rows] += np.where(np.isfinite(errors), errors, 0).sum(axis=0)
     return sums, left_out
 
 
 def denominator_of(reduction: ReductionRule, weighing: Weighing, batch_size: int) -> int | None:
-    """Return D, what `mean` divides by, as `exact_sum` counts; None for the other reductions."""
+    """Return D, what `mean` divides by, as `exact_sum` counts; None for the other reductions.
+
+    Raises:
+        InvalidInputError: `number-out-of-range` where it leaves the range; below it, D is 0.
+    """
     if reduction.kind is not Reduction.MEAN:
         return None
     if reduction.denominator_value is not None:
         return units(reduction.denominator_value)
     match reduction.denominator:
         case Denominator.WEIGHTS:
-            return weighing.weight_total()
+            total = weighing.weight_total()
+            if not isfinite(rounded(total)):
+                raise weighing.out_of_range("The sum of the weights")
+            return total if rounded(total) else 0
         case Denominator.EXAMPLES:
             return units(float(weighing.example_count))
         case Denominator.BATCH:
@@ -139,7 +159,7 @@ class Totals:
         """
         self._check_rows(np.isfinite(self.losses.mantissa))
         total = exact_sum(self.losses)
-        reduced = rounded(total) if self.denominator is None or total == 0 else quotient(total, self.denominator)
+        reduced = quotient(total, self.denominator) if self.denominator else rounded(total)
         with np.errstate(over="ignore"):
             loss = dtype.type(reduced)
         if not np.isfinite(loss):

@@ -10,6 +10,7 @@ from typing import Union
 import numpy as np
 
 from gradient_service.core.blocks import WIDE, Array, Rows
+from gradient_service.core.error_free import two_product
 
 FAR = {4: 80.0, 8: 700.0, 12: 11000.0, 16: 11000.0}
 """By bytes of the dtype: beyond it, exp(x) leaves the range soon, and exp(−x) the ordinary numbers."""
@@ -59,6 +60,14 @@ class Scaled:
         mantissa, shift = np.frexp(self.mantissa * other.mantissa)
         is_zero = (self.mantissa == 0) | (other.mantissa == 0)
         return Scaled(np.where(is_zero, 0, mantissa), self.exponent + other.exponent + shift)
+
+    def times_exactly(self, value: Number) -> tuple["Scaled", "Scaled"]:
+        """Return the product of float64 numbers in two parts that add up to it."""
+        other = Scaled.of(value)
+        product, error = two_product(self.mantissa, other.mantissa)
+        exponent = self.exponent + other.exponent
+        (high, shift), (low, low_shift) = np.frexp(product), np.frexp(error)
+        return Scaled(high, exponent + shift), Scaled(low, exponent + low_shift)
 
     def minus(self, other: "Scaled") -> Array:
         """Return the difference, in a dtype where neither part overflows that brings the other back."""
