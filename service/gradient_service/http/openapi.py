@@ -12,7 +12,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from gradient_service.http import problems
-from gradient_service.http.calls import OPERATIONS, Operation
+from gradient_service.http.catalogue import OPERATIONS, Operation
+from gradient_service.schemas.open_inference import BODIES as OPEN_INFERENCE_BODIES
 from gradient_service.schemas.problem import Problem
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.wire import json_body
@@ -30,11 +31,13 @@ rounded once, and losses near zero are numbers, not 0.
 """
 PROBLEM_STATUSES = {
     400: "The bytes are no JSON object.",
+    404: "There is no such model, or no such version of it.",
     406: "No media type that is accepted can be written.",
     413: "The body is larger than its limit.",
     415: "The media type, charset or content coding is not read here.",
     422: "The body is JSON, but breaks the contract.",
     500: "The fault is the service's.",
+    501: "This part of the protocol is not offered.",
     503: "The service is starting or draining.",
 }
 CALL_STATUSES = (400, 406, 413, 415, 422, 500)
@@ -63,13 +66,20 @@ def examples(operation: str) -> Examples:
 
 def call_document(operation: Operation) -> dict[str, Any]:
     """Return what the framework cannot know of an operation: its body, its replies and their examples."""
-    shown = examples(operation.name)
-    described = {200: _response(operation.reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
-    for status in CALL_STATUSES:
+    return body_document(operation.request, operation.reply, operation.name, CALL_STATUSES)
+
+
+def body_document(
+    request: type[BaseModel], reply: type[BaseModel], shown_as: str, statuses: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return the body, the replies and the examples of an endpoint that computes."""
+    shown = examples(shown_as)
+    described = {200: _response(reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
+    for status in statuses:
         described[status] = _problem_response(status, _of_status(shown, status))
     body = {
         "required": True,
-        "content": {json_body.MEDIA_TYPE: _content(operation.request, shown, "request")},
+        "content": {json_body.MEDIA_TYPE: _content(request, shown, "request")},
     }
     return {
         "requestBody": body,
@@ -79,10 +89,13 @@ def call_document(operation: Operation) -> dict[str, Any]:
 
 def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
     """Return the replies of an endpoint that only tells."""
-    described = {200: _response(reply, json_body.MEDIA_TYPE, {})}
-    for status in problem_statuses:
-        described[status] = _problem_response(status, {})
-    return {"responses": {str(status): response for status, response in described.items()}}
+    described = {"200": _response(reply, json_body.MEDIA_TYPE, {})}
+    return {"responses": described | problem_document(*problem_statuses)["responses"]}
+
+
+def problem_document(*statuses: int) -> dict[str, Any]:
+    """Return the refusals of an endpoint."""
+    return {"responses": {str(status): _problem_response(status, {}) for status in statuses}}
 
 
 def _of_status(shown: Examples, status: int) -> Examples:
@@ -127,7 +140,7 @@ def install(app: FastAPI) -> None:
 
 def _schemas() -> dict[str, Any]:
     """Return the schemas of all bodies and of everything they refer to, by name."""
-    models: list[type[BaseModel]] = [LimitsReply, HealthReply, Problem]
+    models: list[type[BaseModel]] = [LimitsReply, HealthReply, Problem, *OPEN_INFERENCE_BODIES]
     for operation in OPERATIONS:
         models += [operation.request, operation.reply]
     _, definitions = models_json_schema(

@@ -13,10 +13,12 @@ class Slug(StrEnum):
     DUPLICATE_FIELD = "duplicate-field"
     NESTING_TOO_DEEP = "nesting-too-deep"
     MALFORMED_TENSOR = "malformed-tensor"
+    MALFORMED_HTTP = "malformed-http"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NOT_ACCEPTABLE = "not-acceptable"
     BODY_TOO_LARGE = "body-too-large"
+    DECODED_TOO_LARGE = "decoded-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     UNSUPPORTED_CONTENT_ENCODING = "unsupported-content-encoding"
     MISSING_FIELD = "missing-field"
@@ -39,6 +41,7 @@ class Slug(StrEnum):
     UNSUPPORTED_DTYPE = "unsupported-dtype"
     OUTPUT_TOO_LARGE = "output-too-large"
     INTERNAL_ERROR = "internal-error"
+    NOT_IMPLEMENTED = "not-implemented"
     SHUTTING_DOWN = "shutting-down"
 
 
