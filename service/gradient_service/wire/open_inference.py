@@ -20,7 +20,8 @@ from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_grammar import JsonScanner, pointer
 from gradient_service.wire.json_values import python_value
 from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
-from gradient_service.wire.open_inference_header import Header, Input, read_header
+from gradient_service.wire.open_inference_header import read_header
+from gradient_service.wire.open_inference_members import Header, Input
 from gradient_service.wire.open_inference_reply import ReplyForm
 from gradient_service.wire.open_inference_types import ELEMENT_TYPES, TYPE_NAMES
 from gradient_service.wire.tensor_codec import BFLOAT16, Buffer, decode_tensor, num_bytes

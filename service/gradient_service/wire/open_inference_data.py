@@ -23,7 +23,7 @@ def read_data(name: str, data: Any, shape: tuple[int, ...], tensor: Tensor) -> N
             many elements as the shape needs. Deeper nesting may go unnoticed, so the caller counts brackets.
     """
     try:
-        array = read_array(data, tensor) if is_nested(data) else _flat(data, tensor).reshape(shape)
+        array = _rows(data, tensor) if is_nested(data) else _flat(data, tensor).reshape(shape)
     except (TypeError, ValueError):
         array = None
     if array is None or array.shape != shape:
@@ -72,6 +72,12 @@ def in_datatype(name: str, array: NDArray[Any], element: ElementType) -> NDArray
         rounded = array.astype(element.stored, copy=False)
     _refuse(name, np.isinf(rounded), "number-out-of-range")
     return rounded
+
+
+def _rows(data: Any, tensor: Tensor) -> NDArray[Any]:
+    if tensor.rank == 1:
+        raise TypeError
+    return read_array(data, tensor)
 
 
 def _flat(data: Any, tensor: Tensor) -> NDArray[Any]:

@@ -1,67 +1,22 @@
-"""The JSON part of an Open Inference request: which tensors, options and outputs it names, each by its form alone."""
+"""The JSON part of an Open Inference request as a whole: parsed, each name given once, its members read one by one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.schemas.conflicts import unknown_fields
 from gradient_service.schemas.fields import Body
 from gradient_service.schemas.tensor import integer_fields
-from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_document import Locate, Place, parse_quickly, parse_strictly
-from gradient_service.wire.json_grammar import JsonScanner, Path, pointer
-from gradient_service.wire.json_values import is_array, is_nested, is_object, python_value
+from gradient_service.wire.json_grammar import JsonScanner, Path
+from gradient_service.wire.json_values import is_array, is_object, members_of, python_value
 from gradient_service.wire.open_inference_data import index_of
+from gradient_service.wire.open_inference_members import INPUT_MEMBERS, READERS, Header
 from gradient_service.wire.tensor_fields import is_counts
 
-MAX_TENSORS = 32
-"""More than all fields there are; a list of millions is refused before each is looked at."""
+MAX_MEMBERS = 64
+"""More than any object has."""
 DEEPEST_OBJECT = 4
 """The document, an input, its parameters, and one more."""
-MEMBERS = ("id", "inputs", "outputs", "parameters")
-INPUT_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
-OUTPUT_MEMBERS = frozenset({"name", "parameters"})
-OF_THE_CLIENT = frozenset({"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"})
-"""Parameters that clients send of themselves; nothing here depends on them."""
-SIZE = "binary_data_size"
-WANTS_BINARY = "binary_data"
-WANTS_ALL_BINARY = "binary_data_output"
-NOT_OFFERED = ("classification", "shared_memory_byte_size", "shared_memory_offset", "shared_memory_region")
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A tensor as the request names it."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    data: Any
-    """A JSON value, if it has no size."""
-    size: int | None
-    """The bytes it has behind the JSON part, if it has no data."""
-
-
-@dataclass(slots=True)
-class Header:
-    """What the JSON part says, and what is wrong with it."""
-
-    inputs: dict[str, Input] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    include: list[Any] | None = None
-    is_binary_by_name: dict[str, bool] = field(default_factory=dict)
-    is_binary: bool = False
-    id: str | None = None
-    names: list[str] = field(default_factory=list)
-    """The fields in the order of the document."""
-    num_brackets: int = 0
-    """How many arrays opened, those of data not counted."""
-    faults: list[Fault] = field(default_factory=list)
-
-    def fault(self, code: str, name: str | None, detail: str, index: tuple[int, ...] = ()) -> None:
-        """Note that something breaks the contract."""
-        self.faults.append(Fault(code, name, index, detail))
 
 
 def read_header(text: bytes, model: type[Body], max_nesting: int) -> Header:
@@ -76,12 +31,11 @@ def read_header(text: bytes, model: type[Body], max_nesting: int) -> Header:
         raise InvalidInputError([Fault("wrong-type", None, (), "The body must be a JSON object.")])
     if _may_repeat_names(document):
         JsonScanner(text, max_nesting).scan()
-    members = dict(document.items())
-    raise_if_any(unknown_fields(MEMBERS, members))
-    header = Header(faults=faults)
-    readers = {"id": _read_id, "inputs": _read_inputs, "outputs": _read_outputs, "parameters": _read_parameters}
-    for name, value in members.items():
-        readers[name](value, header)
+    raise_if_any(fault for fault in faults if fault.field is None)
+    raise_if_any(unknown_fields(READERS, document))
+    header = Header(model.model_fields, faults)
+    for name in document:
+        READERS[name](document[name], header)
     return header
 
 
@@ -96,8 +50,8 @@ def _parse(text: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[
 
 def _locator(draft: Any) -> Locate:
     """Return what tells the field of a number in a document like the draft."""
-    inputs: Any = dict(draft.items()).get("inputs") if is_object(draft) else ()
-    described = [_described(each) for each in inputs] if is_array(inputs) else []
+    inputs: Any = members_of(draft, ("inputs",)).get("inputs")
+    described = [_described(each) for each in (inputs if is_array(inputs) else ())]
 
     def locate(path: Path) -> Place:
         match path:
@@ -114,19 +68,20 @@ def _locator(draft: Any) -> Locate:
 
 def _described(entry: Any) -> tuple[str | None, tuple[int, ...]]:
     """Return the name and the shape of an input as far as they are ones."""
-    members = dict(entry.items()) if is_object(entry) else {}
+    members = members_of(entry, INPUT_MEMBERS)
     name, shape = members.get("name"), python_value(members.get("shape"))
     return (name if isinstance(name, str) else None), (tuple(shape) if is_counts(shape) else ())
 
 
 def _may_repeat_names(value: Any, depth: int = 1) -> bool:
-    """Return whether an object names something twice; also where objects nest so deep that a closer look is needed."""
+    """Return whether an object names something twice; also where a closer look is needed to know."""
     if is_object(value):
-        items = list(value.items())
+        names = list(value)
         return (
             depth > DEEPEST_OBJECT
-            or len({name for name, _ in items}) < len(items)
-            or any(_may_repeat_names(part, depth + 1) for _, part in items)
+            or len(names) > MAX_MEMBERS
+            or len(set(names)) < len(names)
+            or any(_may_repeat_names(value[name], depth + 1) for name in names)
         )
     return (
         is_array(value)
@@ -134,123 +89,3 @@ def _may_repeat_names(value: Any, depth: int = 1) -> bool:
         and is_object(value[0])
         and any(_may_repeat_names(part, depth) for part in value)
     )
-
-
-def _malformed(detail: str, place: str = "") -> MalformedBodyError:
-    return MalformedBodyError("malformed-tensor", detail, place)
-
-
-def _read_id(value: Any, header: Header) -> None:
-    if isinstance(value, str):
-        header.id = value
-    else:
-        header.fault("wrong-type", None, "id must be a string.")
-
-
-def _read_inputs(value: Any, header: Header) -> None:
-    for each in _list_of_tensors("inputs", value, header):
-        read = _input(each, header)
-        if read.name in header.inputs:
-            raise MalformedBodyError("duplicate-field", "An input is given twice.", pointer((read.name,)))
-        header.inputs[read.name] = read
-        header.names.append(read.name)
-
-
-def _list_of_tensors(name: str, value: Any, header: Header) -> Sequence[Any]:
-    if not is_array(value):
-        header.fault("wrong-type", None, f"{name} must be an array of objects.")
-    elif len(value) > MAX_TENSORS:
-        header.fault("out-of-range", None, f"{name} can be {MAX_TENSORS} at the most.")
-    else:
-        header.num_brackets += 1
-        return list(value)
-    return ()
-
-
-def _input(value: Any, header: Header) -> Input:
-    members = dict(value.items()) if is_object(value) else {}
-    name, datatype, shape = members.get("name"), members.get("datatype"), python_value(members.get("shape"))
-    if not isinstance(name, str):
-        raise _malformed("An input is an object with a name.")
-    place = pointer((name,))
-    if not isinstance(datatype, str) or not is_counts(shape) or not INPUT_MEMBERS.issuperset(members):
-        raise _malformed("An input has a name, a datatype, a shape of whole numbers from 0 up, and data.", place)
-    header.num_brackets += 1
-    size = _input_parameters(name, members.get("parameters", {}), header)
-    if (size is None) == ("data" not in members):
-        raise _malformed(f"An input has either data or the parameter {SIZE}.", place)
-    return Input(name, datatype, tuple(shape), members.get("data"), size)
-
-
-def _input_parameters(name: str, value: Any, header: Header) -> int | None:
-    """Return the size of a tensor behind the JSON part, None without one."""
-    parameters = _parameters(value)
-    if parameters is None:
-        raise _malformed("The parameters of an input are an object.", pointer((name,)))
-    for fault in _not_offered(parameters, name, ()):
-        raise InvalidInputError([fault])  # such an input has no data, which nothing else need be said of
-    if parameters.keys() - {SIZE}:
-        header.fault("unknown-field", name, f"The one parameter of an input is {SIZE}.")
-    if SIZE not in parameters:
-        return None
-    size = parameters[SIZE]
-    if not is_counts([size]):
-        raise _malformed(f"{SIZE} is a whole number from 0 up.", pointer((name,)))
-    return int(size)
-
-
-def _read_outputs(value: Any, header: Header) -> None:
-    outputs = _list_of_tensors("outputs", value, header)
-    if not outputs:
-        return  # as clients send it that want the default
-    header.include = []
-    header.names.append("include")
-    for position, each in enumerate(outputs):
-        members = dict(each.items()) if is_object(each) else {}
-        name, parameters = members.get("name"), _parameters(members.get("parameters", {}))
-        if not isinstance(name, str) or parameters is None or not OUTPUT_MEMBERS.issuperset(members):
-            detail = "An output is an object with a name, and parameters or none."
-            header.fault("wrong-type", "include", detail, (position,))
-        elif name in header.include:
-            raise MalformedBodyError("duplicate-field", "An output is named twice.", pointer(("include", position)))
-        else:
-            header.include.append(name)
-            _read_output_parameters(name, parameters, header, position)
-
-
-def _read_output_parameters(name: str, parameters: Mapping[str, Any], header: Header, position: int) -> None:
-    header.faults += _not_offered(parameters, "include", (position,))
-    if parameters.keys() - {WANTS_BINARY, *NOT_OFFERED}:
-        header.fault("unknown-field", "include", f"The one parameter of an output is {WANTS_BINARY}.", (position,))
-    wants_binary = parameters.get(WANTS_BINARY)
-    if isinstance(wants_binary, bool):
-        header.is_binary_by_name[name] = wants_binary
-    elif WANTS_BINARY in parameters:
-        header.fault("wrong-type", "include", f"{WANTS_BINARY} must be true or false.", (position,))
-
-
-def _not_offered(parameters: Mapping[str, Any], name: str, index: tuple[int, ...]) -> list[Fault]:
-    found = [each for each in NOT_OFFERED if each in parameters]
-    return [Fault("not-implemented", name, index, f"{each} is not offered here.") for each in found[:1]]
-
-
-def _parameters(value: Any) -> dict[str, Any] | None:
-    """Return parameters by name, None for a value that is no object."""
-    return dict(value.items()) if is_object(value) else None
-
-
-def _read_parameters(value: Any, header: Header) -> None:
-    parameters = _parameters(value)
-    if parameters is None:
-        header.fault("wrong-type", None, "parameters must be an object.")
-        return
-    for name, parameter in parameters.items():
-        if name == WANTS_ALL_BINARY and isinstance(parameter, bool):
-            header.is_binary = parameter
-        elif name == WANTS_ALL_BINARY or (name in OF_THE_CLIENT and is_nested(parameter)):
-            header.fault("wrong-type", name, f"{name} is a parameter of another type.")
-        elif name == "include":
-            header.fault("wrong-type", name, "The outputs to include are named by the member outputs.")
-        elif name not in OF_THE_CLIENT:
-            header.names.append(name)
-            header.options[name] = parameter
