@@ -71,7 +71,10 @@ def _split(body: Buffer, json_bytes: int | None) -> tuple[bytes, memoryview]:
 
 
 def _form(header: Header) -> ReplyForm:
-    return ReplyForm(header.id, header.is_binary, header.is_binary_by_name)
+    """Return how the reply is wanted, each output named told, since what the request says may stand behind them."""
+    said = header.is_binary_by_name
+    named = {name: said.get(name, header.is_binary) for name in header.include or ()}
+    return ReplyForm(header.id, header.is_binary, named)
 
 
 def _parts(header: Header, data: memoryview) -> Parts:

@@ -26,6 +26,7 @@ class ReplyForm:
     is_binary: bool = False
     """Whether outputs are binary of which nothing is said."""
     is_binary_by_name: Mapping[str, bool] = field(default_factory=dict)
+    """The same of each output that was named."""
 
     def wants_binary(self, name: str) -> bool:
         """Return whether an output is wanted as it lies, not as JSON."""
