@@ -6,6 +6,8 @@ DOCKER ?= docker
 IMAGE ?= gradient-service
 # More arguments for pytest: make test ARGS="-k softmax -x"
 ARGS ?=
+# How long make fuzz feeds each reader.
+FUZZ_SECONDS ?= 300
 # make lock LOCK=--upgrade takes the newest versions; without it only what pyproject.toml asks for changes.
 LOCK ?=
 
@@ -16,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check format openapi openapi-check accuracy lock image clean
+.PHONY: help run test test-all check format openapi openapi-check accuracy fuzz lock image clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +55,14 @@ openapi-check: .venv/dev.stamp ## compare openapi/ with what the service says
 accuracy: .venv/frameworks.stamp ## measure the errors of this service, PyTorch, SciPy and JAX, and rewrite docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy
 
+fuzz: .venv/fuzz.stamp ## feed both binary readers mutated bytes (FUZZ_SECONDS=300 each; tests/fuzz/README.md)
+	@for reader in safetensors open_inference; do \
+		mkdir -p .fuzz/$$reader && \
+		$(BIN)/python -m tests.fuzz $$reader -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=2048 \
+			-dict=tests/fuzz/words.dict -print_final_stats=1 -artifact_prefix=.fuzz/$$reader- \
+			.fuzz/$$reader tests/fuzz/corpus/$$reader || exit 1; \
+	done
+
 lock: .venv/dev.stamp ## pin what pyproject.toml asks for, with hashes (LOCK=--upgrade: at the newest versions)
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group build --constraints requirements.lock --output-file requirements-build.lock
@@ -63,7 +73,7 @@ image: ## build the container image (needs docker; DOCKER=podman works too)
 	$(DOCKER) build --tag $(IMAGE) .
 
 clean: ## remove everything that make made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The project itself is installed for editing, without dependencies and without an isolated build: hatchling comes
 # from the lock as well, so that nothing is downloaded whose hash is not in this repository.
@@ -86,4 +96,9 @@ clean: ## remove everything that make made
 # The frameworks that are compared with; NumPy and the rest stay as locked.
 .venv/frameworks.stamp: requirements-frameworks.txt .venv/dev.stamp
 	$(PIP) install --requirement requirements-frameworks.txt
+	@touch $@
+
+# The fuzzer, whose wheels not every Python has; NumPy and the rest stay as locked.
+.venv/fuzz.stamp: requirements-fuzz.txt .venv/dev.stamp
+	$(PIP) install --requirement requirements-fuzz.txt
 	@touch $@

@@ -19,6 +19,7 @@ from gradient_service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CALLS = ("softmax", "loss", "gradient")
+COMPUTING = (*(f"/{name}" for name in CALLS), "/v2/models/{model}/infer")
 OPERATION_IDS = {
     ("post", "/softmax"): "softmax",
     ("post", "/loss"): "loss",
@@ -26,6 +27,40 @@ OPERATION_IDS = {
     ("get", "/limits"): "limits",
     ("get", "/livez"): "livez",
     ("get", "/readyz"): "readyz",
+    ("get", "/v2"): "v2_metadata",
+    ("get", "/v2/"): "v2_metadata_slash",
+    ("get", "/v2/health/live"): "v2_live",
+    ("get", "/v2/health/ready"): "v2_ready",
+    ("get", "/v2/models/stats"): "v2_statistics",
+    ("post", "/v2/repository/index"): "v2_index",
+    ("get", "/v2/models/{model}"): "v2_model_metadata",
+    ("get", "/v2/models/{model}/ready"): "v2_model_ready",
+    ("get", "/v2/models/{model}/config"): "v2_model_config",
+    ("get", "/v2/models/{model}/stats"): "v2_model_statistics",
+    ("post", "/v2/models/{model}/infer"): "v2_infer",
+    ("get", "/v2/models/{model}/versions/{version}"): "v2_model_metadata_version",
+    ("get", "/v2/models/{model}/versions/{version}/ready"): "v2_model_ready_version",
+    ("get", "/v2/models/{model}/versions/{version}/config"): "v2_model_config_version",
+    ("get", "/v2/models/{model}/versions/{version}/stats"): "v2_model_statistics_version",
+    ("post", "/v2/models/{model}/versions/{version}/infer"): "v2_infer_version",
+    ("post", "/v2/repository/models/{model}/load"): "v2_model_load",
+    ("post", "/v2/repository/models/{model}/unload"): "v2_model_unload",
+    ("get", "/v2/systemsharedmemory/status"): "v2_systemsharedmemory_status",
+    ("get", "/v2/systemsharedmemory/region/{region}/status"): "v2_systemsharedmemory_region_status",
+    ("post", "/v2/systemsharedmemory/region/{region}/register"): "v2_systemsharedmemory_region_register",
+    ("post", "/v2/systemsharedmemory/region/{region}/unregister"): "v2_systemsharedmemory_region_unregister",
+    ("post", "/v2/systemsharedmemory/unregister"): "v2_systemsharedmemory_unregister",
+    ("get", "/v2/cudasharedmemory/status"): "v2_cudasharedmemory_status",
+    ("get", "/v2/cudasharedmemory/region/{region}/status"): "v2_cudasharedmemory_region_status",
+    ("post", "/v2/cudasharedmemory/region/{region}/register"): "v2_cudasharedmemory_region_register",
+    ("post", "/v2/cudasharedmemory/region/{region}/unregister"): "v2_cudasharedmemory_region_unregister",
+    ("post", "/v2/cudasharedmemory/unregister"): "v2_cudasharedmemory_unregister",
+    ("get", "/v2/trace/setting"): "v2_trace_setting_get",
+    ("post", "/v2/trace/setting"): "v2_trace_setting_post",
+    ("get", "/v2/models/{model}/trace/setting"): "v2_model_trace_setting_get",
+    ("post", "/v2/models/{model}/trace/setting"): "v2_model_trace_setting_post",
+    ("get", "/v2/logging"): "v2_logging_get",
+    ("post", "/v2/logging"): "v2_logging_post",
 }
 UNION_WORDS = ("anyOf", "oneOf", "allOf", "not", "prefixItems")
 PROBLEM_TYPE = "application/problem+json"
@@ -167,10 +202,10 @@ def test_every_call_lists_its_problems(document: dict[str, Any], name: str) -> N
     assert set(responses) == {"200", *refused}
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_every_call_has_named_examples(document: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("path", COMPUTING)
+def test_every_call_has_named_examples(document: dict[str, Any], path: str) -> None:
     """A call has at least four JSON examples, and each one's answer has the same name under its status."""
-    operation = document["paths"][f"/{name}"]["post"]
+    operation = document["paths"][path]["post"]
     asked = operation["requestBody"]["content"][JSON_TYPE]["examples"]
     answered: list[str] = []
     for response in operation["responses"].values():
@@ -195,10 +230,10 @@ def test_every_call_describes_its_binary_bodies(document: dict[str, Any], name: 
         assert told in request["description"]
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_examples_keep_their_schemas(document: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("path", COMPUTING)
+def test_examples_keep_their_schemas(document: dict[str, Any], path: str) -> None:
     """Every example request, answer and problem in JSON is valid by the schema that it stands under."""
-    operation = document["paths"][f"/{name}"]["post"]
+    operation = document["paths"][path]["post"]
     for _, content in contents(operation):
         schema = content["schema"] | {"components": document["components"]}
         for example in content.get("examples", {}).values():

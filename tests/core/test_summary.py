@@ -104,5 +104,6 @@ def test_a_denominator_below_the_range_is_none() -> None:
     """Weights whose sum vanishes divide nothing: loss and gradient are 0, and the summary says so."""
     weights: Any = {"class_weights": [1e-200] * 2, "sample_weights": [1e-200] * 2}
     found = evaluated([[0.0, 0.0]] * 2, ["loss", "gradient", "summary"], labels=[1, 0], **weights)
-    assert (found.loss, found.denominator) == (0.0, 0.0)
+    assert found.loss == 0
+    assert found.denominator == 0
     assert not found.arrays["gradient"].any()

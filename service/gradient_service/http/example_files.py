@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from gradient_service.http.calls import OPERATIONS, Operation
+from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.schemas.tensor import tensor_fields
 from gradient_service.wire import json_body, safetensors_body
 

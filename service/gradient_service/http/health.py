@@ -21,6 +21,12 @@ class Lifecycle:
         return {"started": self.is_started, "not_draining": not self.is_draining}
 
 
+def check_ready(lifecycle: Lifecycle) -> None:
+    """Raise `shutting-down` while no work is taken."""
+    if not all(lifecycle.parts.values()):
+        raise HttpProblemError("shutting-down", "The service is starting or draining.", {"Retry-After": "1"})
+
+
 class Health:
     """The health endpoints of one application."""
 
@@ -33,8 +39,7 @@ class Health:
 
     async def readyz(self, request: Request) -> Response:
         """Answer that work is taken, or raise `shutting-down` while starting or draining."""
-        if not all(self._lifecycle.parts.values()):
-            raise HttpProblemError("shutting-down", "The service is starting or draining.", {"Retry-After": "1"})
+        check_ready(self._lifecycle)
         return _status(self._lifecycle.parts, is_verbose="verbose" in request.query_params)
 
 

@@ -68,9 +68,10 @@ def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> flo
     for wanted in (media_type, family, "*/*"):
         for accepted_range, parameters in accepted:
             if accepted_range == wanted:
-                return _weight(parameters.get("q", "1"))
+                return weight(parameters.get("q", "1"))
     return 0.0
 
 
-def _weight(text: str) -> float:
+def weight(text: str) -> float:
+    """Return a quality value; 0 for a text that is none."""
     return float(text) if WEIGHT.fullmatch(text) else 0.0

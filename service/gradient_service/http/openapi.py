@@ -9,8 +9,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from gradient_service.http import problems
-from gradient_service.http.calls import OPERATIONS, Operation
+from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.http.example_files import Examples, examples, file_name
+from gradient_service.schemas.open_inference import BODIES as OPEN_INFERENCE_BODIES
 from gradient_service.schemas.problem import Problem
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.wire import json_body, safetensors_body
@@ -40,6 +41,7 @@ BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: {"schema": {"type": "string", "fo
 PROBLEM_STATUSES = {
     400: "The bytes are no JSON object, or no safetensors file.",
     401: "A key is needed, and this is none.",
+    404: "There is no such model, or no such version of it.",
     406: "No media type that is accepted can be written.",
     408: "The message did not arrive in time.",
     411: "The length of the body is not said, and it is not sent in chunks.",
@@ -51,6 +53,7 @@ PROBLEM_STATUSES = {
     422: "The body can be read, but breaks the contract.",
     431: "The header fields are longer, or more, than their limit.",
     500: "The fault is the service's.",
+    501: "This part of the protocol is not offered.",
     503: "The service is starting or draining.",
 }
 CALL_STATUSES = (400, 401, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500)
@@ -75,15 +78,24 @@ class SchemaGenerator(GenerateJsonSchema):
 
 def call_document(operation: Operation) -> dict[str, Any]:
     """Return what the framework cannot know of an operation: its body, its replies and their examples."""
-    shown = examples(operation.name)
-    described = {200: _response(operation.reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
-    described[200]["content"] |= BINARY_CONTENT
-    for status in CALL_STATUSES:
+    document = body_document(operation.request, operation.reply, operation.name, CALL_STATUSES)
+    document["requestBody"]["description"] = _request_description(operation)
+    for body in (document["requestBody"], document["responses"]["200"]):
+        body["content"] |= BINARY_CONTENT
+    return document
+
+
+def body_document(
+    request: type[BaseModel], reply: type[BaseModel], shown_as: str, statuses: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return the body, the replies and the examples of an endpoint that computes."""
+    shown = examples(shown_as)
+    described = {200: _response(reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
+    for status in statuses:
         described[status] = _problem_response(status, _of_status(shown, status))
     body = {
-        "description": _request_description(operation),
         "required": True,
-        "content": {json_body.MEDIA_TYPE: _content(operation.request, shown, "request")} | BINARY_CONTENT,
+        "content": {json_body.MEDIA_TYPE: _content(request, shown, "request")},
     }
     return {
         "requestBody": body,
@@ -93,10 +105,13 @@ def call_document(operation: Operation) -> dict[str, Any]:
 
 def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
     """Return the replies of an endpoint that only tells."""
-    described = {200: _response(reply, json_body.MEDIA_TYPE, {})}
-    for status in problem_statuses:
-        described[status] = _problem_response(status, {})
-    return {"responses": {str(status): response for status, response in described.items()}}
+    described = {"200": _response(reply, json_body.MEDIA_TYPE, {})}
+    return {"responses": described | problem_document(*problem_statuses)["responses"]}
+
+
+def problem_document(*statuses: int) -> dict[str, Any]:
+    """Return the refusals of an endpoint."""
+    return {"responses": {str(status): _problem_response(status, {}) for status in statuses}}
 
 
 def _of_status(shown: Examples, status: int) -> Examples:
@@ -152,7 +167,7 @@ def install(app: FastAPI) -> None:
 
 def _schemas() -> dict[str, Any]:
     """Return the schemas of all bodies and of everything they refer to, by name."""
-    models: list[type[BaseModel]] = [LimitsReply, HealthReply, Problem]
+    models: list[type[BaseModel]] = [LimitsReply, HealthReply, Problem, *OPEN_INFERENCE_BODIES]
     for operation in OPERATIONS:
         models += [operation.request, operation.reply]
     _, definitions = models_json_schema(

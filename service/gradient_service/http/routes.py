@@ -1,15 +1,17 @@
 """Which path answers what: the one list of routes."""
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Response
 
-from gradient_service.http import openapi, pages
-from gradient_service.http.calls import OPERATIONS, Call
+from gradient_service.http import endpoints, native, openapi, pages
+from gradient_service.http.calls import Call
+from gradient_service.http.catalogue import OPERATIONS
+from gradient_service.http.endpoints import Path
 from gradient_service.http.health import Health, Lifecycle
-from gradient_service.http.keys import Endpoint, Keys
+from gradient_service.http.keys import Keys
 from gradient_service.http.limits import Limits
+from gradient_service.http.open_inference.routes import paths as open_inference_paths
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 
@@ -20,7 +22,7 @@ def install(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
     for operation in OPERATIONS:
         app.add_api_route(
             f"/{operation.name}",
-            keys.guard(Call(operation, settings).answer),
+            keys.guard(Call(operation, settings, native.negotiate).answer),
             methods=["POST"],
             operation_id=operation.name,
             summary=operation.summary,
@@ -29,25 +31,16 @@ def install(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
             openapi_extra=openapi.call_document(operation),
             tags=["compute"],
         )
-    health = Health(lifecycle)
-    _add_get(app, "/limits", keys.guard(Limits(settings).limits), openapi.get_document(LimitsReply))
-    _add_get(app, "/livez", health.livez, openapi.get_document(HealthReply))
-    _add_get(app, "/readyz", health.readyz, openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE))
+    for path in (*_service_paths(settings, lifecycle), *open_inference_paths(settings, lifecycle)):
+        endpoints.add(app, path, keys)
     app.router.routes.extend(pages.routes())
 
 
-def _add_get(app: FastAPI, path: str, endpoint: Endpoint, document: dict[str, Any]) -> None:
-    """Add a path that answers GET, and HEAD as HTTP asks; the document lists the GET."""
-    name = path.removeprefix("/")
-    summary = (endpoint.__doc__ or "").strip().rstrip(".")
-    app.add_api_route(
-        path,
-        endpoint,
-        methods=["GET"],
-        operation_id=name,
-        summary=summary,
-        response_class=Response,
-        openapi_extra=document,
-        tags=["service"],
-    )
-    app.add_api_route(path, endpoint, methods=["HEAD"], operation_id=f"{name}_head", include_in_schema=False)
+def _service_paths(settings: Settings, lifecycle: Lifecycle) -> list[Path]:
+    health, limits = Health(lifecycle), Limits(settings)
+    unready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE)
+    return [
+        Path("/limits", "limits", limits.limits, openapi.get_document(LimitsReply), "service"),
+        Path("/livez", "livez", health.livez, openapi.get_document(HealthReply), "service", is_open=True),
+        Path("/readyz", "readyz", health.readyz, unready, "service", is_open=True),
+    ]

@@ -1,6 +1,6 @@
 """What the fields of a request mean together: which must be there, and which options go with which."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from itertools import chain
 
@@ -24,13 +24,14 @@ def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
     Raises:
         InvalidInputError: `unknown-field`, with the nearest known name; `missing-field`; `conflicting-fields`.
     """
-    raise_if_any(chain(_unknown(model, names), _missing(model, names), _both(model, names)))
+    raise_if_any(chain(unknown_fields(model.model_fields, names), _missing(model, names), _both(model, names)))
 
 
-def _unknown(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
+def unknown_fields(known: Collection[str], names: Iterable[str]) -> Iterator[Fault]:
+    """Yield `unknown-field` for each name that is not known, with the nearest one that is."""
     for name in names:
-        if name not in model.model_fields:
-            near = get_close_matches(name[:MAX_NAME_LENGTH], model.model_fields, n=1)
+        if name not in known:
+            near = get_close_matches(name[:MAX_NAME_LENGTH], known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             yield Fault("unknown-field", name, (), f"There is no field {shown_name(name)!r} here.{hint}")
 

@@ -22,6 +22,7 @@ class Slug(StrEnum):
     LENGTH_REQUIRED = "length-required"
     BODY_TOO_LARGE = "body-too-large"
     URI_TOO_LONG = "uri-too-long"
+    DECODED_TOO_LARGE = "decoded-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     UNSUPPORTED_CONTENT_ENCODING = "unsupported-content-encoding"
     EXPECTATION_FAILED = "expectation-failed"
@@ -47,6 +48,7 @@ class Slug(StrEnum):
     UNSUPPORTED_DTYPE = "unsupported-dtype"
     OUTPUT_TOO_LARGE = "output-too-large"
     INTERNAL_ERROR = "internal-error"
+    NOT_IMPLEMENTED = "not-implemented"
     SHUTTING_DOWN = "shutting-down"
 
 

@@ -1,6 +1,7 @@
 """JSON arrays of one rank to NumPy arrays, through a buffer that the parser fills; and what is wrong with the rest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
     if not is_array(value):
         yield Fault("wrong-type", field, (), f"{field} must be an array of {KIND_NAMES[tensor.kind]}.")
     elif tensor.rank == 1:
-        yield from _element_faults(field, (), value, tensor)
+        yield from element_faults(field, value, tensor, lambda position: (position,))
     else:
         yield from _row_faults(field, value, tensor)
 
@@ -58,7 +59,11 @@ def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
             detail = f"{field}[{position}] has {len(row)} elements, the first row has {num_columns}."
             yield Fault("ragged", field, (position,), detail)
         if not _is_plain(row, tensor):
-            yield from _element_faults(field, (position,), row, tensor)
+            yield from element_faults(field, row, tensor, partial(_index_in_row, position))
+
+
+def _index_in_row(row: int, position: int) -> tuple[int, int]:
+    return row, position
 
 
 def _is_plain(row: Any, tensor: Tensor) -> bool:
@@ -70,17 +75,18 @@ def _is_plain(row: Any, tensor: Tensor) -> bool:
     return is_flat(row)
 
 
-def _element_faults(field: str, index: tuple[int, ...], row: Any, tensor: Tensor) -> Iterator[Fault]:
+def element_faults(field: str, row: Any, tensor: Tensor, index_of: Callable[[int], tuple[int, ...]]) -> Iterator[Fault]:
+    """Yield what is wrong with the elements of a flat array, told by the index of its position in the field."""
     for position, element in enumerate(row):
-        where = (*index, position)
-        shown = field + "".join(f"[{part}]" for part in where)
+        index = index_of(position)
+        shown = field + "".join(f"[{part}]" for part in index)
         if is_array(element):
             yield _wrong_rank(field, tensor)
             return
         if not is_scalar_of(element, tensor.kind):
-            yield Fault("wrong-type", field, where, f"{shown}: elements must be {KIND_NAMES[tensor.kind]}.")
+            yield Fault("wrong-type", field, index, f"{shown}: elements must be {KIND_NAMES[tensor.kind]}.")
         elif tensor.kind == "integer" and element not in INT64_RANGE:
-            yield Fault("label-out-of-range", field, where, f"{shown} is far beyond any class.")
+            yield Fault("label-out-of-range", field, index, f"{shown} is far beyond any class.")
 
 
 def _wrong_rank(field: str, tensor: Tensor) -> Fault:

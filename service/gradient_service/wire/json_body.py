@@ -1,33 +1,29 @@
 """JSON bytes to a request and a reply to JSON bytes. Number arrays never become Python objects.
 
-Accepted bodies take one fast route. Whatever it does not accept is read again by `JsonScanner`, which says what the
-bytes lack, or that they lack nothing and hold numbers of more than 64 bits.
+Accepted bodies take one fast route; whatever it does not accept is read again, strictly (`json_document.py`).
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 from typing import Any
 
 import numpy as np
 import orjson
 
-from gradient_service.core.errors import MAX_FAULTS, MAX_FOUND, Fault, InvalidInputError
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.fields import Body
-from gradient_service.schemas.tensor import INT64_RANGE, integer_fields, tensor_fields
+from gradient_service.schemas.tensor import integer_fields, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.json_array import find_faults, read_array
-from gradient_service.wire.json_grammar import JsonScanner, Path, Rewrite
-from gradient_service.wire.json_values import SHOWS_REPEATED_FIELDS, is_nested, is_object, parse, python_value
+from gradient_service.wire.json_document import Place, parse_quickly, parse_strictly
+from gradient_service.wire.json_grammar import JsonScanner, Path
+from gradient_service.wire.json_values import is_nested, is_object, python_value
 
 MEDIA_TYPE = "application/json"
 BYTES_PER_NUMBER = 25  # a comma and -1.2345678901234567e-300
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-ABOVE_INT64 = b"9223372036854775808"
-LONGEST_INT64 = 20  # a sign and 19 digits
 
 
 def decode(body: bytes, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
@@ -104,39 +100,15 @@ def read_object(body: bytes, model: type[Body], max_nesting: int) -> JsonObject:
 
 def _parse(body: bytes, model: type[Body], max_nesting: int) -> tuple[Any, list[Fault]]:
     """Return the document, and the numbers in it that no float64 holds; these read 0 in the document."""
-    try:
-        if SHOWS_REPEATED_FIELDS and not body.startswith(BYTE_ORDER_MARK):
-            return parse(body), []
-    except (ValueError, RuntimeError):
-        pass  # bytes that are no JSON, or numbers that 64 bits do not hold
-    faults: list[Fault] = []
-    return parse(JsonScanner(body, max_nesting, _rewriting(model, faults)).scan()), faults
+    document = parse_quickly(body)
+    if document is not None:
+        return document, []
+    return parse_strictly(body, max_nesting, _place, integer_fields(model))
 
 
-def _rewriting(model: type[Body], faults: list[Fault]) -> Rewrite:
-    """Return what writes a number as the parser takes it: a long integer as a float, or as one above every label.
-
-    A number that no float64 holds becomes 0 and a fault, as long as more faults can be told.
-    """
-    integers = integer_fields(model)
-
-    def rewrite(text: bytes, path: Path) -> bytes:
-        value, field = float(text), str(path[0]) if path else None
-        if not isfinite(value):
-            if len(faults) < MAX_FOUND:
-                faults.append(Fault("number-out-of-range", field, path[1:], "This number leaves the range of float64."))
-            return b"0"
-        if not text.lstrip(b"-").isdigit() or (len(text) <= LONGEST_INT64 and int(text) in INT64_RANGE):
-            return text
-        return ABOVE_INT64 if field in integers else _short_float(value)
-
-    return rewrite
-
-
-def _short_float(value: float) -> bytes:
-    """Return a float of 19 digits or more before the point in no more bytes than those: its 17 digits, and a power."""
-    digits, power = f"{value:.16e}".split("e")
-    return f"{digits.replace('.', '')}e{int(power) - 16}".encode()
+def _place(path: Path) -> Place:
+    """Return the field that a number belongs to: the first name on its path."""
+    return (str(path[0]) if path else None), path[1:]
 
 
 def _count_of_arrays(values: Mapping[str, Any]) -> int:

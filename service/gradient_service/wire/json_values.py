@@ -4,6 +4,7 @@ Values are what the parser makes of them: objects that name their fields in the 
 a length and iterate, and Python scalars.
 """
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -45,6 +46,15 @@ def parse(body: bytes) -> Any:
 def is_object(value: Any) -> bool:
     """Return whether a value is a JSON object."""
     return isinstance(value, OBJECT_TYPES)
+
+
+def members_of(value: Any, known: Collection[str]) -> dict[str, Any]:
+    """Return the members of an object, none for another value; of those that are not known the name alone, with None.
+
+    The parser finds a member by walking to it, so that finding all of a million takes an hour, and its own listing
+    of them makes Python's lists of all arrays.
+    """
+    return {name: value[name] if name in known else None for name in value} if is_object(value) else {}
 
 
 def is_array(value: Any) -> bool:

@@ -6,7 +6,7 @@ Tensors are the array fields. Everything else is one JSON object in the header's
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.fields import Body
-from gradient_service.schemas.tensor import INT64_RANGE, Kind, Tensor, tensor_fields
+from gradient_service.schemas.tensor import tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
@@ -35,6 +35,7 @@ from gradient_service.wire.tensor_codec import (
     encode_tensor,
     num_bytes,
 )
+from gradient_service.wire.tensor_fields import TypeNames, is_counts, misplaced
 
 MEDIA_TYPE = "application/x-safetensors"
 BYTES_PER_NUMBER = 8
@@ -59,7 +60,9 @@ WRITTEN_NAMES = {
     np.dtype(np.uint8): "U8",
     np.dtype(np.bool_): "BOOL",
 }
-KIND_NAMES: dict[Kind, str] = {"number": "F16, BF16, F32 or F64", "integer": "an integer type", "boolean": "BOOL"}
+TYPE_NAMES = TypeNames(
+    ELEMENT_TYPES, {"number": "F16, BF16, F32 or F64", "integer": "an integer type", "boolean": "BOOL"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,9 @@ def _decode(
     names = [*entries, *document.names]
     check_fields(model, names)
     values, faults = read_options(document)
-    faults += _misplaced(entries, document.names, model)
+    faults += misplaced(entries, document.names, model)
     for name, entry in entries.items():
-        found = list(_type_faults(name, entry, tensor_fields(model).get(name)))
+        found = list(TYPE_NAMES.faults(name, entry.dtype, entry.shape, tensor_fields(model).get(name)))
         faults += found
         if not found and name in tensor_fields(model):
             part = data[entry.begin : entry.end]
@@ -182,15 +185,9 @@ def _entry(name: str, entry: Any) -> Entry:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _malformed("A tensor has dtype, shape and data_offsets.", place)
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or not _is_counts(shape) or not _is_counts(offsets) or len(offsets) != 2:  # noqa: PLR2004  begin and end
+    if not isinstance(dtype, str) or not is_counts(shape) or not is_counts(offsets) or len(offsets) != 2:  # noqa: PLR2004  begin and end
         raise _malformed("dtype is a string, shape and data_offsets are whole numbers from 0 up.", place)
     return Entry(dtype, tuple(shape), *offsets)
-
-
-def _is_counts(values: Any) -> bool:
-    return isinstance(values, list) and all(
-        type(value) is int and value in INT64_RANGE and value >= 0 for value in values
-    )
 
 
 def _check_layout(entries: Mapping[str, Entry], num_data_bytes: int) -> None:
@@ -205,24 +202,3 @@ def _check_layout(entries: Mapping[str, Entry], num_data_bytes: int) -> None:
             raise _malformed("The tensor has not as many bytes as its shape needs.", pointer((name,)))
     if end != num_data_bytes:
         raise _malformed(f"The tensors do not end where the data does, at byte {num_data_bytes}.")
-
-
-def _misplaced(entries: Mapping[str, Entry], options: list[str], model: type[Body]) -> list[Fault]:
-    """Return the arrays among the options, and the options among the tensors."""
-    arrays = [Fault("wrong-type", name, (), f"{name} is a tensor.") for name in options if name in tensor_fields(model)]
-    scalars = [name for name in entries if name not in tensor_fields(model)]
-    return arrays + [
-        Fault("wrong-type", name, (), f"{name} is no tensor; it belongs to the options.") for name in scalars
-    ]
-
-
-def _type_faults(name: str, entry: Entry, tensor: Tensor | None) -> Iterator[Fault]:
-    if tensor is None:
-        return
-    element = ELEMENT_TYPES.get(entry.dtype)
-    if element is None:
-        yield Fault("unsupported-dtype", name, (), f"{name} is {KIND_NAMES[tensor.kind]}.")
-    elif element.kind != tensor.kind:
-        yield Fault("wrong-type", name, (), f"{name} is {KIND_NAMES[tensor.kind]}, not {entry.dtype}.")
-    elif len(entry.shape) != tensor.rank:
-        yield Fault("wrong-rank", name, (), f"{name} has {tensor.rank} dimensions, not {len(entry.shape)}.")

@@ -1,0 +1,52 @@
+"""The operations that every dialect offers: what each reads, answers and does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gradient_service import operations
+from gradient_service.operations import CallRequest, Work
+from gradient_service.schemas.fields import Body
+from gradient_service.schemas.replies import GradientReply, LossReply, SoftmaxReply
+from gradient_service.schemas.requests import GradientRequest, LossRequest, SoftmaxRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A path and what it does."""
+
+    name: str
+    request: type[CallRequest]
+    reply: type[Body]
+    perform: Callable[[Any, Work], Body]
+    summary: str
+    description: str
+
+
+OPERATIONS = (
+    Operation(
+        "softmax",
+        SoftmaxRequest,
+        SoftmaxReply,
+        operations.softmax,
+        "Scores to probabilities and decisions",
+        "p_j = exp(s_j) / Σ_k exp(s_k) with s = logits / T, and the class of the largest logit.",
+    ),
+    Operation(
+        "loss",
+        LossRequest,
+        LossReply,
+        operations.loss,
+        "Cross-entropy and its mergeable summary",
+        "E = −Σ_j w_j c_j log p_j of each row in nats, and over rows the sum, or the sum over a named denominator.",
+    ),
+    Operation(
+        "gradient",
+        GradientRequest,
+        GradientReply,
+        operations.gradient,
+        "Loss and ∂loss/∂logits in one pass",
+        "∂E/∂s_i = Σ_j (∂E/∂p_j)(∂p_j/∂s_i), ending at **p − c** for the default objective; on request every factor of "
+        "the chain rule, the factors multiplied out, and what the Jacobian's diagonal alone would give.",
+    ),
+)

@@ -1,0 +1,117 @@
+"""Content codings: which a request has and its reply may have, and the bytes of both."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+from starlette.datastructures import Headers
+
+from gradient_service.http.negotiation import parse_media_type, weight
+from gradient_service.http.problems import HttpProblemError
+from gradient_service.wire.tensor_codec import Buffer
+
+# `deflate` is the zlib format, RFC 9110, 8.4.1.2.
+WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+SPOKEN = ", ".join(WINDOW_BITS)
+PIECE_BYTES = 64 * 1024
+MAX_RATIO = 100
+"""What a byte of a coded body may become, beyond the first MiB."""
+FREE_BYTES = 1024 * 1024
+FAST = 1
+"""Numbers hardly shrink, so no more time than this level's is spent on them."""
+
+
+def request_coding(headers: Headers) -> str | None:
+    """Return the coding of a body, None for none.
+
+    Raises:
+        HttpProblemError: `unsupported-content-encoding` for one that is not spoken, and for several.
+    """
+    given = [part.strip().lower() for line in headers.getlist("content-encoding") for part in line.split(",")]
+    codings = [coding for coding in given if coding not in {"", "identity"}]
+    if not codings:
+        return None
+    if codings == ["x-gzip"]:  # RFC 9110, 8.4.1.3
+        return "gzip"
+    if len(codings) > 1 or codings[0] not in WINDOW_BITS:
+        detail = f"Bodies are read with one of the codings {SPOKEN}, or none."
+        raise HttpProblemError("unsupported-content-encoding", detail, {"Accept-Encoding": SPOKEN})
+    return codings[0]
+
+
+def reply_coding(headers: Headers) -> str | None:
+    """Return the coding that a caller wants above all others, None where none stands out.
+
+    HTTP libraries list codings of themselves, all alike, and compressing floats costs more than it saves: only who
+    asks for one, by naming it alone or by its weight, gets it.
+
+    Raises:
+        HttpProblemError: `not-acceptable` when no coding that is accepted can be written, nor none at all.
+    """
+    wanted = dict(_weights(headers))
+    most = max(wanted.values(), default=0.0)
+    best = [coding for coding, quality in wanted.items() if quality == most]
+    if most and len(best) == 1 and best[0] in WINDOW_BITS:
+        return best[0]
+    if wanted.get("identity", wanted.get("*", 1.0)):
+        return None
+    written = [coding for coding in WINDOW_BITS if wanted.get(coding, wanted.get("*", 0.0))]
+    if not written:
+        raise HttpProblemError("not-acceptable", f"Replies are written with one of the codings {SPOKEN}, or none.")
+    return written[0]
+
+
+def inflate(body: Buffer, coding: str, max_bytes: int) -> bytearray:
+    """Return the content of a coded body, never more of it in memory than may be.
+
+    Raises:
+        HttpProblemError: `malformed-http` when the body is broken, cut short or goes on behind its end;
+            `decoded-too-large` as soon as it becomes larger than it may, of itself or for what was sent.
+    """
+    most = min(max_bytes, max(FREE_BYTES, MAX_RATIO * len(body)))
+    content = bytearray()
+    try:
+        for piece in _inflated(memoryview(body), coding):
+            if len(content) + len(piece) > most:
+                raise HttpProblemError("decoded-too-large", f"The body inflates to more than {most} bytes.")
+            content += piece
+    except zlib.error:
+        raise _malformed(coding) from None
+    return content
+
+
+def compress(parts: Sequence[Buffer], coding: str) -> list[bytes]:
+    """Return a reply's parts as one coded stream."""
+    compressor = zlib.compressobj(FAST, wbits=WINDOW_BITS[coding])
+    coded = [
+        compressor.compress(memoryview(part)[start : start + PIECE_BYTES])
+        for part in parts
+        for start in range(0, len(part), PIECE_BYTES)
+    ]
+    return [*filter(None, coded), compressor.flush()]
+
+
+def _inflated(body: memoryview, coding: str) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(WINDOW_BITS[coding])
+    for start in range(0, len(body), PIECE_BYTES):
+        if inflater.eof:
+            raise _malformed(coding)
+        rest: Buffer = body[start : start + PIECE_BYTES]
+        piece = b"more"
+        while piece and not inflater.eof:
+            piece = inflater.decompress(rest, PIECE_BYTES)
+            rest = inflater.unconsumed_tail
+            yield piece
+    if inflater.unused_data or not inflater.eof:
+        raise _malformed(coding)
+
+
+def _malformed(coding: str) -> HttpProblemError:
+    return HttpProblemError("malformed-http", f"The body is not one whole {coding} stream.")
+
+
+def _weights(headers: Headers) -> Iterator[tuple[str, float]]:
+    for line in headers.getlist("accept-encoding"):
+        for part in line.split(","):
+            coding, parameters = parse_media_type(part)
+            if coding:
+                yield coding, weight(parameters.get("q", "1"))

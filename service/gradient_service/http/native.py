@@ -1,0 +1,58 @@
+"""The dialects of the native endpoints, chosen by `Content-Type` and `Accept`."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from gradient_service.http.calls import INLINE_BYTES, Reading, Written
+from gradient_service.http.catalogue import Operation
+from gradient_service.http.negotiation import reply_media_type, request_media_type
+from gradient_service.operations import CallRequest
+from gradient_service.schemas.fields import Body
+from gradient_service.settings import Settings
+from gradient_service.wire.dialects import DIALECTS, Dialect
+from gradient_service.wire.tensor_codec import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class NativeExchange:
+    """One dialect to read, and one to write."""
+
+    model: type[CallRequest]
+    settings: Settings
+    reader: Dialect
+    reply_type: str
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest body."""
+        return self.settings.max_binary_body_bytes if self.is_binary else self.settings.max_json_body_bytes
+
+    @property
+    def inline_bytes(self) -> int:
+        """The largest body that is decoded on the event loop."""
+        return INLINE_BYTES
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether arrays stay in the body's buffer."""
+        return self.reader.is_binary
+
+    def read(self, body: Buffer) -> Reading:
+        """Decode a body."""
+        decoded = self.reader.decode(body, self.model, max_nesting=self.settings.max_nesting)
+        return Reading(decoded, self._write, DIALECTS[self.reply_type].bytes_per_number)
+
+    def _write(self, reply: Body) -> Written:
+        return Written(DIALECTS[self.reply_type].encode(reply), self.reply_type, {"Vary": "Accept"})
+
+
+def negotiate(request: Request, operation: Operation, settings: Settings) -> NativeExchange:
+    """Return how a request is read and its reply written.
+
+    Raises:
+        HttpProblemError: `unsupported-media-type`, `unsupported-content-encoding`, `not-acceptable`.
+    """
+    reader = DIALECTS[request_media_type(request.headers, tuple(DIALECTS))]
+    reply_type = reply_media_type(request.headers, tuple(DIALECTS), reader.media_type)
+    return NativeExchange(operation.request, settings, reader, reply_type)

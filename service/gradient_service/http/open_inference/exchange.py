@@ -1,0 +1,90 @@
+"""How one inference request is read and its reply written, by the headers that the protocol adds to HTTP's."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import Request
+from starlette.datastructures import Headers
+
+from gradient_service.http.body import MAX_DIGITS
+from gradient_service.http.calls import INLINE_BYTES, Reading, Written
+from gradient_service.http.catalogue import Operation
+from gradient_service.http.codings import MAX_RATIO, compress, inflate, reply_coding, request_coding
+from gradient_service.http.problems import HttpProblemError
+from gradient_service.schemas.fields import Body
+from gradient_service.settings import Settings
+from gradient_service.wire import json_body, open_inference
+from gradient_service.wire.open_inference_reply import ReplyForm, encode
+from gradient_service.wire.tensor_codec import Buffer
+
+JSON_BYTES = "Inference-Header-Content-Length"
+BINARY_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceExchange:
+    """How long the JSON part is, and the codings of both bodies."""
+
+    operation: Operation
+    settings: Settings
+    json_bytes: int | None
+    """None where it is the whole body."""
+    request_coding: str | None
+    reply_coding: str | None
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest body, coded or not."""
+        has_tensors = self.json_bytes is not None
+        return self.settings.max_binary_body_bytes if has_tensors else self.settings.max_json_body_bytes
+
+    @property
+    def inline_bytes(self) -> int:
+        """The largest body that is decoded on the event loop; a coded one counts as what it may become."""
+        return INLINE_BYTES if self.request_coding is None else INLINE_BYTES // MAX_RATIO
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether arrays stay in the body's buffer."""
+        return self.json_bytes is not None and self.request_coding is None
+
+    def read(self, body: Buffer) -> Reading:
+        """Decode a body."""
+        content = body if self.request_coding is None else inflate(body, self.request_coding, self.max_bytes)
+        max_nesting = self.settings.max_nesting
+        inference = open_inference.decode(content, self.json_bytes, self.operation.request, max_nesting=max_nesting)
+        return Reading(inference.decoded, partial(self._write, inference.form), inference.form.bytes_per_number)
+
+    def _write(self, form: ReplyForm, reply: Body) -> Written:
+        encoded = encode(reply, self.operation.name, form)
+        parts, headers = encoded.parts, {"Vary": "Accept-Encoding"}
+        if encoded.json_bytes is not None:
+            headers[JSON_BYTES] = str(encoded.json_bytes)
+        if self.reply_coding is not None:
+            parts = compress(parts, self.reply_coding)
+            headers["Content-Encoding"] = self.reply_coding
+        return Written(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, headers)
+
+
+def negotiate(request: Request, operation: Operation, settings: Settings) -> InferenceExchange:
+    """Return how a request is read and its reply written; its `Content-Type` says nothing here, clients send none.
+
+    Raises:
+        HttpProblemError: `malformed-http`, `body-too-large`, `unsupported-content-encoding`, `not-acceptable`.
+    """
+    json_bytes = _json_bytes(request.headers)
+    if json_bytes is not None and json_bytes > settings.max_json_body_bytes:
+        detail = f"The limit of the JSON part is {settings.max_json_body_bytes} bytes."
+        raise HttpProblemError("body-too-large", detail, {"Connection": "close"})
+    codings = request_coding(request.headers), reply_coding(request.headers)
+    return InferenceExchange(operation, settings, json_bytes, *codings)
+
+
+def _json_bytes(headers: Headers) -> int | None:
+    """Return how long the JSON part is; None without the header that says so."""
+    given = headers.getlist(JSON_BYTES)
+    if not given:
+        return None
+    if len(given) > 1 or not (given[0].isascii() and given[0].isdecimal()):
+        raise HttpProblemError("malformed-http", f"{JSON_BYTES} is one whole number.")
+    return int(given[0][: MAX_DIGITS + 1])

@@ -1,0 +1,113 @@
+"""Which path under `/v2` answers what, as a table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from gradient_service.http import openapi
+from gradient_service.http.endpoints import Path
+from gradient_service.http.health import Lifecycle
+from gradient_service.http.keys import Endpoint
+from gradient_service.http.open_inference.endpoints import InferenceServer
+from gradient_service.schemas.open_inference import (
+    InferenceReply,
+    InferenceRequest,
+    ModelConfigReply,
+    ModelMetadataReply,
+    ModelName,
+    ModelReadyReply,
+    ModelVersion,
+    RepositoryIndex,
+    ServerLiveReply,
+    ServerMetadataReply,
+    ServerReadyReply,
+    StatisticsReply,
+)
+from gradient_service.settings import Settings
+
+TAG = "v2"
+MODEL = "/v2/models/{model}"
+INFER_STATUSES = (*openapi.CALL_STATUSES[:2], 404, *openapi.CALL_STATUSES[2:], 501)
+NOT_OFFERED = 501
+SHARED_MEMORIES = ("systemsharedmemory", "cudasharedmemory")
+GET_AND_POST = ("GET", "POST")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A path that tells something."""
+
+    path: str
+    name: str
+    endpoint: Endpoint
+    reply: type[BaseModel]
+    statuses: tuple[int, ...] = ()
+    method: str = "GET"
+
+
+def paths(settings: Settings, lifecycle: Lifecycle) -> Iterator[Path]:
+    """Yield every path; what is fixed comes before what is named by the caller."""
+    server = InferenceServer(settings, lifecycle)
+    for row in (*_of_the_server(server), *_of_a_model(server)):
+        document = openapi.get_document(row.reply, *row.statuses)
+        document = _with_parameters(row.path, document)
+        is_open = row.path.startswith("/v2/health/")
+        yield Path(row.path, row.name, row.endpoint, document, TAG, row.method, is_open=is_open)
+    document = openapi.body_document(InferenceRequest, InferenceReply, "infer", INFER_STATUSES)
+    for path, name in ((f"{MODEL}/infer", "infer"), (f"{MODEL}/versions/{{version}}/infer", "infer_version")):
+        yield Path(path, f"v2_{name}", server.infer, _with_parameters(path, document), TAG, "POST")
+    for method, path, name in _not_offered():
+        document = openapi.problem_document(NOT_OFFERED)
+        yield Path(path, f"v2_{name}", server.not_offered, _with_parameters(path, document), TAG, method, NOT_OFFERED)
+
+
+def _of_the_server(server: InferenceServer) -> list[Row]:
+    return [
+        Row("/v2", "v2_metadata", server.metadata, ServerMetadataReply),
+        Row("/v2/", "v2_metadata_slash", server.metadata, ServerMetadataReply),
+        Row("/v2/health/live", "v2_live", server.live, ServerLiveReply),
+        Row("/v2/health/ready", "v2_ready", server.ready, ServerReadyReply, (503,)),
+        Row("/v2/models/stats", "v2_statistics", server.all_statistics, StatisticsReply),
+        Row("/v2/repository/index", "v2_index", server.index, RepositoryIndex, (), "POST"),
+    ]
+
+
+def _of_a_model(server: InferenceServer) -> Iterator[Row]:
+    for path, suffix in ((MODEL, ""), (MODEL + "/versions/{version}", "_version")):
+        yield Row(path, f"v2_model_metadata{suffix}", server.model_metadata, ModelMetadataReply, (404,))
+        yield Row(f"{path}/ready", f"v2_model_ready{suffix}", server.model_ready, ModelReadyReply, (404, 503))
+        yield Row(f"{path}/config", f"v2_model_config{suffix}", server.model_config, ModelConfigReply, (404,))
+        yield Row(f"{path}/stats", f"v2_model_statistics{suffix}", server.model_statistics, StatisticsReply, (404,))
+
+
+def _not_offered() -> Iterator[tuple[str, str, str]]:
+    """Yield method, path and name of what Triton has besides."""
+    for verb in ("load", "unload"):
+        yield "POST", f"/v2/repository/models/{{model}}/{verb}", f"model_{verb}"
+    for memory in SHARED_MEMORIES:
+        yield "GET", f"/v2/{memory}/status", f"{memory}_status"
+        yield "GET", f"/v2/{memory}/region/{{region}}/status", f"{memory}_region_status"
+        yield "POST", f"/v2/{memory}/region/{{region}}/register", f"{memory}_region_register"
+        yield "POST", f"/v2/{memory}/region/{{region}}/unregister", f"{memory}_region_unregister"
+        yield "POST", f"/v2/{memory}/unregister", f"{memory}_unregister"
+    for method in GET_AND_POST:
+        yield method, "/v2/trace/setting", f"trace_setting_{method.lower()}"
+        yield method, f"{MODEL}/trace/setting", f"model_trace_setting_{method.lower()}"
+        yield method, "/v2/logging", f"logging_{method.lower()}"
+
+
+def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a path with what its braces stand for."""
+    schemas = {
+        "model": {"$ref": openapi.REFERENCE.format(model=ModelName.__name__)},
+        "version": {"$ref": openapi.REFERENCE.format(model=ModelVersion.__name__)},
+        "region": {"type": "string"},
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in schemas.items()
+        if f"{{{name}}}" in path
+    ]
+    return document | {"parameters": parameters} if parameters else document

@@ -1,0 +1,30 @@
+"""How long each stage of a call takes."""
+
+from time import perf_counter_ns
+
+SHOWN = ("read", "parse", "compute", "encode")
+
+
+class StageTiming:
+    """The stages of one call, each ended by name; `Server-Timing` tells those that a caller knows."""
+
+    def __init__(self) -> None:
+        self._start = self._last = perf_counter_ns()
+        self.stages: dict[str, int] = {}
+        """Nanoseconds by stage."""
+
+    def end(self, stage: str) -> None:
+        """Note that a stage has just ended."""
+        now = perf_counter_ns()
+        self.stages[stage] = now - self._last
+        self._last = now
+
+    @property
+    def total(self) -> int:
+        """Nanoseconds since the call began."""
+        return perf_counter_ns() - self._start
+
+    @property
+    def header(self) -> str:
+        """The stages so far, in milliseconds."""
+        return ", ".join(f"{stage};dur={self.stages[stage] / 1e6:.3f}" for stage in SHOWN if stage in self.stages)

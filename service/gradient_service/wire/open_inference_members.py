@@ -1,0 +1,189 @@
+"""The members of an Open Inference request: the tensors, options and outputs that it names, each by its form alone."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradient_service.core.errors import Fault, InvalidInputError
+from gradient_service.wire.errors import MalformedBodyError
+from gradient_service.wire.json_grammar import pointer
+from gradient_service.wire.json_values import is_array, is_nested, is_object, members_of, python_value
+from gradient_service.wire.tensor_fields import is_counts
+
+MAX_TENSORS = 32
+"""More than all fields there are; a list of millions is refused before each is looked at."""
+MAX_DIMENSIONS = 1024
+"""More than any array has; the product of a million lengths takes too long."""
+INPUT_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
+OUTPUT_MEMBERS = frozenset({"name", "parameters"})
+OF_THE_CLIENT = frozenset({"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"})
+"""Parameters that clients send of themselves; nothing here depends on them."""
+SIZE = "binary_data_size"
+WANTS_BINARY = "binary_data"
+WANTS_ALL_BINARY = "binary_data_output"
+NOT_OFFERED = ("classification", "shared_memory_byte_size", "shared_memory_offset", "shared_memory_region")
+OF_AN_INPUT = frozenset({SIZE, *NOT_OFFERED})
+OF_AN_OUTPUT = frozenset({WANTS_BINARY, *NOT_OFFERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A tensor as the request names it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: Any
+    """A JSON value, if it has no size."""
+    size: int | None
+    """The bytes it has behind the JSON part, if it has no data."""
+
+
+@dataclass(slots=True)
+class Header:
+    """What the JSON part says, and what is wrong with it."""
+
+    known: Collection[str]
+    """The fields that there are."""
+    faults: list[Fault]
+    inputs: dict[str, Input] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    include: list[Any] | None = None
+    is_binary_by_name: dict[str, bool] = field(default_factory=dict)
+    is_binary: bool = False
+    id: str | None = None
+    names: list[str] = field(default_factory=list)
+    """The fields in the order of the document."""
+    num_brackets: int = 0
+    """How many arrays opened, those of data not counted."""
+
+    def fault(self, code: str, name: str | None, detail: str, index: tuple[int, ...] = ()) -> None:
+        """Note that something breaks the contract."""
+        self.faults.append(Fault(code, name, index, detail))
+
+
+def _malformed(detail: str, place: str = "") -> MalformedBodyError:
+    return MalformedBodyError("malformed-tensor", detail, place)
+
+
+def _read_id(value: Any, header: Header) -> None:
+    if isinstance(value, str):
+        header.id = value
+    else:
+        header.fault("wrong-type", None, "id must be a string.")
+
+
+def _read_inputs(value: Any, header: Header) -> None:
+    for each in _list_of_tensors("inputs", value, header):
+        read = _input(each, header)
+        if read.name in header.inputs:
+            raise MalformedBodyError("duplicate-field", "An input is given twice.", pointer((read.name,)))
+        header.inputs[read.name] = read
+        header.names.append(read.name)
+
+
+def _list_of_tensors(name: str, value: Any, header: Header) -> list[Any]:
+    if not is_array(value):
+        raise InvalidInputError([Fault("wrong-type", None, (), f"{name} must be an array of objects.")])
+    if len(value) > MAX_TENSORS:
+        raise InvalidInputError([Fault("out-of-range", None, (), f"{name} can be {MAX_TENSORS} at the most.")])
+    header.num_brackets += 1
+    return list(value)
+
+
+def _input(value: Any, header: Header) -> Input:
+    members = members_of(value, INPUT_MEMBERS)
+    name, datatype, shape = members.get("name"), members.get("datatype"), python_value(members.get("shape"))
+    if not isinstance(name, str):
+        raise _malformed("An input is an object with a name.")
+    place = pointer((name,))
+    is_shape = is_counts(shape) and len(shape) <= MAX_DIMENSIONS
+    if not isinstance(datatype, str) or not is_shape or not INPUT_MEMBERS.issuperset(members):
+        raise _malformed("An input has a name, a datatype, a shape of whole numbers from 0 up, and data.", place)
+    header.num_brackets += 1
+    size = _input_parameters(name, members.get("parameters", {}), header)
+    if (size is None) == ("data" not in members):
+        raise _malformed(f"An input has either data or the parameter {SIZE}.", place)
+    return Input(name, datatype, tuple(shape), members.get("data"), size)
+
+
+def _input_parameters(name: str, value: Any, header: Header) -> int | None:
+    """Return the size of a tensor behind the JSON part, None without one."""
+    parameters = _parameters(value, OF_AN_INPUT)
+    if parameters is None:
+        raise _malformed("The parameters of an input are an object.", pointer((name,)))
+    for fault in _not_offered(parameters, name, ()):
+        raise InvalidInputError([fault])  # such an input has no data, which nothing else need be said of
+    if not OF_AN_INPUT.issuperset(parameters):
+        header.fault("unknown-field", name, f"The one parameter of an input is {SIZE}.")
+    if SIZE not in parameters:
+        return None
+    size = parameters[SIZE]
+    if not is_counts([size]):
+        raise _malformed(f"{SIZE} is a whole number from 0 up.", pointer((name,)))
+    return int(size)
+
+
+def _read_outputs(value: Any, header: Header) -> None:
+    outputs = _list_of_tensors("outputs", value, header)
+    if not outputs:
+        return  # as clients send it that want the default
+    header.include = []
+    header.names.append("include")
+    for position, each in enumerate(outputs):
+        members = members_of(each, OUTPUT_MEMBERS)
+        name, parameters = members.get("name"), _parameters(members.get("parameters", {}), OF_AN_OUTPUT)
+        if not isinstance(name, str) or parameters is None or not OUTPUT_MEMBERS.issuperset(members):
+            detail = "An output is an object with a name, and parameters or none."
+            header.fault("wrong-type", "include", detail, (position,))
+        elif name in header.include:
+            raise MalformedBodyError("duplicate-field", "An output is named twice.", pointer(("include", position)))
+        else:
+            header.include.append(name)
+            _read_output_parameters(name, parameters, header, position)
+
+
+def _read_output_parameters(name: str, parameters: Mapping[str, Any], header: Header, position: int) -> None:
+    header.faults += _not_offered(parameters, "include", (position,))
+    if not OF_AN_OUTPUT.issuperset(parameters):
+        header.fault("unknown-field", "include", f"The one parameter of an output is {WANTS_BINARY}.", (position,))
+    wants_binary = parameters.get(WANTS_BINARY)
+    if isinstance(wants_binary, bool):
+        header.is_binary_by_name[name] = wants_binary
+    elif WANTS_BINARY in parameters:
+        header.fault("wrong-type", "include", f"{WANTS_BINARY} must be true or false.", (position,))
+
+
+def _not_offered(parameters: Mapping[str, Any], name: str, index: tuple[int, ...]) -> list[Fault]:
+    found = [each for each in NOT_OFFERED if each in parameters]
+    return [Fault("not-implemented", name, index, f"{each} is not offered here.") for each in found[:1]]
+
+
+def _parameters(value: Any, known: Collection[str]) -> dict[str, Any] | None:
+    """Return parameters by name, None for a value that is no object."""
+    return members_of(value, known) if is_object(value) else None
+
+
+def _read_parameters(value: Any, header: Header) -> None:
+    parameters = _parameters(value, {WANTS_ALL_BINARY, *OF_THE_CLIENT, *header.known})
+    if parameters is None:
+        raise InvalidInputError([Fault("wrong-type", None, (), "parameters must be an object.")])
+    for name, parameter in parameters.items():
+        if name == WANTS_ALL_BINARY and isinstance(parameter, bool):
+            header.is_binary = parameter
+        elif name == WANTS_ALL_BINARY or (name in OF_THE_CLIENT and is_nested(parameter)):
+            header.fault("wrong-type", name, f"{name} is a parameter of another type.")
+        elif name == "include":
+            header.fault("wrong-type", name, "The outputs to include are named by the member outputs.")
+        elif name not in OF_THE_CLIENT:
+            header.names.append(name)
+            header.options[name] = parameter
+
+
+READERS: Mapping[str, Callable[[Any, Header], None]] = {
+    "id": _read_id,
+    "inputs": _read_inputs,
+    "outputs": _read_outputs,
+    "parameters": _read_parameters,
+}
+"""What reads each member of the document."""
