@@ -27,10 +27,10 @@ run: .venv/run.stamp ## set up, then serve on 127.0.0.1:8000 (PORT=8123 make run
 	@$(BIN)/gradient-service serve --host 127.0.0.1 --port $(PORT)
 
 test: .venv/dev.stamp ## set up, then all tests that need no browser, no extra servers, no big frameworks
-	@$(BIN)/python -m pytest -m "not full" $(ARGS)
+	@$(BIN)/python -m pytest -m "not full" --numprocesses auto $(ARGS)
 
 test-all: .venv/frameworks.stamp ## set up, then every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 check: .venv/dev.stamp openapi-check ## format, lint, types, layers, and the committed OpenAPI document
 	$(BIN)/ruff format --check .

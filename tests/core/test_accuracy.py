@@ -56,7 +56,7 @@ def broken_bounds(family: Family, mode: tuple[str, str], seed: int, chosen: list
     return broken
 
 
-@pytest.mark.parametrize("which", SEEDS)
+@pytest.mark.parametrize("which", ["fixed", pytest.param("fresh", marks=pytest.mark.full)])
 @pytest.mark.parametrize("mode", MODES, ids="-".join)
 @pytest.mark.parametrize("family", SMALL, ids=named(SMALL))
 def test_outputs_are_within_their_bounds(family: Family, mode: tuple[str, str], which: str) -> None:

