@@ -3,7 +3,7 @@
 Routes call this, and so can anything else that has a request: another wire, a client in the same process, a batch job.
 """
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -178,7 +178,7 @@ def _rounded(inputs: Inputs, dtype: np.dtype[np.floating], faults: list[Fault]) 
                 Fault("number-out-of-range", name, tuple(map(int, where)), detail)
                 for where in np.argwhere(is_lost)[:MAX_FAULTS]
             ]
-    return replace(inputs, **rounded)
+    return replace(inputs, **rounded) if rounded else inputs
 
 
 def _outputs(evaluation: Evaluation) -> dict[str, Any]:
@@ -186,7 +186,8 @@ def _outputs(evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.loss is not None:
         outputs["loss"] = evaluation.loss
     if evaluation.summary is not None:
-        outputs["summary"] = SummaryBody.model_construct(**asdict(evaluation.summary))
+        sums = {name: getattr(evaluation.summary, name) for name in SummaryBody.model_fields}
+        outputs["summary"] = SummaryBody.model_construct(**sums)
     return outputs
 
 

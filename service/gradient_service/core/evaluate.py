@@ -28,7 +28,7 @@ from gradient_service.core.softmax import (
     softmax_rows,
 )
 from gradient_service.core.summary import Summary
-from gradient_service.core.vanishing import vanishing_rows
+from gradient_service.core.vanishing import rows_beyond_range, vanishing_rows
 
 SINGLE_RANGE_OF_TEMPERATURES = (2.0**-100, 2.0**100)  # beyond it float32 cannot hold the scaling
 NEEDS_ACCURACY = frozenset({"jacobian", "gradient_by_chain_rule"})
@@ -162,8 +162,7 @@ def loss_and_gradient(
             outputs.write("predicted_labels", rows, objective.top)
         write_losses(rows, objective)
         write_derivatives(outputs, rows, objective, factor[rows], reduction)
-        overflowing = np.flatnonzero(~np.isfinite(losses.mantissa[rows]))
-        again = np.union1d(overflowing, vanishing_rows(objective, loss_factor[rows], supervision)) + rows.start
+        again = rows_beyond_range(objective, loss_factor[rows], supervision, losses[rows]) + rows.start
         if again.size:
             write_losses(again, compute(again, WIDE))
         again = vanishing_rows(objective, gain[rows], supervision) + rows.start

@@ -33,13 +33,16 @@ def exact_sum(values: Array | Scaled) -> int:
 
 def _sum_of_part(values: Scaled) -> int:
     significands = np.ldexp(values.mantissa, SIGNIFICAND_BITS).astype(np.int64)
-    shifts = np.where(values.mantissa == 0, 0, values.exponent + (UNIT_EXPONENT - SIGNIFICAND_BITS))
+    least = int(values.exponent.min())
+    shifts = values.exponent - least
     upper = np.bincount(shifts, weights=significands >> HALF_BITS)
     lower = np.bincount(shifts, weights=significands & ((1 << HALF_BITS) - 1))
-    return sum(
-        ((int(upper[shift]) << HALF_BITS) + int(lower[shift])) << int(shift)
-        for shift in np.flatnonzero((upper != 0) | (lower != 0))
+    total = sum(
+        ((int(upper[shift]) << HALF_BITS) + int(lower[shift])) << shift
+        for shift in np.flatnonzero((upper != 0) | (lower != 0)).tolist()
     )
+    place = least + UNIT_EXPONENT - SIGNIFICAND_BITS
+    return total << place if place >= 0 else total >> -place
 
 
 def scaled_total(total: int) -> Scaled:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 
 import numpy as np
@@ -134,7 +135,7 @@ def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator:
     return factor if reduction.upstream is None else factor.times(reduction.upstream)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Totals:
     """The losses of all rows as one exact number, and the counts beside it."""
 
@@ -151,6 +152,11 @@ class Totals:
             detail = "The denominator is 0 while the sum of the losses is not."
             raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
 
+    @cached_property
+    def total(self) -> int:
+        """Σ r_n E_n, as `exact_sum` counts."""
+        return exact_sum(self.losses)
+
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
 
@@ -158,8 +164,7 @@ class Totals:
             InvalidInputError: `number-out-of-range` when a row's loss or the reduced one leaves the range.
         """
         self._check_rows(np.isfinite(self.losses.mantissa))
-        total = exact_sum(self.losses)
-        reduced = quotient(total, self.denominator) if self.denominator else rounded(total)
+        reduced = quotient(self.total, self.denominator) if self.denominator else rounded(self.total)
         with np.errstate(over="ignore"):
             loss = dtype.type(reduced)
         if not np.isfinite(loss):
@@ -177,7 +182,8 @@ class Totals:
         """
         losses = self.losses.value
         self._check_rows(np.isfinite(losses))
-        loss_sum, loss_tail = rounded_with_tail(exact_sum(losses))
+        is_ordinary = self.losses.exponent.min(initial=0) > sys.float_info.min_exp
+        loss_sum, loss_tail = rounded_with_tail(self.total if is_ordinary else exact_sum(losses))
         weight_sum, weight_tail = rounded_with_tail(self.weighing.representable_weight_total())
         for name, total in (("loss_sum", loss_sum), ("weight_sum", weight_sum)):
             if not isfinite(total):
@@ -194,6 +200,8 @@ class Totals:
         )
 
     def _check_rows(self, is_in_range: Array) -> None:
+        if is_in_range.all():
+            return
         raise_if_any(
             Fault("number-out-of-range", "logits", (int(row),), f"The loss of row {row} leaves the range of float64.")
             for row in np.flatnonzero(~is_in_range)

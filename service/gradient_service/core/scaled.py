@@ -12,6 +12,8 @@ import numpy as np
 from gradient_service.core.blocks import WIDE, Array, Rows
 from gradient_service.core.error_free import two_product
 
+RANGE = {4: 120, 8: 1016, 12: 16376, 16: 16376}
+"""By bytes of the dtype: powers of two within it, and their reciprocals, are ordinary numbers."""
 FAR = {4: 80.0, 8: 700.0, 12: 11000.0, 16: 11000.0}
 """By bytes of the dtype: beyond it, exp(x) leaves the range soon, and exp(−x) the ordinary numbers."""
 
@@ -56,7 +58,11 @@ class Scaled:
 
     def times(self, value: Number) -> "Scaled":
         """Return the product; 0 where either is 0, even if the other is infinite."""
+        if _is_one(value):
+            return self
         other = Scaled.of(value)
+        if self.is_one:
+            return other
         mantissa, shift = np.frexp(self.mantissa * other.mantissa)
         is_zero = (self.mantissa == 0) | (other.mantissa == 0)
         return Scaled(np.where(is_zero, 0, mantissa), self.exponent + other.exponent + shift)
@@ -76,14 +82,23 @@ class Scaled:
 
     def over(self, divisor: Union[float, "Scaled"]) -> "Scaled":
         """Return the quotient by one number; over 0 it is 0 (a mean over nothing)."""
+        if _is_one(divisor):
+            return self
         other = Scaled.of(divisor)
         if other.mantissa == 0:
             return self.times(0.0)
         mantissa, shift = np.frexp(self.mantissa / other.mantissa)
         return Scaled(mantissa, self.exponent - other.exponent + shift)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether this is one number, and it is 1 = 0.5 · 2."""
+        return self.mantissa.ndim == 0 and bool(self.exponent == 1 and self.mantissa == 0.5)  # noqa: PLR2004  as above
+
     def rounded(self) -> "Scaled":
         """Return the numbers with mantissas of float64."""
+        if self.mantissa.dtype.itemsize <= np.dtype(np.float64).itemsize:
+            return self
         mantissa, shift = np.frexp(self.mantissa.astype(np.float64))
         return Scaled(mantissa, self.exponent + shift)
 
@@ -95,15 +110,20 @@ class Scaled:
 
     def scale(self, values: Array) -> Array:
         """Multiply (K, rows) or (rows,) in place and return them; a factor 0 gives exactly 0, never −0 or NaN."""
-        if np.all((self.mantissa == 0.5) & (self.exponent == 1)):  # noqa: PLR2004  1 = 0.5 · 2
+        if self.is_one:
             return values
-        limit = min(np.finfo(dtype).maxexp for dtype in (values.dtype, self.mantissa.dtype)) - 4
+        limit = min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize])
         if np.abs(self.exponent).max(initial=0) < limit:
             values *= self.value.astype(values.dtype)
         else:
             values *= self.mantissa.astype(values.dtype)
             np.ldexp(values, self.exponent, out=values)
-        np.copyto(values, 0.0, where=self.mantissa == 0)
-        if np.any(self.mantissa < 0):
+        least = self.mantissa.min(initial=1.0)
+        if least <= 0:
+            np.copyto(values, 0.0, where=self.mantissa == 0)
             values += 0.0  # a negative factor makes no −0
         return values
+
+
+def _is_one(value: Number) -> bool:
+    return isinstance(value, float) and value == 1

@@ -64,10 +64,14 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> Sof
     if remainder is not None:
         exponentials += exponentials * remainder
     put(exponentials, where, 0.0)
-    rest_sum = _with_lifted_sums(row_sum(exponentials), where, difference, remainder)
+    rest_sum = row_sum(exponentials, has_digits_to_spare=not compensated)
+    rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
     put(exponentials, where, 1.0)
     total = 1 + rest_sum
-    exponentials /= total
+    if compensated:
+        exponentials /= total
+    else:  # one rounding more, which the bounds of all other dtypes and modes have room for
+        exponentials *= 1 / total
     return SoftmaxRows(
         temperature=temperature,
         difference=difference,

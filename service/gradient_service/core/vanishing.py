@@ -27,6 +27,8 @@ def vanishing_rows(objective: BlockObjective, factor: Scaled, supervision: Super
     Returns:
         (n,) places in the block, ascending; they depend on nothing but each row, its factor and the options.
     """
+    if not _may_vanish(factor, supervision):
+        return np.empty(0, np.intp)
     least, largest = _weights(objective, supervision)
     log_gain = _log_magnitude(factor) + np.log(largest)
     is_raised = log_gain > 0
@@ -37,6 +39,22 @@ def vanishing_rows(objective: BlockObjective, factor: Scaled, supervision: Super
     if is_raised.any():
         is_vanishing |= is_raised & _has_vanishing_products(objective.powers, np.log(least), log_gain)
     return np.flatnonzero(is_vanishing)
+
+
+def rows_beyond_range(objective: BlockObjective, factor: Scaled, supervision: Supervision, losses: Scaled) -> Array:
+    """Return the rows whose losses overflow on the way, and those in which something vanishes that losses hold."""
+    vanishing = vanishing_rows(objective, factor, supervision)
+    is_in_range = np.isfinite(losses.mantissa)
+    return vanishing if is_in_range.all() else np.union1d(vanishing, np.flatnonzero(~is_in_range))
+
+
+def _may_vanish(factor: Scaled, supervision: Supervision) -> bool:
+    """Return whether anything multiplies the rows that could lift what vanishes; in most calls nothing does."""
+    is_weighted = supervision.class_weights is not None or bool(supervision.label_smoothing)
+    is_summed = supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY
+    if is_weighted or is_summed or supervision.targets_sum is TargetsSum.ANY:
+        return True
+    return not factor.is_one and bool((factor.exponent > 0).any())
 
 
 def _log_magnitude(factor: Scaled) -> Array:

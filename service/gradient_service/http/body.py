@@ -70,6 +70,9 @@ class PartsResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the reply."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if sum(map(len, self._parts)) <= PIECE_BYTES:
+            await send({"type": "http.response.body", "body": b"".join(self._parts), "more_body": False})
+            return
         for part in self._parts:
             for start in range(0, len(part), PIECE_BYTES):
                 piece = part[start : start + PIECE_BYTES] if len(part) > PIECE_BYTES else part

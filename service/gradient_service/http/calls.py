@@ -20,9 +20,10 @@ from gradient_service.settings import Settings
 from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.tensor_codec import Buffer
 
-INLINE_BYTES = 16 * 1024
-"""A larger body is decoded in a thread, so that the event loop goes on serving others."""
-INLINE_ELEMENTS = 16 * 1024
+INLINE_TEXT_BYTES = 16 * 1024
+INLINE_BINARY_BYTES = 256 * 1024
+"""A larger body is decoded in a thread, so that the event loop serves others; these take about a millisecond."""
+INLINE_ELEMENTS = 64 * 1024
 """A larger computation is done in a thread."""
 
 

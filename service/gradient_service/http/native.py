@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from gradient_service.http.calls import INLINE_BYTES, Reading, Written
+from gradient_service.http.calls import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES, Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.negotiation import reply_media_type, request_media_type
 from gradient_service.operations import CallRequest
@@ -31,7 +31,7 @@ class NativeExchange:
     @property
     def inline_bytes(self) -> int:
         """The largest body that is decoded on the event loop."""
-        return INLINE_BYTES
+        return INLINE_BINARY_BYTES if self.is_binary else INLINE_TEXT_BYTES
 
     @property
     def is_binary(self) -> bool:

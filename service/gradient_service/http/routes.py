@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 
 from gradient_service.http import endpoints, native, openapi, pages
 from gradient_service.http.calls import Call
@@ -19,21 +19,26 @@ from gradient_service.settings import Settings
 def install(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
     """Add every route to the application."""
     keys = Keys(settings)
-    for operation in OPERATIONS:
-        app.add_api_route(
-            f"/{operation.name}",
-            keys.guard(Call(operation, settings, native.negotiate).answer),
-            methods=["POST"],
-            operation_id=operation.name,
-            summary=operation.summary,
-            description=operation.description,
-            response_class=Response,
-            openapi_extra=openapi.call_document(operation),
-            tags=["compute"],
-        )
-    for path in (*_service_paths(settings, lifecycle), *open_inference_paths(settings, lifecycle)):
+    paths = (*_call_paths(settings), *_service_paths(settings, lifecycle), *open_inference_paths(settings, lifecycle))
+    for path in paths:
         endpoints.add(app, path, keys)
     app.router.routes.extend(pages.routes())
+
+
+def _call_paths(settings: Settings) -> list[Path]:
+    return [
+        Path(
+            f"/{operation.name}",
+            operation.name,
+            Call(operation, settings, native.negotiate).answer,
+            openapi.call_document(operation),
+            "compute",
+            "POST",
+            summary=operation.summary,
+            description=operation.description,
+        )
+        for operation in OPERATIONS
+    ]
 
 
 def _service_paths(settings: Settings, lifecycle: Lifecycle) -> list[Path]:

@@ -10,6 +10,7 @@ import uvicorn
 
 from gradient_service.app import create_app
 from gradient_service.http.health import Lifecycle
+from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.protocol import guarded_protocol
 from gradient_service.server.supervisor import Supervisor
 from gradient_service.settings import Settings
@@ -45,6 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def work(settings: Settings, listener: socket.socket, parent: int) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
+    keep_freed_blocks()
     app = create_app(settings)
     config = uvicorn.Config(
         app,

@@ -22,6 +22,7 @@ from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_body import dump, present, read_object, read_options
 from gradient_service.wire.json_grammar import JsonScanner, pointer
+from gradient_service.wire.json_header import load_header
 from gradient_service.wire.tensor_codec import (
     BFLOAT16,
     BOOLEAN,
@@ -138,8 +139,8 @@ def encode_file(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str])
     return [len(text).to_bytes(LENGTH_BYTES, "little") + text, *map(encode_tensor, arrays.values())]
 
 
-def _malformed(detail: str, place: str = "") -> MalformedBodyError:
-    return MalformedBodyError("malformed-tensor", detail, place)
+def _malformed(detail: str, name: str | None = None) -> MalformedBodyError:
+    return MalformedBodyError("malformed-tensor", detail, "" if name is None else pointer((name,)))
 
 
 def _split(body: memoryview) -> tuple[memoryview, memoryview]:
@@ -161,8 +162,7 @@ def _read_header(header: memoryview, num_data_bytes: int) -> tuple[dict[str, Ent
     """Return the tensors by name, in the order of the header, and the text of the options."""
     text = bytes(header)
     try:
-        JsonScanner(text, HEADER_NESTING).scan()
-        content = json.loads(text)
+        content = load_header(text, HEADER_NESTING)
     except MalformedBodyError as error:
         raise _malformed(f"In the header: {error.detail}") from None
     except ValueError:  # an integer of more digits than Python reads
@@ -181,12 +181,11 @@ def _read_header(header: memoryview, num_data_bytes: int) -> tuple[dict[str, Ent
 
 
 def _entry(name: str, entry: Any) -> Entry:
-    place = pointer((name,))
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise _malformed("A tensor has dtype, shape and data_offsets.", place)
+        raise _malformed("A tensor has dtype, shape and data_offsets.", name)
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or not is_counts(shape) or not is_counts(offsets) or len(offsets) != 2:  # noqa: PLR2004  begin and end
-        raise _malformed("dtype is a string, shape and data_offsets are whole numbers from 0 up.", place)
+        raise _malformed("dtype is a string, shape and data_offsets are whole numbers from 0 up.", name)
     return Entry(dtype, tuple(shape), *offsets)
 
 
@@ -195,10 +194,10 @@ def _check_layout(entries: Mapping[str, Entry], num_data_bytes: int) -> None:
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != end or entry.end < entry.begin:
-            raise _malformed("The tensor does not begin where the one before it ends.", pointer((name,)))
+            raise _malformed("The tensor does not begin where the one before it ends.", name)
         end = entry.end
         element = ELEMENT_TYPES.get(entry.dtype)
         if element is not None and num_bytes(element, entry.shape) != entry.end - entry.begin:
-            raise _malformed("The tensor has not as many bytes as its shape needs.", pointer((name,)))
+            raise _malformed("The tensor has not as many bytes as its shape needs.", name)
     if end != num_data_bytes:
         raise _malformed(f"The tensors do not end where the data does, at byte {num_data_bytes}.")

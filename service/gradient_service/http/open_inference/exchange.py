@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 
 from gradient_service.http.body import MAX_DIGITS
-from gradient_service.http.calls import INLINE_BYTES, Reading, Written
+from gradient_service.http.calls import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES, Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.codings import MAX_RATIO, compress, inflate, reply_coding, request_coding
 from gradient_service.http.problems import HttpProblemError
@@ -41,7 +41,10 @@ class InferenceExchange:
     @property
     def inline_bytes(self) -> int:
         """The largest body that is decoded on the event loop; a coded one counts as what it may become."""
-        return INLINE_BYTES if self.request_coding is None else INLINE_BYTES // MAX_RATIO
+        if self.request_coding is not None:
+            return INLINE_TEXT_BYTES // MAX_RATIO
+        has_short_text = self.json_bytes is not None and self.json_bytes <= INLINE_TEXT_BYTES
+        return INLINE_BINARY_BYTES if has_short_text else INLINE_TEXT_BYTES
 
     @property
     def is_binary(self) -> bool:
