@@ -54,17 +54,26 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="serve until told to stop; settings are GRADIENT_… variables")
     serving.add_argument("--host", default="127.0.0.1")
-    serving.add_argument("--port", type=int, default=8000)
-    serving.add_argument("--workers", type=_count, default=1)
+    serving.add_argument("--port", type=port, default=8000)
+    serving.add_argument("--workers", type=count, default=1)
     describing = commands.add_parser("openapi", help="print the OpenAPI document")
     describing.add_argument("--examples", type=Path, metavar="FOLDER", help="write its binary examples there")
     commands.add_parser("limits", help="print the limits in force")
     return parser
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Return a whole number from 1 up; argparse tells the function's name with its refusal."""
     number = int(text)
     if number < 1:
+        raise ValueError
+    return number
+
+
+def port(text: str) -> int:
+    """Return the number of a TCP port."""
+    number = int(text)
+    if not 0 <= number < 2**16:
         raise ValueError
     return number
 

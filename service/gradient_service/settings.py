@@ -1,11 +1,13 @@
 """The settings of a running service: one frozen value, read from `GRADIENT_…` variables and passed in, never global."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+KEY = re.compile(r"[\x21-\x7e]+")
 
 PositiveInt = Annotated[int, Field(gt=0, le=2**48)]
 
@@ -48,6 +50,15 @@ class Settings(BaseSettings):
     api_keys: SecretStr = SecretStr("")
     """Keys that callers must carry, separated by commas, as `Authorization: Bearer`; none asks for none. Health, the
     pages and the OpenAPI document stay open."""
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_keys(cls, keys: SecretStr) -> SecretStr:
+        """Refuse a value without a key in it, which would leave the service open, and keys that no header can carry."""
+        text = keys.get_secret_value()
+        if text and not all(KEY.fullmatch(key.strip()) for key in text.split(",")):
+            raise ValueError("each key is one or more visible ASCII characters, without blanks")
+        return keys
 
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
     """How long an unused connection is kept."""

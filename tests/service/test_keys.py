@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from starlette.requests import Request
 
 from gradient_service.app import create_app
@@ -86,6 +86,14 @@ async def test_what_tells_how_to_call_stays_open(path: str, guarded: httpx.Async
 async def test_keys_are_not_shown() -> None:
     """A key appears in no picture of the settings."""
     assert "first-key" not in repr(SETTINGS) + str(SETTINGS.model_dump()) + SETTINGS.model_dump_json()
+
+
+@pytest.mark.parametrize("value", [" ", ",", "a,,b", "a b", "schlüssel"])
+def test_values_that_hold_no_keys_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without a key, which would leave the service open, and a key that no header carries are no settings."""
+    monkeypatch.setenv("GRADIENT_API_KEYS", value)
+    with pytest.raises(ValidationError, match="api_keys"):
+        Settings()
 
 
 def refused(keys: Keys, request: Request) -> float:

@@ -246,6 +246,32 @@ async def test_the_json_part_has_the_limit_of_json() -> None:
     check_problem(reply, 413, "body-too-large")
 
 
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda length: f"{length:030d}", 200),
+        (lambda length: f"{length}" + "0" * 20, 400),
+        (lambda length: f"{length * 10**18}", 400),
+        (lambda length: f"{length + 10**6}", 400),
+        (lambda length: f"+{length}", 400),
+        (lambda length: f"{length}.0", 400),
+        (lambda length: f"{length},{length}", 400),
+        (lambda _: "", 400),
+        (lambda _: "-1", 400),
+    ],
+)
+async def test_the_length_of_the_json_part_is_one_whole_number(
+    http: httpx.AsyncClient, change: Callable[[int], str], status: int
+) -> None:
+    """However many zeros it begins with; what is no number, or more than the body has, is 400."""
+    body, headers = binary_request({"logits": LOGITS})
+    length = {JSON_BYTES: change(int(headers[JSON_BYTES]))}
+    reply = await http.post("/v2/models/softmax/infer", content=body, headers=length)
+    assert reply.status_code == status
+    if status == 400:
+        check_problem(reply, 400, "malformed-http")
+
+
 async def test_the_stages_are_timed(http: httpx.AsyncClient) -> None:
     """`Server-Timing` has the four stages that native replies have."""
     body, headers = binary_request({"logits": np.zeros((5000, 10), np.float32)})

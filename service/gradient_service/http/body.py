@@ -26,10 +26,14 @@ def check_declared_length(request: Request, max_bytes: int) -> None:
 
 def declared_length(headers: Headers) -> int:
     """Return what the caller says of the length of the body, 0 when nothing sensible."""
-    declared = headers.get("content-length", "")
-    if not (declared.isascii() and declared.isdecimal()):
-        return 0
-    return int(declared[: MAX_DIGITS + 1])
+    return whole_number(headers.get("content-length", "")) or 0
+
+
+def whole_number(text: str) -> int | None:
+    """Return a whole number of any length; None for other texts, and more than any body for one of too many digits."""
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text.lstrip("0")[: MAX_DIGITS + 1] or "0")
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -56,7 +56,8 @@ def reply_coding(headers: Headers) -> str | None:
         return None
     written = [coding for coding in WINDOW_BITS if wanted.get(coding, wanted.get("*", 0.0))]
     if not written:
-        raise HttpProblemError("not-acceptable", f"Replies are written with one of the codings {SPOKEN}, or none.")
+        detail = f"Replies are written with one of the codings {SPOKEN}, or none."
+        raise HttpProblemError("not-acceptable", detail, {"Accept-Encoding": SPOKEN})
     return written[0]
 
 

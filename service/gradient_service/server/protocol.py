@@ -23,6 +23,10 @@ BODY_BYTES_PER_SECOND = 256_000.0
 LINGER_SECONDS = 1.0
 """A connection that is being closed is read this long, so that what was sent last is not lost to a reset."""
 
+IDLE_SECONDS = 1.0
+"""When the listener has closed, an idle connection is kept this long: a request may be on its way."""
+VERSIONS = frozenset({"1.0", "1.1"})
+
 Phase = Literal["idle", "head", "body"]
 
 
@@ -115,6 +119,10 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._receipt = Receipt("head", self._receipt.since or self.loop.time())
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field without the blanks around its value, which are none of it."""
+        super().on_header(name, value.strip(b" \t"))
+
     def on_headers_complete(self) -> None:
         """Note that the body is to arrive, and answer through a transport that ends gently."""
         if self.parser.should_upgrade():
@@ -141,8 +149,22 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._receipt = Receipt()
 
+    def shutdown(self) -> None:
+        """End the connection with the reply that is under way, or with that to a request which is on its way."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.loop.call_later(IDLE_SECONDS, self._end_if_idle)
+        else:
+            super().shutdown()
+
+    def _end_if_idle(self) -> None:
+        if self._receipt.phase == "idle":
+            super().shutdown()
+
     def _check_target(self) -> None:
-        """Raise unless the target is a path, `*`, or names the same host as the Host field does."""
+        """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does."""
+        if self.parser.get_http_version() not in VERSIONS:
+            raise HttpParserError
         if self.url.startswith(b"/") or self.url == b"*":
             return
         authority = self.url.partition(b"://")[2].partition(b"/")[0]

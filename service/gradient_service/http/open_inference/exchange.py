@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import Request
 from starlette.datastructures import Headers
 
-from gradient_service.http.body import MAX_DIGITS
+from gradient_service.http.body import declared_length, whole_number
 from gradient_service.http.calls import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES, Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.codings import MAX_RATIO, compress, inflate, reply_coding, request_coding
@@ -76,6 +76,9 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Inf
         HttpProblemError: `malformed-http`, `body-too-large`, `unsupported-content-encoding`, `not-acceptable`.
     """
     json_bytes = _json_bytes(request.headers)
+    declared = declared_length(request.headers)
+    if json_bytes is not None and declared and json_bytes > declared and request_coding(request.headers) is None:
+        raise HttpProblemError("malformed-http", f"{JSON_BYTES} is more than the body has.")
     if json_bytes is not None and json_bytes > settings.max_json_body_bytes:
         detail = f"The limit of the JSON part is {settings.max_json_body_bytes} bytes."
         raise HttpProblemError("body-too-large", detail, {"Connection": "close"})
@@ -88,6 +91,7 @@ def _json_bytes(headers: Headers) -> int | None:
     given = headers.getlist(JSON_BYTES)
     if not given:
         return None
-    if len(given) > 1 or not (given[0].isascii() and given[0].isdecimal()):
+    length = whole_number(given[0]) if len(given) == 1 else None
+    if length is None:
         raise HttpProblemError("malformed-http", f"{JSON_BYTES} is one whole number.")
-    return int(given[0][: MAX_DIGITS + 1])
+    return length
