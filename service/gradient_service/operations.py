@@ -94,6 +94,11 @@ def num_elements(request: CallRequest) -> int:
     return int(request.logits.size)
 
 
+def num_array_bytes(request: CallRequest) -> int:
+    """Return what the arrays of a request take in memory."""
+    return sum(value.nbytes for value in vars(request).values() if isinstance(value, np.ndarray))
+
+
 def _evaluate(request: LossRequest | GradientRequest, work: Work) -> Evaluation:
     check_conflicts(request)
     scores, supervision, rule, names = (

@@ -93,6 +93,17 @@ async def test_memory_is_reserved_until_the_reply_is_sent() -> None:
     assert app.state.admission.in_flight_bytes == 0
 
 
+async def test_what_only_reading_takes_is_given_back(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
+    """While a call computes, its body and its arrays count, and no more what the parser needed."""
+    app = app_with(monkeypatch, slow)
+    caller = Caller((LARGE,))
+    call = asyncio.create_task(caller.call(app))
+    await until(lambda: slow.done > 0)
+    assert app.state.admission.in_flight_bytes == len(LARGE) + 20_001 * 8
+    caller.leaves.set()
+    await call
+
+
 async def test_bodies_under_way_count_together() -> None:
     """What one call holds another one cannot have; once it is free, it can."""
     app = app_of(max_in_flight_bytes=MIB)

@@ -89,10 +89,15 @@ class Reservation:
         self._admission.reserve(num_bytes)
         self._num_bytes += num_bytes
 
+    def shrink(self, num_bytes: int) -> None:
+        """Give back what is beyond so many bytes."""
+        if num_bytes < self._num_bytes:
+            self._admission.release(self._num_bytes - num_bytes)
+            self._num_bytes = num_bytes
+
     def release(self) -> None:
-        """Count them as free again."""
-        self._admission.release(self._num_bytes)
-        self._num_bytes = 0
+        """Count all of them as free again."""
+        self.shrink(0)
 
 
 def overloaded(detail: str) -> HttpProblemError:

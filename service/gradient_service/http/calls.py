@@ -161,6 +161,7 @@ class Call:
     def _read(self, body: Buffer, exchange: Exchange, progress: Progress) -> Reading:
         reading = exchange.read(body)
         progress.end("parse")
+        progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading
 
     def _perform(self, reading: Reading, progress: Progress) -> PartsResponse:
