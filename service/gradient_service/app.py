@@ -7,7 +7,8 @@ from fastapi import FastAPI
 
 from gradient_service import __version__
 from gradient_service.http import openapi, problems, routes
-from gradient_service.http.health import Lifecycle
+from gradient_service.http.admission import Admission
+from gradient_service.http.health import Lifecycle, Readiness
 from gradient_service.http.message_rules import MessageRules, MessageRulesMiddleware
 from gradient_service.http.request_id import RequestIdMiddleware
 from gradient_service.settings import Settings
@@ -20,7 +21,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: read from `GRADIENT_…` variables when left out.
     """
     settings = settings or Settings()
-    lifecycle = Lifecycle()
+    lifecycle, admission = Lifecycle(), Admission(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,9 +41,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.lifecycle = lifecycle
+    app.state.admission = admission
     app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
     app.add_middleware(RequestIdMiddleware)
     problems.install(app)
-    routes.install(app, settings, lifecycle)
+    routes.install(app, settings, Readiness(lifecycle, admission))
     openapi.install(app)
     return app

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -31,16 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     try:
-        serve(_settings(host=options.host), port=options.port, workers=options.workers)
+        serve(_settings(host=options.host, workers=options.workers), port=options.port)
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]  # behind it the address is told once more
         sys.exit(f"{options.host}:{options.port} cannot be listened on: {reason}.")
 
 
-def _settings(host: str = "") -> Settings:
+def _settings(**given: Any) -> Settings:
     """Return the settings of the environment; end with a line for each that is wrong."""
     try:
-        return Settings(host=host)
+        return Settings(**given)
     except ValidationError as error:
         lines = (f"GRADIENT_{str(fault['loc'][0]).upper()}: {fault['msg']}." for fault in error.errors())
         sys.exit("\n".join(lines))

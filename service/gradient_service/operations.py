@@ -3,6 +3,7 @@
 Routes call this, and so can anything else that has a request: another wire, a client in the same process, a batch job.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from gradient_service.core.evaluate import Evaluation, loss_and_gradient
 from gradient_service.core.evaluate import softmax as softmax_arrays
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
-from gradient_service.core.limits import MULTIPLIES_BY_CLASSES, WorkLimits, check_work
+from gradient_service.core.limits import MULTIPLIES_BY_CLASSES, WorkLimits, check_work, num_reply_numbers
 from gradient_service.core.options import Objective, Reduction
 from gradient_service.schemas.conflicts import check_conflicts
 from gradient_service.schemas.fields import Dtype
@@ -40,19 +41,30 @@ CallRequest = SoftmaxRequest | LossRequest | GradientRequest
 Inputs = TypeVar("Inputs", Scores, Supervision, ReductionRule)
 
 
+NUMBER_BYTES = 8
+ROW_BYTES = 64
+"""What is kept of a row until the rows are summed, whatever the reply holds: its loss and factor, with exponents."""
+
+
+def _finds_room(_: int) -> None:
+    """Let the work go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much one request may ask for, and who does it."""
+    """How much one request may ask for, who does it, and who knows what room there is."""
 
     limits: WorkLimits
     execution: Execution = field(default_factory=Execution)
+    reserve: Callable[[int], None] = _finds_room
+    """Told the bytes that the work will take beside the request, before it takes them; what it raises ends the work."""
 
 
 def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
     """Answer `/softmax`."""
     scores, names = _scores(request), _names(request)
     check_shapes(scores)
-    check_work(scores, names, work.limits)
+    _take_on(scores, names, _dtype(request), work)
     (scores,) = _in_dtype(_dtype(request), scores)
     arrays = softmax_arrays(scores, names, work.execution)
     applied = SoftmaxApplied.model_construct(**_scores_applied(request))
@@ -82,6 +94,11 @@ def num_elements(request: CallRequest) -> int:
     return int(request.logits.size)
 
 
+def num_array_bytes(request: CallRequest) -> int:
+    """Return what the arrays of a request take in memory."""
+    return sum(value.nbytes for value in vars(request).values() if isinstance(value, np.ndarray))
+
+
 def _evaluate(request: LossRequest | GradientRequest, work: Work) -> Evaluation:
     check_conflicts(request)
     scores, supervision, rule, names = (
@@ -91,9 +108,17 @@ def _evaluate(request: LossRequest | GradientRequest, work: Work) -> Evaluation:
         _names(request),
     )
     check_shapes(scores, supervision, rule)
-    check_work(scores, names, work.limits)
+    _take_on(scores, names, _dtype(request), work)
     scores, supervision, rule = _in_dtype(_dtype(request), scores, supervision, rule)
     return loss_and_gradient(scores, supervision, rule, names, work.execution)
+
+
+def _take_on(scores: Scores, names: list[str], dtype: np.dtype[np.floating], work: Work) -> None:
+    """Raise where the work exceeds its limits, then reserve the memory that it takes, at the most."""
+    check_work(scores, names, work.limits)
+    per_number = NUMBER_BYTES + work.limits.bytes_per_number
+    copied = 0 if scores.logits.dtype == dtype else scores.logits.size * dtype.itemsize
+    work.reserve(per_number * num_reply_numbers(scores, names) + ROW_BYTES * scores.batch_size + copied)
 
 
 def _scores(request: ScoresBody) -> Scores:

@@ -6,10 +6,24 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gradient_service.machine import usable_cores, usable_memory_bytes
+
 MIB = 1024 * 1024
 KEY = re.compile(r"[\x21-\x7e]+")
 
 PositiveInt = Annotated[int, Field(gt=0, le=2**48)]
+
+
+IN_FLIGHT_SHARE = 2
+"""One part of so many of the memory is for calls under way; the rest is for the program and what is not foreseen."""
+
+
+def _memory_share(workers: int) -> int:
+    return max(1, usable_memory_bytes() // (IN_FLIGHT_SHARE * workers))
+
+
+def _core_share(workers: int) -> int:
+    return max(1, usable_cores() // workers)
 
 
 class Settings(BaseSettings):
@@ -33,6 +47,19 @@ class Settings(BaseSettings):
 
     max_jacobian_elements: PositiveInt = 4 * MIB
     """Largest N·K² of one request that asks for the Jacobian or for the product made from it."""
+
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Processes that share the machine, which the command line sets; the two defaults below are divided by it."""
+
+    max_in_flight_bytes: PositiveInt = Field(default_factory=lambda known: _memory_share(known["workers"]))
+    """Memory that the calls under way in one process may take together, estimated from their bodies and replies; what
+    does not fit is 503. By default half of what the process may use."""
+
+    max_concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default_factory=lambda known: _core_share(known["workers"])
+    )
+    """Large calls that one process computes at once, each in a thread; four more wait for each, others are 503. By
+    default as many as the process may use cores."""
 
     max_nesting: Annotated[int, Field(ge=3, le=64)] = 8
     """Deepest nesting of a JSON request body."""

@@ -33,7 +33,8 @@ def layer(above: str = "", packages: str = "") -> Layer:
 LAYERS = {
     "__init__": layer(),
     "core": layer(packages="numpy"),
-    "settings": layer(packages="pydantic pydantic_settings"),
+    "machine": layer(),
+    "settings": layer("machine", "pydantic pydantic_settings"),
     "schemas": layer("core", "numpy pydantic pydantic_core"),
     "wire": layer("core schemas", "numpy orjson simdjson"),
     "operations": layer("core schemas", "numpy"),

@@ -21,7 +21,7 @@ from tests.contract.serving import running_service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "examples/README.md", "docs/architecture.md", "docs/mapping.md"]
+PAGES = ["README.md", "examples/README.md", "docs/architecture.md", "docs/mapping.md", "docs/operations.md"]
 ADDRESS = "http://127.0.0.1:8000"
 SERVICE = ROOT / "service" / "gradient_service"
 CLIENT = ROOT / "client" / "gradient_client"
@@ -139,6 +139,12 @@ async def test_what_is_called_not_yet_is_not_there() -> None:
     assert planned
     async with http_client() as client:
         assert {(await client.get(path)).status_code for path in planned} == {404}
+
+
+def test_every_setting_is_explained() -> None:
+    """The page on operations has each setting by the name of its variable, and no other."""
+    named = set(re.findall(r"GRADIENT_([A-Z_]+)", text("docs/operations.md")))
+    assert named == {name.upper() for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("page", PAGES)

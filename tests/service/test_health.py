@@ -67,7 +67,11 @@ async def test_two_applications_have_two_states(fresh_app: FastAPI, http: httpx.
 async def test_verbose_lists_the_parts(fresh_app: FastAPI, query: str) -> None:
     """With ?verbose each condition is told by name."""
     async with fresh_app.router.lifespan_context(fresh_app), client_of(fresh_app) as http:
-        assert (await http.get(f"/readyz?{query}")).json()["parts"] == {"started": True, "not_draining": True}
+        assert (await http.get(f"/readyz?{query}")).json()["parts"] == {
+            "started": True,
+            "not_draining": True,
+            "within_budget": True,
+        }
         assert (await http.get(f"/livez?{query}")).json()["parts"] == {"alive": True}
 
 

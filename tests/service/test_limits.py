@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from gradient_service.app import create_app
+from gradient_service.machine import usable_cores, usable_memory_bytes
 from gradient_service.settings import Settings
 
 from .conftest import JSON, check_problem, client_of, post
@@ -27,6 +28,8 @@ DEFAULTS = {
     "max_nesting": 8,
     "max_header_bytes": 32 * 1024,
     "max_header_fields": 100,
+    "max_in_flight_bytes": usable_memory_bytes() // 2,
+    "max_concurrency": usable_cores(),
 }
 
 
@@ -58,7 +61,7 @@ async def test_the_defaults_are_told(http: httpx.AsyncClient) -> None:
 
 async def test_the_environment_sets_each_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each limit is its name in capitals after GRADIENT_."""
-    wanted = {name: value - position for position, (name, value) in enumerate(DEFAULTS.items())}
+    wanted = {name: value + position for position, (name, value) in enumerate(DEFAULTS.items())}
     for name, value in wanted.items():
         monkeypatch.setenv(f"GRADIENT_{name.upper()}", str(value))
     async with client_of(create_app()) as http:

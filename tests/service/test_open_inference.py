@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from gradient_service.app import create_app
-from gradient_service.http.health import Lifecycle
+from gradient_service.http.admission import Admission
+from gradient_service.http.health import Lifecycle, Readiness
 from gradient_service.http.open_inference.routes import paths
 from gradient_service.settings import Settings
 
@@ -29,7 +30,8 @@ EXAMPLES: dict[str, dict[str, Any]] = json.loads(
 )
 LOGITS = np.array([[40, 0], [1, 2]], np.float32)
 ARRAYS = {"logits": LOGITS, "labels": np.array([0, 1])}
-PATHS = {(path.method, path.path): path for path in paths(Settings.model_construct(), Lifecycle())}
+SETTINGS = Settings.model_construct()
+PATHS = {(path.method, path.path): path for path in paths(SETTINGS, Readiness(Lifecycle(), Admission(SETTINGS)))}
 NOT_OFFERED = [key for key, path in PATHS.items() if path.status == 501]
 TOLD = [path for (method, path), row in PATHS.items() if method == "GET" and row.status == 200]
 INFER = "/v2/models/gradient/infer"

@@ -1,19 +1,23 @@
 """Bodies in and out, in memory once: read no further than their limit, sent from where they lie."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 from fastapi import Request, Response
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from gradient_service.http.headers import number_of
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.wire.tensor_codec import Buffer
 
-MAX_DIGITS = 18
 PIECE_BYTES = 256 * 1024
 LENGTHS = frozenset({"content-length", "transfer-encoding"})
 """Without either, a request has no body."""
+
+Arrived = Callable[[int], None]
+"""Told how many bytes of a body have arrived in all; what it raises ends the reading."""
 
 
 def check_declared_length(request: Request, max_bytes: int) -> None:
@@ -26,32 +30,26 @@ def check_declared_length(request: Request, max_bytes: int) -> None:
 
 def declared_length(headers: Headers) -> int:
     """Return what the caller says of the length of the body, 0 when nothing sensible."""
-    return whole_number(headers.get("content-length", "")) or 0
+    return number_of(headers.get("content-length", "")) or 0
 
 
-def whole_number(text: str) -> int | None:
-    """Return a whole number of any length; None for other texts, and more than any body for one of too many digits."""
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    return int(text.lstrip("0")[: MAX_DIGITS + 1] or "0")
-
-
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int, arrived: Arrived) -> bytes:
     """Return the body as bytes; raise `body-too-large` as soon as more arrives than may."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > max_bytes:
             raise _too_large(max_bytes)
+        arrived(size)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def read_body_in_place(request: Request, max_bytes: int) -> Buffer:
+async def read_body_in_place(request: Request, max_bytes: int, arrived: Arrived) -> Buffer:
     """Return the body in one buffer of its declared length, each part put where it belongs; else as `read_body`."""
     length = declared_length(request.headers)
     if not PIECE_BYTES < length <= max_bytes:
-        return await read_body(request, max_bytes)
+        return await read_body(request, max_bytes, arrived)
     # Uninitialised memory is not resident before it is written, so a length that is only declared costs nothing.
     buffer = np.empty(length, np.uint8).data
     size = 0
@@ -70,9 +68,15 @@ class PartsResponse(Response):
         length = {"Content-Length": str(sum(map(len, parts)))}
         super().__init__(None, headers={**headers, **length}, media_type=media_type)
         self._parts = parts
+        self.held = ExitStack()
+        """What is given back once the reply has been sent, or cannot be."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the reply."""
+        with self.held:
+            await self._send(send)
+
+    async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if sum(map(len, self._parts)) <= PIECE_BYTES:
             await send({"type": "http.response.body", "body": b"".join(self._parts), "more_body": False})

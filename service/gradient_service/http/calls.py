@@ -1,20 +1,28 @@
 """One call from bytes to bytes: negotiate, read, decode, compute, encode, answer. What differs by dialect is given."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from anyio import to_thread
 from fastapi import Request, Response
 
 from gradient_service import operations
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.execution import Execution
 from gradient_service.core.limits import WorkLimits
-from gradient_service.http.body import PartsResponse, check_declared_length, read_body, read_body_in_place
+from gradient_service.http.admission import Admission, Reservation
+from gradient_service.http.body import (
+    PartsResponse,
+    check_declared_length,
+    declared_length,
+    read_body,
+    read_body_in_place,
+)
 from gradient_service.http.catalogue import Operation
+from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
-from gradient_service.operations import CallRequest, Work
+from gradient_service.operations import Work
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire.decoded import Decoded
@@ -61,8 +69,25 @@ class Exchange(Protocol):
     def is_binary(self) -> bool:
         """Whether arrays stay in the body's buffer."""
 
+    def memory_bytes(self, body_bytes: int) -> int:
+        """Return what a body of this length takes in memory until it is decoded, at the most."""
+
     def read(self, body: Buffer) -> Reading:
         """Decode a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one call has come, and what may end it before its end."""
+
+    timing: StageTiming
+    patience: Patience
+    reservation: Reservation
+
+    def end(self, stage: str) -> None:
+        """Note that a stage has just ended, and go on only while the answer is waited for."""
+        self.timing.end(stage)
+        self.patience.check()
 
 
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
@@ -71,57 +96,93 @@ Negotiate = Callable[[Request, Operation, Settings], Exchange]
 class Call:
     """Answers the requests of one operation in one family of dialects."""
 
-    def __init__(self, operation: Operation, settings: Settings, negotiate: Negotiate) -> None:
+    def __init__(self, operation: Operation, settings: Settings, negotiate: Negotiate, admission: Admission) -> None:
         self._operation = operation
         self._settings = settings
         self._negotiate = negotiate
-        self._execution = Execution(threads=settings.threads)
+        self._admission = admission
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; what it breaks is raised, and `problems` tells it."""
         return await self.answer_timed(request, StageTiming())
 
     async def answer_timed(self, request: Request, timing: StageTiming) -> Response:
-        """Answer a request, each stage noted as it ends."""
+        """Answer a request, each stage noted as it ends; what is reserved for it is free once the reply is sent."""
+        patience = Patience.of(request.headers)
         settings = self._settings
         check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))
         exchange = self._negotiate(request, self._operation, settings)
         check_declared_length(request, exchange.max_bytes)
-        read = read_body_in_place if exchange.is_binary else read_body
-        body = await read(request, exchange.max_bytes)
-        timing.end("read")
+        with ExitStack() as held:
+            progress = Progress(timing, patience, Reservation(self._admission))
+            held.callback(progress.reservation.release)
+            response = await self._answer(request, exchange, progress)
+            response.held = held.pop_all()
+        return response
+
+    async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
+        body = await self._receive(request, exchange, progress)
         if len(body) > exchange.inline_bytes:
-            return await to_thread.run_sync(self._answer, body, exchange, timing)
-        reading = self._read(body, exchange, timing)
+            return await self._in_turn(
+                request, progress, lambda: self._perform(self._read(body, exchange, progress), progress)
+            )
+        reading = self._read(body, exchange, progress)
         if operations.num_elements(reading.decoded.request) > INLINE_ELEMENTS:
-            return await to_thread.run_sync(self._perform, reading, timing)
-        return self._perform(reading, timing)
+            return await self._in_turn(request, progress, lambda: self._perform(reading, progress))
+        return self._perform(reading, progress)
 
-    def _answer(self, body: Buffer, exchange: Exchange, timing: StageTiming) -> Response:
-        timing.end("queue")
-        return self._perform(self._read(body, exchange, timing), timing)
+    async def _receive(self, request: Request, exchange: Exchange, progress: Progress) -> Buffer:
+        """Return the body, for which memory is reserved as it is declared, or as it arrives where it is not."""
+        declared = declared_length(request.headers)
 
-    def _read(self, body: Buffer, exchange: Exchange, timing: StageTiming) -> Reading:
+        def reserve(body_bytes: int) -> None:
+            joined = 0 if declared else body_bytes  # parts without a common buffer are in memory twice when they join
+            progress.reservation.hold(exchange.memory_bytes(body_bytes) + joined)
+
+        if declared > exchange.inline_bytes:
+            self._admission.check_turn()
+        reserve(declared)
+        read = read_body_in_place if exchange.is_binary else read_body
+        with progress.patience.waiting():
+            body = await read(request, exchange.max_bytes, reserve)
+        progress.end("read")
+        return body
+
+    async def _in_turn(self, request: Request, progress: Progress, work: Callable[[], PartsResponse]) -> PartsResponse:
+        """Return what the work returns, done in a thread while the caller is watched."""
+
+        def begun() -> PartsResponse:
+            progress.end("queue")
+            return work()
+
+        async with progress.patience.watching(request.receive):
+            with progress.patience.waiting():
+                return await self._admission.in_turn(begun)
+
+    def _read(self, body: Buffer, exchange: Exchange, progress: Progress) -> Reading:
         reading = exchange.read(body)
-        timing.end("parse")
+        progress.end("parse")
+        progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading
 
-    def _perform(self, reading: Reading, timing: StageTiming) -> Response:
-        reply = self._compute(reading.decoded, reading.bytes_per_number)
-        timing.end("compute")
+    def _perform(self, reading: Reading, progress: Progress) -> PartsResponse:
+        reply = self._compute(reading, progress)
+        progress.end("compute")
         written = reading.write(reply)
-        timing.end("encode")
-        headers = {**written.headers, "Server-Timing": timing.header}
+        progress.end("encode")
+        headers = {**written.headers, "Server-Timing": progress.timing.header}
         return PartsResponse(written.parts, headers=headers, media_type=written.media_type)
 
-    def _compute(self, decoded: Decoded[CallRequest], bytes_per_number: int) -> Body:
+    def _compute(self, reading: Reading, progress: Progress) -> Body:
+        settings, decoded = self._settings, reading.decoded
         limits = WorkLimits(
-            max_elements=self._settings.max_elements,
-            max_jacobian_elements=self._settings.max_jacobian_elements,
-            max_reply_bytes=self._settings.max_reply_bytes,
-            bytes_per_number=bytes_per_number,
+            max_elements=settings.max_elements,
+            max_jacobian_elements=settings.max_jacobian_elements,
+            max_reply_bytes=settings.max_reply_bytes,
+            bytes_per_number=reading.bytes_per_number,
         )
+        execution = Execution(threads=settings.threads, checkpoint=progress.patience.check)
         try:
-            return self._operation.perform(decoded.request, Work(limits, self._execution))
+            return self._operation.perform(decoded.request, Work(limits, execution, progress.reservation.add))
         except InvalidInputError as error:
             raise error.in_order_of(decoded.field_order) from None

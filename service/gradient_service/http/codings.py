@@ -68,7 +68,7 @@ def inflate(body: Buffer, coding: str, max_bytes: int) -> bytearray:
         HttpProblemError: `malformed-http` when the body is broken, cut short or goes on behind its end;
             `decoded-too-large` as soon as it becomes larger than it may, of itself or for what was sent.
     """
-    most = min(max_bytes, max(FREE_BYTES, MAX_RATIO * len(body)))
+    most = inflated_bytes(len(body), max_bytes)
     content = bytearray()
     try:
         for piece in _inflated(memoryview(body), coding):
@@ -78,6 +78,11 @@ def inflate(body: Buffer, coding: str, max_bytes: int) -> bytearray:
     except zlib.error:
         raise _malformed(coding) from None
     return content
+
+
+def inflated_bytes(body_bytes: int, max_bytes: int) -> int:
+    """Return what a coded body of a length may become."""
+    return min(max_bytes, max(FREE_BYTES, MAX_RATIO * body_bytes))
 
 
 def compress(parts: Sequence[Buffer], coding: str) -> list[bytes]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import orjson
 from fastapi import Request, Response
 
+from gradient_service.http.admission import Admission, overloaded
 from gradient_service.http.problems import HttpProblemError
 
 
@@ -15,32 +16,46 @@ class Lifecycle:
     is_started: bool = False
     is_draining: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether work is taken, as far as the server has come and as much as it has room for."""
+
+    lifecycle: Lifecycle
+    admission: Admission
+
     @property
     def parts(self) -> dict[str, bool]:
-        """Each condition of readiness by name."""
-        return {"started": self.is_started, "not_draining": not self.is_draining}
+        """Each condition by name."""
+        return {
+            "started": self.lifecycle.is_started,
+            "not_draining": not self.lifecycle.is_draining,
+            "within_budget": self.admission.has_room,
+        }
 
-
-def check_ready(lifecycle: Lifecycle) -> None:
-    """Raise `shutting-down` while no work is taken."""
-    if not all(lifecycle.parts.values()):
-        raise HttpProblemError("shutting-down", "The service is starting or draining.", {"Retry-After": "1"})
+    def check(self) -> None:
+        """Raise `shutting-down` while starting or draining, `overloaded` while calls are refused for lack of room."""
+        is_running = self.lifecycle.is_started and not self.lifecycle.is_draining
+        if not is_running:
+            raise HttpProblemError("shutting-down", "The service is starting or draining.", {"Retry-After": "1"})
+        if not self.admission.has_room:
+            raise overloaded("The calls under way leave no room for more.")
 
 
 class Health:
     """The health endpoints of one application."""
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
 
     async def livez(self, request: Request) -> Response:
         """Answer that the process lives."""
         return _status({"alive": True}, is_verbose="verbose" in request.query_params)
 
     async def readyz(self, request: Request) -> Response:
-        """Answer that work is taken, or raise `shutting-down` while starting or draining."""
-        check_ready(self._lifecycle)
-        return _status(self._lifecycle.parts, is_verbose="verbose" in request.query_params)
+        """Answer that work is taken, or raise `shutting-down` or `overloaded`."""
+        self._readiness.check()
+        return _status(self._readiness.parts, is_verbose="verbose" in request.query_params)
 
 
 def _status(parts: dict[str, bool], *, is_verbose: bool) -> Response:

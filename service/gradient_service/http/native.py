@@ -38,6 +38,10 @@ class NativeExchange:
         """Whether arrays stay in the body's buffer."""
         return self.reader.is_binary
 
+    def memory_bytes(self, body_bytes: int) -> int:
+        """Return what a body of this length takes in memory until it is decoded, at the most."""
+        return body_bytes * self.reader.memory_per_byte
+
     def read(self, body: Buffer) -> Reading:
         """Decode a body."""
         decoded = self.reader.decode(body, self.model, max_nesting=self.settings.max_nesting)

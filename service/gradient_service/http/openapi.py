@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from gradient_service.http import problems
+from gradient_service.http import patience, problems
 from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.http.example_files import Examples, examples, file_name
 from gradient_service.schemas.open_inference import BODIES as OPEN_INFERENCE_BODIES
@@ -54,11 +54,18 @@ PROBLEM_STATUSES = {
     431: "The header fields are longer, or more, than their limit.",
     500: "The fault is the service's.",
     501: "This part of the protocol is not offered.",
-    503: "The service is starting or draining.",
+    503: "The service is starting, draining or overloaded.",
+    504: "The work was not done within the deadline that the caller set.",
 }
-CALL_STATUSES = (400, 401, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500)
+CALL_STATUSES = (400, 401, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500, 503, 504)
 
 
+DEADLINE = {
+    "name": patience.HEADER,
+    "in": "header",
+    "description": "Milliseconds after which the answer is of no use: waiting counts, and past it the work ends.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "Where the operator gave out keys."}}
 
 
@@ -98,6 +105,7 @@ def body_document(
         "content": {json_body.MEDIA_TYPE: _content(request, shown, "request")},
     }
     return {
+        "parameters": [DEADLINE],
         "requestBody": body,
         "responses": {str(status): response for status, response in described.items()},
     }

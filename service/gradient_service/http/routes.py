@@ -8,7 +8,7 @@ from gradient_service.http import endpoints, native, openapi, pages
 from gradient_service.http.calls import Call
 from gradient_service.http.catalogue import OPERATIONS
 from gradient_service.http.endpoints import Path
-from gradient_service.http.health import Health, Lifecycle
+from gradient_service.http.health import Health, Readiness
 from gradient_service.http.keys import Keys
 from gradient_service.http.limits import Limits
 from gradient_service.http.open_inference.routes import paths as open_inference_paths
@@ -16,21 +16,25 @@ from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 
 
-def install(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+def install(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
     """Add every route to the application."""
     keys = Keys(settings)
-    paths = (*_call_paths(settings), *_service_paths(settings, lifecycle), *open_inference_paths(settings, lifecycle))
+    paths = (
+        *_call_paths(settings, readiness),
+        *_service_paths(settings, readiness),
+        *open_inference_paths(settings, readiness),
+    )
     for path in paths:
         endpoints.add(app, path, keys)
     app.router.routes.extend(pages.routes())
 
 
-def _call_paths(settings: Settings) -> list[Path]:
+def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
     return [
         Path(
             f"/{operation.name}",
             operation.name,
-            Call(operation, settings, native.negotiate).answer,
+            Call(operation, settings, native.negotiate, readiness.admission).answer,
             openapi.call_document(operation),
             "compute",
             "POST",
@@ -41,8 +45,8 @@ def _call_paths(settings: Settings) -> list[Path]:
     ]
 
 
-def _service_paths(settings: Settings, lifecycle: Lifecycle) -> list[Path]:
-    health, limits = Health(lifecycle), Limits(settings)
+def _service_paths(settings: Settings, readiness: Readiness) -> list[Path]:
+    health, limits = Health(readiness), Limits(settings)
     unready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE)
     return [
         Path("/limits", "limits", limits.limits, openapi.get_document(LimitsReply), "service"),

@@ -49,7 +49,9 @@ class Slug(StrEnum):
     OUTPUT_TOO_LARGE = "output-too-large"
     INTERNAL_ERROR = "internal-error"
     NOT_IMPLEMENTED = "not-implemented"
+    OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting-down"
+    DEADLINE_EXCEEDED = "deadline-exceeded"
 
 
 class ProblemError(Body):

@@ -145,6 +145,10 @@ class LimitsReply(Body):
     """Larger header fields are 431, a longer target is 414."""
     max_header_fields: Count
     """More header fields are 431."""
+    max_in_flight_bytes: Count
+    """Memory of all calls under way in one process, estimated; what does not fit is 503 `overloaded`."""
+    max_concurrency: Count
+    """Large calls that one process computes at once; some more wait, others are 503 `overloaded`."""
 
 
 class HealthReply(Body):

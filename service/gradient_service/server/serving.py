@@ -19,13 +19,12 @@ BACKLOG = 2048
 logger = logging.getLogger("gradient_service.server")
 
 
-def serve(settings: Settings, *, port: int, workers: int) -> None:
+def serve(settings: Settings, *, port: int) -> None:
     """Serve until told to stop.
 
     Args:
-        settings: with the address to listen on.
+        settings: with the address to listen on, and how many processes there are; each holds the whole application.
         port: TCP port; 0 takes a free one.
-        workers: processes; each holds the whole application.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -35,7 +34,7 @@ def serve(settings: Settings, *, port: int, workers: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
     parent = os.getpid()
-    Supervisor(lambda: work(settings, listener, parent), workers, listener).run()
+    Supervisor(lambda: work(settings, listener, parent), settings.workers, listener).run()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -20,15 +20,25 @@ class Dialect:
     bytes_per_number: int
     """What a number of a reply takes at the most."""
     is_binary: bool
+    memory_per_byte: int
+    """What a byte of a request takes in memory until it is decoded, itself included, at the most."""
 
 
-JSON = Dialect(json_body.MEDIA_TYPE, json_body.decode, json_body.encode, json_body.BYTES_PER_NUMBER, is_binary=False)
+JSON = Dialect(
+    json_body.MEDIA_TYPE,
+    json_body.decode,
+    json_body.encode,
+    json_body.BYTES_PER_NUMBER,
+    is_binary=False,
+    memory_per_byte=json_body.MEMORY_PER_BYTE,
+)
 SAFETENSORS = Dialect(
     safetensors_body.MEDIA_TYPE,
     safetensors_body.decode,
     safetensors_body.encode,
     safetensors_body.BYTES_PER_NUMBER,
     is_binary=True,
+    memory_per_byte=1,
 )
 DIALECTS = {
     JSON.media_type: JSON,

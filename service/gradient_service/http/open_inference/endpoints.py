@@ -4,9 +4,10 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from gradient_service import __version__
+from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call
 from gradient_service.http.catalogue import OPERATIONS, Operation
-from gradient_service.http.health import Lifecycle, check_ready
+from gradient_service.http.health import Readiness
 from gradient_service.http.open_inference.exchange import negotiate
 from gradient_service.http.open_inference.models import config_of, metadata_of
 from gradient_service.http.open_inference.statistics import ModelCounters
@@ -33,11 +34,11 @@ EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statis
 class Model:
     """One operation as a model."""
 
-    def __init__(self, operation: Operation, settings: Settings) -> None:
+    def __init__(self, operation: Operation, settings: Settings, admission: Admission) -> None:
         self.metadata = metadata_of(operation)
         self.config = config_of(operation)
         self.counters = ModelCounters(ModelName(operation.name))
-        self._call = Call(operation, settings, negotiate)
+        self._call = Call(operation, settings, negotiate, admission)
 
     async def infer(self, request: Request) -> Response:
         """Answer a request, and count how it ended."""
@@ -54,9 +55,9 @@ class Model:
 class InferenceServer:
     """The endpoints of one application; each first line says in the OpenAPI document what it answers."""
 
-    def __init__(self, settings: Settings, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
-        self._models = {operation.name: Model(operation, settings) for operation in OPERATIONS}
+    def __init__(self, settings: Settings, readiness: Readiness) -> None:
+        self._readiness = readiness
+        self._models = {operation.name: Model(operation, settings, readiness.admission) for operation in OPERATIONS}
 
     async def live(self, request: Request) -> Response:
         """Answer that the server lives."""
@@ -64,7 +65,7 @@ class InferenceServer:
 
     async def ready(self, request: Request) -> Response:
         """Answer that the server takes work."""
-        check_ready(self._lifecycle)
+        self._readiness.check()
         return _told(ServerReadyReply(ready=True))
 
     async def metadata(self, request: Request) -> Response:
@@ -93,7 +94,7 @@ class InferenceServer:
     async def model_ready(self, request: Request) -> Response:
         """Answer that a model takes work."""
         model = self._model(request)
-        check_ready(self._lifecycle)
+        self._readiness.check()
         return _told(ModelReadyReply(name=model.metadata.name, ready=True))
 
     async def model_config(self, request: Request) -> Response:

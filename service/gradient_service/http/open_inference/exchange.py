@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from fastapi import Request
-from starlette.datastructures import Headers
 
-from gradient_service.http.body import declared_length, whole_number
+from gradient_service.http.body import declared_length
 from gradient_service.http.calls import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES, Reading, Written
 from gradient_service.http.catalogue import Operation
-from gradient_service.http.codings import MAX_RATIO, compress, inflate, reply_coding, request_coding
+from gradient_service.http.codings import MAX_RATIO, compress, inflate, inflated_bytes, reply_coding, request_coding
+from gradient_service.http.headers import whole_number
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
@@ -51,6 +51,14 @@ class InferenceExchange:
         """Whether arrays stay in the body's buffer."""
         return self.json_bytes is not None and self.request_coding is None
 
+    def memory_bytes(self, body_bytes: int) -> int:
+        """Return what a body of this length takes in memory until it is decoded, at the most."""
+        content = body_bytes
+        if self.request_coding is not None:
+            content = inflated_bytes(body_bytes, self.max_bytes) if body_bytes else 0
+        of_json = content if self.json_bytes is None else min(content, self.json_bytes)
+        return body_bytes + content + of_json * json_body.MEMORY_PER_BYTE
+
     def read(self, body: Buffer) -> Reading:
         """Decode a body."""
         content = body if self.request_coding is None else inflate(body, self.request_coding, self.max_bytes)
@@ -75,7 +83,7 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Inf
     Raises:
         HttpProblemError: `malformed-http`, `body-too-large`, `unsupported-content-encoding`, `not-acceptable`.
     """
-    json_bytes = _json_bytes(request.headers)
+    json_bytes = whole_number(request.headers, JSON_BYTES)
     declared = declared_length(request.headers)
     if json_bytes is not None and declared and json_bytes > declared and request_coding(request.headers) is None:
         raise HttpProblemError("malformed-http", f"{JSON_BYTES} is more than the body has.")
@@ -84,14 +92,3 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Inf
         raise HttpProblemError("body-too-large", detail, {"Connection": "close"})
     codings = request_coding(request.headers), reply_coding(request.headers)
     return InferenceExchange(operation, settings, json_bytes, *codings)
-
-
-def _json_bytes(headers: Headers) -> int | None:
-    """Return how long the JSON part is; None without the header that says so."""
-    given = headers.getlist(JSON_BYTES)
-    if not given:
-        return None
-    length = whole_number(given[0]) if len(given) == 1 else None
-    if length is None:
-        raise HttpProblemError("malformed-http", f"{JSON_BYTES} is one whole number.")
-    return length

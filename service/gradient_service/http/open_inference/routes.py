@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from gradient_service.http import openapi
 from gradient_service.http.endpoints import Path
-from gradient_service.http.health import Lifecycle
+from gradient_service.http.health import Readiness
 from gradient_service.http.keys import Endpoint
 from gradient_service.http.open_inference.endpoints import InferenceServer
 from gradient_service.schemas.open_inference import (
@@ -29,7 +29,7 @@ from gradient_service.settings import Settings
 
 TAG = "v2"
 MODEL = "/v2/models/{model}"
-INFER_STATUSES = (*openapi.CALL_STATUSES[:2], 404, *openapi.CALL_STATUSES[2:], 501)
+INFER_STATUSES = tuple(sorted((*openapi.CALL_STATUSES, 404, 501)))
 NOT_OFFERED = 501
 SHARED_MEMORIES = ("systemsharedmemory", "cudasharedmemory")
 GET_AND_POST = ("GET", "POST")
@@ -47,9 +47,9 @@ class Row:
     method: str = "GET"
 
 
-def paths(settings: Settings, lifecycle: Lifecycle) -> Iterator[Path]:
+def paths(settings: Settings, readiness: Readiness) -> Iterator[Path]:
     """Yield every path; what is fixed comes before what is named by the caller."""
-    server = InferenceServer(settings, lifecycle)
+    server = InferenceServer(settings, readiness)
     for row in (*_of_the_server(server), *_of_a_model(server)):
         document = openapi.get_document(row.reply, *row.statuses)
         document = _with_parameters(row.path, document)
@@ -110,4 +110,5 @@ def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
         for name, schema in schemas.items()
         if f"{{{name}}}" in path
     ]
+    parameters += document.get("parameters", [])
     return document | {"parameters": parameters} if parameters else document

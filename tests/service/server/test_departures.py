@@ -1,0 +1,93 @@
+"""The real process: a long computation ends soon after nobody waits for it, seen by the worker's CPU time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from .conftest import Process, running
+
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="CPU time is read from /proc"),
+]
+
+ROWS, CLASSES = 100_000, 200
+"""N·K² is 4 thousand million: half a minute of work, in hundreds of blocks."""
+GRACE_SECONDS = 0.2
+STARTED_CPU_SECONDS = 1.0
+SETTINGS = {"GRADIENT_MAX_JACOBIAN_ELEMENTS": str(2**40)}
+
+
+@pytest.fixture(scope="module")
+def body() -> bytes:
+    """A request for the gradient multiplied out."""
+    arrays = {"logits": np.ones((ROWS, CLASSES), np.float32), "labels": np.zeros(ROWS, np.int32)}
+    return save(arrays, metadata={"options": json.dumps({"include": ["gradient_by_chain_rule"]})})
+
+
+def head(body: bytes, *fields: str) -> bytes:
+    """The head of a call."""
+    lines = ["POST /gradient HTTP/1.1", "Host: localhost", "Content-Type: application/x-safetensors", *fields]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode()
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, in all of its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds_after(pid: int, seconds: float) -> float:
+    """CPU time that a process uses once some time has passed, in one second."""
+    time.sleep(seconds)
+    before = cpu_seconds(pid)
+    time.sleep(1.0)
+    return cpu_seconds(pid) - before
+
+
+@contextmanager
+def calling(process: Process, data: bytes) -> Iterator[socket.socket]:
+    """Have a call computing while the block begins."""
+    (worker,) = process.workers()
+    with socket.create_connection(("127.0.0.1", process.port)) as connection:
+        connection.settimeout(30)
+        before = cpu_seconds(worker)
+        connection.sendall(data)
+        deadline = time.monotonic() + 20
+        while cpu_seconds(worker) < before + STARTED_CPU_SECONDS:
+            assert time.monotonic() < deadline, "the work did not begin"
+            time.sleep(0.01)
+        yield connection
+
+
+def test_the_cpu_is_free_once_the_caller_has_left(body: bytes) -> None:
+    """200 ms after the connection has closed the worker is idle, and takes other work."""
+    with running(**SETTINGS) as process:
+        (worker,) = process.workers()
+        with calling(process, head(body) + body):
+            assert cpu_seconds_after(worker, 0) > 0.3, "the work is too short to be ended"
+        assert cpu_seconds_after(worker, GRACE_SECONDS) <= 0.05
+        assert process.is_ready()
+
+
+def test_the_cpu_is_free_past_the_deadline(body: bytes) -> None:
+    """200 ms after the deadline the answer has come and the worker is idle, though the caller is still there."""
+    with running(**SETTINGS) as process:
+        (worker,) = process.workers()
+        began = time.monotonic()
+        with calling(process, head(body, "X-Request-Deadline-Ms: 3000") + body) as connection:
+            answer = connection.recv(65_536)
+            waited = time.monotonic() - began
+            assert cpu_seconds_after(worker, 0) <= 0.05
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert waited <= 3.0 + GRACE_SECONDS

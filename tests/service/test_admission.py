@@ -1,0 +1,261 @@
+"""Admission: calls that memory or cores have no room for are refused at once, and what was reserved is free again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gradient_service.app import create_app
+from gradient_service.http.admission import WAITING_FOR_EACH
+from gradient_service.settings import Settings
+
+from .conftest import JSON, check_problem, client_of, post
+from .slow_work import BLOCKS, INFER_PATH, LARGE, NATIVE_PATH, SMALL, Caller, SlowWork, app_with, until
+
+pytestmark = pytest.mark.anyio
+
+MIB = 1024 * 1024
+PART = 65_536
+JACOBIAN = {"logits": [[0] * 100], "labels": [0], "include": ["jacobian"]}
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowWork]:
+    """Slow work, that ends with the test at the latest."""
+    work = SlowWork()
+    yield work
+    work.gate.set()
+
+
+def app_of(**settings: int) -> FastAPI:
+    """A started application."""
+    app = create_app(Settings.model_construct(None, **settings))
+    app.state.lifecycle.is_started = True
+    return app
+
+
+class Sender:
+    """A body of blanks that remembers how much of it was taken."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield up to 8 MiB."""
+        while self.taken < 8 * MIB:
+            self.taken += PART
+            yield b" " * PART
+
+
+def check_overloaded(reply: httpx.Response) -> None:
+    """The reply is the refusal that says when to ask again."""
+    check_problem(reply, 503, "overloaded")
+    assert reply.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/softmax", "/loss", "/gradient", INFER_PATH])
+async def test_a_declared_body_without_room_is_refused_unread(path: str) -> None:
+    """A body whose memory does not fit is 503 before any of it is read."""
+    sender = Sender()
+    async with client_of(app_of(max_in_flight_bytes=MIB)) as http:
+        headers = JSON | {"Content-Length": str(8 * MIB)}
+        check_overloaded(await http.post(path, content=sender.parts(), headers=headers))
+    assert sender.taken <= PART  # the client's own first part
+
+
+async def test_a_chunked_body_is_refused_once_it_has_no_room() -> None:
+    """The memory of a body without a length is reserved as it arrives."""
+    sender = Sender()
+    async with client_of(app_of(max_in_flight_bytes=20 * MIB)) as http:
+        check_overloaded(await http.post("/softmax", content=sender.parts(), headers=JSON))
+    assert MIB < sender.taken < 2 * MIB
+
+
+async def test_a_reply_without_room_is_refused_before_it_is_computed() -> None:
+    """A small request for a large reply is 503 where the reply does not fit; at its limit it is 422 as ever."""
+    async with client_of(app_of(max_in_flight_bytes=MIB // 4)) as http:
+        check_overloaded(await post(http, "/gradient", JACOBIAN))
+        assert (await post(http, "/gradient", JACOBIAN | {"include": ["gradient"]})).status_code == 200
+    async with client_of(app_of(max_in_flight_bytes=MIB // 4, max_jacobian_elements=9)) as http:
+        check_problem(await post(http, "/gradient", JACOBIAN), 422, "output-too-large", "/include/0")
+
+
+async def test_memory_is_reserved_until_the_reply_is_sent() -> None:
+    """A reply counts while a part of it is still to be sent."""
+    app = app_of()
+    seen = []
+    await Caller((LARGE,), on_answer=lambda: seen.append(app.state.admission.in_flight_bytes)).call(app)
+    assert min(seen) > len(LARGE)
+    assert app.state.admission.in_flight_bytes == 0
+
+
+async def test_what_only_reading_takes_is_given_back(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
+    """While a call computes, its body and its arrays count, and no more what the parser needed."""
+    app = app_with(monkeypatch, slow)
+    caller = Caller((LARGE,))
+    call = asyncio.create_task(caller.call(app))
+    await until(lambda: slow.done > 0)
+    assert app.state.admission.in_flight_bytes == len(LARGE) + 20_001 * 8
+    caller.leaves.set()
+    await call
+
+
+async def test_bodies_under_way_count_together() -> None:
+    """What one call holds another one cannot have; once it is free, it can."""
+    app = app_of(max_in_flight_bytes=MIB)
+    first = Caller((LARGE,), is_whole=False)
+    call = asyncio.create_task(first.call(app))
+    async with client_of(app) as http:
+        await until(lambda: app.state.admission.in_flight_bytes > MIB // 2)
+        check_overloaded(await post(http, "/softmax", LARGE))
+        first.leaves.set()
+        await call
+        assert (await post(http, "/softmax", LARGE[:8001] + b"0]]}")).status_code == 200
+
+
+async def test_readiness_says_when_there_is_no_room() -> None:
+    """/readyz is 503 while what was refused would be refused again, and lists this part when asked."""
+    app = app_of(max_in_flight_bytes=MIB)
+    first = Caller((LARGE,), is_whole=False)
+    call = asyncio.create_task(first.call(app))
+    async with client_of(app) as http:
+        await until(lambda: app.state.admission.in_flight_bytes > MIB // 2)
+        assert (await http.get("/readyz")).status_code == 200
+        await post(http, "/softmax", LARGE)
+        check_overloaded(await http.get("/readyz"))
+        check_overloaded(await http.get("/v2/health/ready"))
+        assert (await http.get("/livez")).status_code == 200
+        first.leaves.set()
+        await call
+        assert (await http.get("/readyz?verbose")).json()["parts"]["within_budget"] is True
+
+
+async def test_a_call_that_never_fits_keeps_nobody_away() -> None:
+    """A call larger than the whole budget is refused, and the service stays ready for others."""
+    async with client_of(app_of(max_in_flight_bytes=1000)) as http:
+        check_overloaded(await post(http, "/softmax", LARGE))
+        assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_calls_beyond_the_queue_are_refused_unread(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
+    """Some large calls wait for each that computes; the next is 503 unread, small ones and health are answered."""
+    slow.is_gated = True
+    app = app_with(monkeypatch, slow, max_concurrency=1)
+    async with client_of(app) as http:
+        calls = [asyncio.create_task(post(http, NATIVE_PATH, LARGE)) for _ in range(1 + WAITING_FOR_EACH)]
+        await until(lambda: app.state.admission.turns == len(calls))
+        sender = Sender()
+        headers = JSON | {"Content-Length": str(MIB)}
+        check_overloaded(await http.post(NATIVE_PATH, content=sender.parts(), headers=headers))
+        assert sender.taken <= PART
+        check_overloaded(await http.get("/readyz"))
+        assert (await http.get("/livez")).status_code == 200
+        assert (await post(http, "/gradient", {"logits": [[1, 2]], "labels": [0]})).status_code == 200
+        slow.gate.set()
+        assert {reply.status_code for reply in await asyncio.gather(*calls)} == {200}
+        assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_a_small_body_with_large_work_meets_the_queue(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
+    """A call found to be large once it is read is refused as well where too many wait."""
+    slow.is_gated = True
+    app = app_with(monkeypatch, slow, max_concurrency=1)
+    async with client_of(app) as http:
+        calls = [asyncio.create_task(post(http, NATIVE_PATH, LARGE)) for _ in range(1 + WAITING_FOR_EACH)]
+        await until(lambda: app.state.admission.turns == len(calls))
+        body = {"logits": [[0] * 200], "labels": [0], "include": ["jacobian"]}
+        check_overloaded(await post(http, "/gradient", body))
+        slow.gate.set()
+        await asyncio.gather(*calls)
+
+
+ENDS: list[tuple[str, str, bytes, dict[str, str], int]] = [
+    ("answered", "/softmax", LARGE, {}, 200),
+    ("answered on the event loop", "/softmax", SMALL, {}, 200),
+    ("no JSON", "/softmax", LARGE[:-1], {}, 400),
+    ("broken contract", "/softmax", b'{"logits": [[1], [1, 2]]}', {}, 422),
+    ("too large", "/softmax", b" " * (2 * MIB), {}, 413),
+    ("wrong type", "/softmax", SMALL, {"content_type": "text/plain"}, 415),
+    ("past the deadline", "/softmax", LARGE, {"x_request_deadline_ms": "1"}, 504),
+    ("no gzip", INFER_PATH, LARGE, {"content_encoding": "gzip"}, 400),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "headers", "status"), [end[1:] for end in ENDS], ids=[end[0] for end in ENDS])
+async def test_nothing_stays_reserved(path: str, body: bytes, headers: dict[str, str], status: int) -> None:
+    """However a call ends, its memory is free again."""
+    app = app_of(max_json_body_bytes=MIB)
+    middle = len(body) // 2
+    caller = Caller((body[:middle], body[middle:]))
+    await caller.call(app, path, **headers)
+    assert caller.status == status
+    assert (app.state.admission.in_flight_bytes, app.state.admission.turns) == (0, 0)
+
+
+async def test_nothing_stays_reserved_for_who_left_in_the_body() -> None:
+    """A caller that leaves before its body has arrived holds nothing."""
+    app = app_of()
+    caller = Caller((LARGE[:20_000],), is_whole=False)
+    call = asyncio.create_task(caller.call(app))
+    await until(lambda: app.state.admission.in_flight_bytes > 0)
+    caller.leaves.set()
+    await call
+    assert app.state.admission.in_flight_bytes == 0
+
+
+async def test_nothing_stays_reserved_for_who_left_at_work(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
+    """A caller that leaves while its call computes holds nothing, nor a turn."""
+    app = app_with(monkeypatch, slow)
+    caller = Caller((LARGE,))
+    call = asyncio.create_task(caller.call(app))
+    await until(lambda: slow.done > 0)
+    assert app.state.admission.turns == 1
+    caller.leaves.set()
+    await call
+    assert slow.done < BLOCKS
+    assert (app.state.admission.in_flight_bytes, app.state.admission.turns) == (0, 0)
+
+
+async def test_nothing_stays_reserved_for_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that ends in a fault of the service holds nothing."""
+
+    class Faulty(SlowWork):
+        def _block(self, _: slice) -> None:
+            raise RuntimeError
+
+    app = app_with(monkeypatch, Faulty())
+    async with client_of(app) as http:
+        check_problem(await post(http, NATIVE_PATH, LARGE), 500, "internal-error")
+    assert (app.state.admission.in_flight_bytes, app.state.admission.turns) == (0, 0)
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["at work", "in the body"])
+async def test_nothing_stays_reserved_for_a_cancelled_call(
+    monkeypatch: pytest.MonkeyPatch, slow: SlowWork, *, is_whole: bool
+) -> None:
+    """A call that the server cancels holds nothing."""
+    slow.is_gated = True
+    app = app_with(monkeypatch, slow)
+    call = asyncio.create_task(Caller((LARGE,), is_whole=is_whole).call(app))
+    await until(lambda: app.state.admission.in_flight_bytes > 0 and app.state.admission.turns == int(is_whole))
+    call.cancel()
+    slow.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (app.state.admission.in_flight_bytes, app.state.admission.turns) == (0, 0)
+
+
+async def test_nothing_stays_reserved_for_a_reply_that_cannot_be_sent() -> None:
+    """A caller that is gone when the reply is sent holds nothing."""
+    app = app_of()
+
+    def fail() -> None:
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011 - the one above
+        await Caller((LARGE,), on_answer=fail).call(app)
+    assert app.state.admission.in_flight_bytes == 0
