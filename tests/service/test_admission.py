@@ -167,7 +167,7 @@ async def test_a_small_body_with_large_work_meets_the_queue(monkeypatch: pytest.
     async with client_of(app) as http:
         calls = [asyncio.create_task(post(http, NATIVE_PATH, LARGE)) for _ in range(1 + WAITING_FOR_EACH)]
         await until(lambda: app.state.admission.turns == len(calls))
-        body = {"logits": [[0] * 200], "labels": [0], "include": ["jacobian"]}
+        body = {"logits": [[0] * 300], "labels": [0], "include": ["jacobian"]}
         check_overloaded(await post(http, "/gradient", body))
         slow.gate.set()
         await asyncio.gather(*calls)
