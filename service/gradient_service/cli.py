@@ -43,7 +43,11 @@ def _settings(**given: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        lines = (f"GRADIENT_{str(fault['loc'][0]).upper()}: {fault['msg']}." for fault in error.errors())
+        lines = [
+            f"GRADIENT_{str(fault['loc'][0]).upper()}: {fault['msg']}."
+            for fault in error.errors()
+            if fault["type"] != "default_factory_not_called"  # which follows from another one
+        ]
         sys.exit("\n".join(lines))
 
 
