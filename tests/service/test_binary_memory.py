@@ -31,7 +31,7 @@ pytestmark = [
 
 @contextmanager
 def running_service() -> Iterator[tuple[str, int]]:
-    """Serve with the default settings in a process of its own; the block gets the address and the process's id."""
+    """Serve with the default settings in a process of its own; the block gets the address and the worker's id."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -41,7 +41,8 @@ def running_service() -> Iterator[tuple[str, int]]:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_live(url)
-            yield url, service.pid
+            (worker,) = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text().split()
+            yield url, int(worker)
         finally:
             service.terminate()
 

@@ -97,7 +97,8 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
 
     def work(block: slice) -> None:
         logits = load(scores, block, working_dtype(scores))
-        rows = softmax_rows(logits, scores.temperature, compensated=scores.is_compensated)
+        widened = logits.dtype != scores.logits.dtype
+        rows = softmax_rows(logits, scores.temperature, compensated=scores.is_compensated, widened=widened)
         for name in names:
             outputs.write(name, block, compute[name](rows))
 

@@ -71,7 +71,8 @@ def objective_of(scores: Scores, supervision: Supervision, rows: Rows, logits: A
     if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
         elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)
         return SigmoidBinaryCrossEntropy(elements, targets)
-    softmax = softmax_rows(logits, scores.temperature, compensated=compensated)
+    widened = logits.dtype.itemsize > scores.logits.dtype.itemsize
+    softmax = softmax_rows(logits, scores.temperature, compensated=compensated, widened=widened)
     if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
         return SoftmaxCrossEntropy(softmax, targets)
     return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, logits))

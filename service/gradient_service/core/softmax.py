@@ -45,13 +45,14 @@ class SoftmaxRows:
     """q = σ / S, the probability of all classes but k, (rows,)."""
 
 
-def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> SoftmaxRows:
+def softmax_rows(logits: Array, temperature: float, *, compensated: bool, widened: bool = False) -> SoftmaxRows:
     """Compute p_j = e_j / S with e_k held out of the sum, so that nothing is lost when one class takes all.
 
     Args:
         logits: (K, rows) block of float32 or float64, −∞ for masked classes, at least one finite in each row.
         temperature: > 0.
         compensated: keep ρ and use e_j ← e_j + e_j ρ_j; float64 only.
+        widened: the logits are of a narrower dtype than their block, and so will the results be.
 
     Returns:
         The parts, in the dtype of the logits.
@@ -64,7 +65,7 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> Sof
     if remainder is not None:
         exponentials += exponentials * remainder
     put(exponentials, where, 0.0)
-    rest_sum = row_sum(exponentials, has_digits_to_spare=not compensated)
+    rest_sum = row_sum(exponentials, has_digits_to_spare=widened)
     rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
     put(exponentials, where, 1.0)
     total = 1 + rest_sum
