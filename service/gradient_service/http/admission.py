@@ -9,9 +9,9 @@ from anyio import CapacityLimiter, to_thread
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
-WAITING_FOR_EACH = 4
-"""So many calls may wait for each that computes: enough that a burst passes and no core idles at 4 times the load it
-can bear, and nobody waits for longer than so many others take."""
+WAITING_FOR_EACH = 32
+"""So many calls may wait for each that computes: a few clients with their pools of connections, all asking at once, are
+served. What is large is bounded by its bytes before it is by this."""
 
 T = TypeVar("T")
 
