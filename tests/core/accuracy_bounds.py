@@ -171,12 +171,12 @@ class ScoresMeasurement(Measurement):
 
 
 def _is_undecided(output: Output, dtype: Any) -> bool:
-    """Whether a value leaves the range that is 0 within its bound: what its terms left after they cancelled."""
+    """Whether terms that leave the range cancel to 0 within the bound: its unit may leave the range as well."""
     if output.size is None:
         return False
-    rounded, sizes = round_array(output.value, dtype), np.broadcast_to(output.size, np.shape(output.value))
+    sizes = np.broadcast_to(output.size, np.shape(output.value))
     is_small = np.abs(output.value) < sizes * float(np.finfo(dtype).eps)
-    return bool((~np.isfinite(rounded) & is_small).any())
+    return bool((~np.isfinite(round_array(sizes, dtype)) & is_small).any())
 
 
 def _is_finite(output: Output, dtype: Any) -> bool:
