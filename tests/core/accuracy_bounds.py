@@ -21,6 +21,8 @@ PRODUCT = "gradient_by_chain_rule"
 SINGLE, PRODUCT_ULP = 0.501, 16.0
 DOUBLE = {"jacobian": 8.0, "hessian_diagonal": 8.0}
 FAST = 12.0
+LEFT_BY_ROUNDING = 2.0**-49
+"""How much of cancelling terms may remain, at the most, in float64."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Measurement:
 
     def _compare(self, exact: dict[str, Output]) -> None:
         judged = {name: output for name, output in exact.items() if not _is_undecided(output, self.dtype)}
+        for name in set(exact) - set(judged):
+            self._expect_finite_or_refused(name)
         in_range = [name for name, output in judged.items() if _is_finite(output, self.dtype)]
         found = self._answers(in_range)
         for name in set(judged) - set(in_range):
@@ -91,6 +95,16 @@ class Measurement:
             self.hold(PRODUCT, self._answers([PRODUCT])[PRODUCT], product, PRODUCT_ULP)
         else:
             self._expect_refusal([PRODUCT], "number-out-of-range")
+
+    def _expect_finite_or_refused(self, name: str) -> None:
+        try:
+            found = self._answers([name])[name]
+        except InvalidInputError as error:
+            if error.faults[0].code != "number-out-of-range":
+                self.excesses.append(Excess(f"{name} refused as {error.faults[0].code}", np.inf, 0))
+            return
+        if not np.isfinite(found).all():
+            self.excesses.append(Excess(f"{name} not finite", np.inf, 0))
 
     def _expect_refusal(self, names: list[str], slug: str) -> None:
         try:
@@ -171,11 +185,11 @@ class ScoresMeasurement(Measurement):
 
 
 def _is_undecided(output: Output, dtype: Any) -> bool:
-    """Whether terms that leave the range cancel to 0 within the bound: its unit may leave the range as well."""
+    """Whether terms leave the range and all but cancel, so that what float64 leaves of them may leave it as well."""
     if output.size is None:
         return False
     sizes = np.broadcast_to(output.size, np.shape(output.value))
-    is_small = np.abs(output.value) < sizes * float(np.finfo(dtype).eps)
+    is_small = np.abs(output.value) < sizes * LEFT_BY_ROUNDING
     return bool((~np.isfinite(round_array(sizes, dtype)) & is_small).any())
 
 

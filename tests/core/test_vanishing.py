@@ -94,3 +94,12 @@ def test_ordinary_rows_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> Non
     logits = np.random.default_rng(5).normal(0, 5, (100, 10))
     evaluated(logits, ["gradient"], labels=[0] * 100, sample_weights=[7.0] * 100, reduction="sum")
     assert counts == [0, 0]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 7, 49])
+@pytest.mark.parametrize("objective", [SOFTMAX, TEXTBOOK])
+def test_nothing_times_a_large_factor_stays_nothing(objective: str, num_classes: int) -> None:
+    """Targets equal to the probabilities have the gradient 0, however far its terms are lifted from the range."""
+    logits = np.zeros((1, num_classes), np.float32)
+    options = {"labels": [0], "label_smoothing": 1.0, "reduction": "mean", "denominator_value": 1e-300}
+    assert not output("gradient", logits, objective=objective, **options).any()

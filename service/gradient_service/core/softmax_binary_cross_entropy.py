@@ -44,21 +44,19 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         return self._cross_entropy(log_probabilities(self.rows), self._log_complement())
 
     def gradient(self) -> Array:
-        """∂E/∂s_i = w_i (p_i − c_i) − p_i Σ_{j≠i} g_j, with g_j = w_j [−c_j + (1−c_j) p_j/(1−p_j)]; (K, rows).
+        """∂E/∂s_i = D_i − p_i Σ_{j≠i} g_j, with D_j = w_j (p_j − c_j) and g_j = D_j / (1−p_j); (K, rows).
 
-        The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j; p_i g_k = w_k [−c_k p_i + (1−c_k) p_k p'_i].
+        The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j, and p_i g_k = D_k p'_i. That D_j is 0 exactly where
+        p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it.
         """
-        p, top = self.rows.probabilities, self.rows.top_position
-        for_class, against_class = self.targets.weighted(), self.targets.complement() * self.targets.weights
-        odds = p / complement_of_probabilities(self.rows)
-        put(odds, top, 0.0)
-        pulls = against_class * odds - for_class
+        top = self.rows.top_position
+        direct = self.gradient_diagonal_only()
+        pulls = direct / complement_of_probabilities(self.rows)
         put(pulls, top, 0.0)
         pull_sum = row_sum(pulls)
-        through_top = take(against_class, top) * take(p, top) * self.others.probabilities - take(for_class, top) * p
-        gradient = self.gradient_diagonal_only() - p * (pull_sum - pulls) - through_top
-        put(gradient, top, take(self.gradient_diagonal_only(), top) - take(p, top) * pull_sum)
-        return gradient
+        through_top = take(direct, top) * self.others.probabilities
+        put(through_top, top, 0.0)
+        return direct - self.rows.probabilities * (pull_sum - pulls) - through_top
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)] times the factor, 0 for a masked class; (K, rows)."""
