@@ -4,11 +4,12 @@ Routes call this, and so can anything else that has a request: another wire, a c
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.core.evaluate import Evaluation, loss_and_gradient
@@ -42,6 +43,12 @@ Inputs = TypeVar("Inputs", Scores, Supervision, ReductionRule)
 
 
 NUMBER_BYTES = 8
+FLOATS = {
+    Scores: ("logits",),
+    Supervision: ("targets", "class_weights", "sample_weights"),
+    ReductionRule: ("upstream",),
+}
+"""The fields that hold floating-point numbers."""
 ROW_BYTES = 64
 """What is kept of a row until the rows are summed, whatever the reply holds: its loss and factor, with exponents."""
 
@@ -67,15 +74,15 @@ def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
     _take_on(scores, names, _dtype(request), work)
     (scores,) = _in_dtype(_dtype(request), scores)
     arrays = softmax_arrays(scores, names, work.execution)
-    applied = SoftmaxApplied.model_construct(**_scores_applied(request))
-    return SoftmaxReply.model_construct(None, **arrays, applied=applied)
+    applied = SoftmaxApplied.of(**_scores_applied(request))
+    return SoftmaxReply.of(**arrays, applied=applied)
 
 
 def loss(request: LossRequest, work: Work) -> LossReply:
     """Answer `/loss`."""
     evaluation = _evaluate(request, work)
-    applied = LossApplied.model_construct(**_loss_applied(request, evaluation))
-    return LossReply.model_construct(**_outputs(evaluation), applied=applied)
+    applied = LossApplied.of(**_loss_applied(request, evaluation))
+    return LossReply.of(**_outputs(evaluation), applied=applied)
 
 
 def gradient(request: GradientRequest, work: Work) -> GradientReply:
@@ -84,7 +91,7 @@ def gradient(request: GradientRequest, work: Work) -> GradientReply:
     applied = _loss_applied(request, evaluation)
     if request.objective is not Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
         applied["curvature"] = request.curvature
-    return GradientReply.model_construct(**_outputs(evaluation), applied=GradientApplied.model_construct(**applied))
+    return GradientReply.of(**_outputs(evaluation), applied=GradientApplied.of(**applied))
 
 
 def num_elements(request: CallRequest) -> int:
@@ -128,8 +135,14 @@ def _scores(request: ScoresBody) -> Scores:
         element_mask=request.element_mask,
         temperature=request.temperature,
         precision=request.precision,
-        has_masking_logits=bool(np.fmin.reduce(request.logits, axis=None, initial=np.inf) == -np.inf),
+        has_masking_logits=_least(request.logits) == -np.inf,
     )
+
+
+def _least(numbers: Array) -> float:
+    """Return the least number but NaN, ∞ where there is none."""
+    least = float(numbers.min(initial=np.inf))
+    return least if least == least else float(np.fmin.reduce(numbers, axis=None, initial=np.inf))  # noqa: PLR0124  NaN
 
 
 def _supervision(request: SupervisedBody) -> Supervision:
@@ -192,9 +205,9 @@ def _in_dtype(dtype: np.dtype[np.floating], *inputs: Any) -> tuple[Any, ...]:
 
 def _rounded(inputs: Inputs, dtype: np.dtype[np.floating], faults: list[Fault]) -> Inputs:
     rounded: dict[str, Any] = {}
-    for name in (each.name for each in fields(inputs)):
+    for name in FLOATS[type(inputs)]:
         array = getattr(inputs, name)
-        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.dtype != dtype:
+        if array is not None and array.dtype != dtype:
             with np.errstate(over="ignore"):
                 rounded[name] = array.astype(dtype)
             is_lost = np.isinf(rounded[name]) & np.isfinite(array)
@@ -212,7 +225,7 @@ def _outputs(evaluation: Evaluation) -> dict[str, Any]:
         outputs["loss"] = evaluation.loss
     if evaluation.summary is not None:
         sums = {name: getattr(evaluation.summary, name) for name in SummaryBody.model_fields}
-        outputs["summary"] = SummaryBody.model_construct(**sums)
+        outputs["summary"] = SummaryBody.of(**sums)
     return outputs
 
 

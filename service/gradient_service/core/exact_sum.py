@@ -17,6 +17,10 @@ UNIT_EXPONENT = 4096
 """Integers count units of 2^−4096: below the last digit of a product of three float64 numbers."""
 SIGNIFICAND_BITS = 53
 HALF_BITS = 26
+LEADING_BITS = 64
+"""Of a sum; a float64 holds fewer, and what follows them can only break a tie."""
+FEW_ROWS = 64
+"""Added one after the other as Python's integers; more are worth NumPy's calls."""
 ROWS_AT_ONCE = 1 << 25  # 27-bit halves of so many rows add up below 2^53, where float64 counts exactly
 
 
@@ -27,6 +31,8 @@ def exact_sum(values: Array | Scaled) -> int:
         values: (N,) finite float64, or as many m 2^e.
     """
     scaled = Scaled.of(values)
+    if len(scaled.mantissa) <= FEW_ROWS:
+        return sum(map(_units, scaled.mantissa.tolist(), scaled.exponent.tolist()))
     starts = range(0, len(scaled.mantissa), ROWS_AT_ONCE)
     return sum(_sum_of_part(scaled[start : start + ROWS_AT_ONCE]) for start in starts)
 
@@ -74,13 +80,27 @@ def _divided(dividend: int, divisor: int) -> float:
 
 def units(value: float) -> int:
     """Return a finite float64 in units."""
-    numerator, denominator = value.as_integer_ratio()
-    return (numerator << UNIT_EXPONENT) // denominator
+    return _units(*math.frexp(value))
+
+
+def _units(mantissa: float, exponent: int) -> int:
+    """Return m 2^e in units."""
+    significand, place = int(mantissa * (1 << SIGNIFICAND_BITS)), exponent + UNIT_EXPONENT - SIGNIFICAND_BITS
+    return significand << place if place >= 0 else significand >> -place
 
 
 def rounded(total: int) -> float:
     """Return the float64 nearest to a sum; ±∞ above the range."""
-    return _divided(total, 1 << UNIT_EXPONENT)
+    surplus = total.bit_length() - LEADING_BITS
+    if surplus <= UNIT_EXPONENT + sys.float_info.min_exp - LEADING_BITS:
+        return _divided(total, 1 << UNIT_EXPONENT)
+    leading = total >> surplus
+    if leading << surplus != total:
+        leading |= 1  # one bit stands for all that follow, which matter to a tie only
+    try:
+        return math.ldexp(leading, surplus - UNIT_EXPONENT)
+    except OverflowError:
+        return math.copysign(math.inf, leading)
 
 
 def rounded_with_tail(total: int) -> tuple[float, tuple[float, ...]]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.keys import Endpoint, Keys
 
@@ -28,6 +29,18 @@ class Path:
     description: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """An endpoint as an ASGI application, which raises what the endpoint raises."""
+
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
 def add(app: FastAPI, path: Path, keys: Keys) -> None:
     """Add a path; one that answers GET answers HEAD too, as HTTP asks, and the document lists the GET.
 
@@ -36,7 +49,7 @@ def add(app: FastAPI, path: Path, keys: Keys) -> None:
     time.
     """
     endpoint = path.endpoint if path.is_open else keys.guard(path.endpoint)
-    app.router.routes.append(Route(path.path, endpoint, methods=[path.method]))
+    app.router.routes.append(Route(path.path, Answering(endpoint), methods=[path.method], name=path.operation_id))
     app.add_api_route(
         path.path,
         endpoint,

@@ -1,8 +1,10 @@
 """The dialects of the native endpoints, chosen by `Content-Type` and `Accept`."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastapi import Request
+from starlette.datastructures import Headers
 
 from gradient_service.http.calls import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES, Reading, Written
 from gradient_service.http.catalogue import Operation
@@ -12,6 +14,8 @@ from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire.dialects import DIALECTS, Dialect
 from gradient_service.wire.tensor_codec import Buffer
+
+NEGOTIATED = frozenset({b"accept", b"content-encoding", b"content-type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,13 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Nat
     Raises:
         HttpProblemError: `unsupported-media-type`, `unsupported-content-encoding`, `not-acceptable`.
     """
-    reader = DIALECTS[request_media_type(request.headers, tuple(DIALECTS))]
-    reply_type = reply_media_type(request.headers, tuple(DIALECTS), reader.media_type)
+    reader, reply_type = _media_types(tuple(field for field in request.scope["headers"] if field[0] in NEGOTIATED))
     return NativeExchange(operation.request, settings, reader, reply_type)
+
+
+@lru_cache(maxsize=256)
+def _media_types(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[Dialect, str]:
+    """Return how the body is read, and the type of the reply; callers send the same few fields again and again."""
+    headers = Headers(raw=list(fields))
+    reader = DIALECTS[request_media_type(headers, tuple(DIALECTS))]
+    return reader, reply_media_type(headers, tuple(DIALECTS), reader.media_type)

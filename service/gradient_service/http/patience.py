@@ -1,6 +1,6 @@
 """How long work on a call is worth doing: until its deadline, and while its caller is there."""
 
-from asyncio import CancelledError, create_task
+from asyncio import CancelledError, Task, create_task
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
@@ -30,6 +30,7 @@ class Patience:
         self._end = monotonic() + seconds
         self._scope: CancelScope | None = None
         self._has_left = False
+        self._watcher: Task[None] | None = None
 
     @classmethod
     def of(cls, headers: Headers) -> "Patience":
@@ -55,6 +56,9 @@ class Patience:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Break off what is awaited meanwhile once the patience has ended, and raise as `check` does."""
+        if self._end == inf and self._watcher is None:
+            yield
+            return
         with move_on_after(self._end - monotonic()) as self._scope:
             yield
         if self._scope.cancelled_caught:
@@ -63,14 +67,14 @@ class Patience:
     @asynccontextmanager
     async def watching(self, receive: Receive) -> AsyncIterator[None]:
         """Notice meanwhile when the caller leaves; only for a request whose body has been read."""
-        watch = create_task(self._watch(receive))
+        self._watcher = create_task(self._watch(receive))
         try:
             yield
         except CancelledError:
             self._has_left = True  # the server ends the call; its thread shall notice
             raise
         finally:
-            watch.cancel()
+            self._watcher.cancel()
 
     async def _watch(self, receive: Receive) -> None:
         message = await receive()

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
+from functools import cache
 from itertools import chain
 
 from pydantic import BaseModel
@@ -36,9 +37,15 @@ def unknown_fields(known: Collection[str], names: Iterable[str]) -> Iterator[Fau
             yield Fault("unknown-field", name, (), f"There is no field {shown_name(name)!r} here.{hint}")
 
 
+@cache
+def required_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the fields that have no default."""
+    return tuple(name for name, field in model.model_fields.items() if field.is_required())
+
+
 def _missing(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
-    for name, field in model.model_fields.items():
-        if field.is_required() and name not in names:
+    for name in required_fields(model):
+        if name not in names:
             yield Fault("missing-field", name, (), f"{name} is required.")
     if issubclass(model, SupervisedBody) and not {"labels", "targets"} & set(names):
         yield Fault("missing-field", "labels", (), "One of labels and targets is required.")

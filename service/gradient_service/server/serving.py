@@ -1,6 +1,7 @@
 """Serving: the socket, the workers that share it, and what each of them is."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -47,6 +48,8 @@ def work(settings: Settings, listener: socket.socket, parent: int) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
     keep_freed_blocks()
     app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # what was made by now stays; no collection needs to look at it again
     config = uvicorn.Config(
         app,
         http=guarded_protocol(settings.max_header_bytes),

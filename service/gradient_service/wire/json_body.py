@@ -55,10 +55,11 @@ def dump(values: Mapping[str, Any]) -> bytes:
 
 def present(body: Body) -> dict[str, Any]:
     """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
+    values, given = body.__dict__, body.model_fields_set
     return {
-        name: present(value) if isinstance(value, Body) else value
-        for name, value in body.__dict__.items()
-        if name in body.model_fields_set
+        name: present(values[name]) if isinstance(values[name], Body) else values[name]
+        for name in type(body).model_fields
+        if name in given
     }
 
 

@@ -5,9 +5,9 @@ Tensors are the array fields. Everything else is one JSON object in the header's
 `result` in a reply.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ MEDIA_TYPE = "application/x-safetensors"
 BYTES_PER_NUMBER = 8
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 64 * 1024
+MAX_KEPT_HEADER_BYTES = 1024
 HEADER_NESTING = 3
 ALIGNMENT = 64
 METADATA = "__metadata__"
@@ -134,7 +135,7 @@ def encode_file(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str])
             "data_offsets": (begin, begin + array.nbytes),
         }
         begin += array.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = dump(header)
     text += b" " * (-(LENGTH_BYTES + len(text)) % ALIGNMENT)
     return [len(text).to_bytes(LENGTH_BYTES, "little") + text, *map(encode_tensor, arrays.values())]
 
@@ -158,9 +159,13 @@ def _split(body: memoryview) -> tuple[memoryview, memoryview]:
     return body[LENGTH_BYTES:end], body[end:]
 
 
-def _read_header(header: memoryview, num_data_bytes: int) -> tuple[dict[str, Entry], bytes]:
+def _read_header(header: memoryview, num_data_bytes: int) -> tuple[Mapping[str, Entry], bytes]:
     """Return the tensors by name, in the order of the header, and the text of the options."""
-    text = bytes(header)
+    read = _read_text if len(header) > MAX_KEPT_HEADER_BYTES else _read_again
+    return read(bytes(header), num_data_bytes)
+
+
+def _read_text(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry], bytes]:
     try:
         content = load_header(text, HEADER_NESTING)
     except MalformedBodyError as error:
@@ -178,6 +183,10 @@ def _read_header(header: memoryview, num_data_bytes: int) -> tuple[dict[str, Ent
     entries = {name: _entry(name, entry) for name, entry in content.items()}
     _check_layout(entries, num_data_bytes)
     return entries, str(metadata.get("options", "{}")).encode()
+
+
+_read_again = lru_cache(maxsize=256)(_read_text)
+"""Callers send the same header with other numbers behind it."""
 
 
 def _entry(name: str, entry: Any) -> Entry:

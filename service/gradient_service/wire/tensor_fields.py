@@ -40,6 +40,4 @@ def misplaced(tensors: Collection[str], options: Collection[str], model: type[Bo
 
 def is_counts(values: Any) -> bool:
     """Return whether values are a list of whole numbers from 0 up that 64 bits hold: a shape, or offsets."""
-    return isinstance(values, list) and all(
-        type(value) is int and value in INT64_RANGE and value >= 0 for value in values
-    )
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < INT64_RANGE.stop for value in values)
