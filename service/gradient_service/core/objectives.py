@@ -72,7 +72,8 @@ def objective_of(scores: Scores, supervision: Supervision, rows: Rows, logits: A
         elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)
         return SigmoidBinaryCrossEntropy(elements, targets)
     widened = logits.dtype.itemsize > scores.logits.dtype.itemsize
+    others = None if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY else logits.copy(order="K")
     softmax = softmax_rows(logits, scores.temperature, compensated=compensated, widened=widened)
-    if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
+    if others is None:
         return SoftmaxCrossEntropy(softmax, targets)
-    return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, logits))
+    return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, others))

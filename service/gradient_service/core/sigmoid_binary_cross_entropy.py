@@ -48,13 +48,13 @@ class SigmoidElements:
 
 def sigmoid_elements(logits: Array, temperature: float, *, compensated: bool) -> SigmoidElements:
     """Compute the parts from (K, rows) logits, −∞ for masked classes."""
+    top, is_positive = logits.argmax(axis=0), logits > 0  # where the quotient vanishes, too
     score, remainder = shift(logits, np.zeros(1, logits.dtype), temperature, compensated=compensated)
-    is_positive = logits > 0  # where the quotient vanishes, too
     decay, excess = np.exp(-np.abs(score)), None
     if remainder is not None:
         excess = np.where(is_positive, remainder, -remainder)
         decay -= decay * excess
-    return SigmoidElements(temperature, logits.argmax(axis=0), score, is_positive, decay, excess)
+    return SigmoidElements(temperature, top, score, is_positive, decay, excess)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool, widene
     """Compute p_j = e_j / S with e_k held out of the sum, so that nothing is lost when one class takes all.
 
     Args:
-        logits: (K, rows) block of float32 or float64, −∞ for masked classes, at least one finite in each row.
+        logits: (K, rows) block of float32 or float64, −∞ for masked classes, at least one finite in each row; it may be
+            overwritten, for the cache holds one block less then.
         temperature: > 0.
         compensated: keep ρ and use e_j ← e_j + e_j ρ_j; float64 only.
         widened: the logits are of a narrower dtype than their block, and so will the results be.
@@ -115,6 +116,7 @@ def _lowered(values: Array) -> Array:
 def shift(logits: Array, reference: Array, temperature: float, *, compensated: bool) -> tuple[Array, Array | None]:
     """Return d = (x − reference) / T and, when compensated, its rounding error ρ (0 where d is not finite).
 
+    The logits may be overwritten.
     T = m 2^e with 1 ≤ m < 2. Powers of two are exact: a T ≥ 2 scales the logits down before they are subtracted, so
     that a difference that leaves the range but for T does not; a T < 1 scales the quotients up afterwards.
     """
@@ -123,7 +125,7 @@ def shift(logits: Array, reference: Array, temperature: float, *, compensated: b
     if exponent > 0:
         logits, reference = np.ldexp(logits, -exponent), np.ldexp(reference, -exponent)
     if not compensated:
-        difference = logits - reference
+        difference = np.subtract(logits, reference, out=logits)
         if divisor != 1:
             rest = max(-exponent - 1, 0)
             difference = _scaled_up(difference, rest)

@@ -21,9 +21,11 @@ from gradient_service.core.softmax_objective import SoftmaxObjective
 from gradient_service.core.targets import sum_of_products
 
 
-def without_top(rows: SoftmaxRows, logits: Array) -> SoftmaxRows:
-    """Return the softmax of each row without its top class; of a row that has no other class, the row's own."""
-    others = logits.copy(order="K")
+def without_top(rows: SoftmaxRows, others: Array) -> SoftmaxRows:
+    """Return the softmax of each row's logits without its top class; of a row that has no other class, the row's own.
+
+    The logits are overwritten.
+    """
     put(others, rows.top_position, -np.inf)
     has_others = np.isfinite(others).any(axis=0)
     put(others, rows.top_position, np.where(has_others, -np.inf, rows.top_logit))

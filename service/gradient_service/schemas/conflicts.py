@@ -16,7 +16,8 @@ MAX_NAME_LENGTH = 64
 
 def shown_name(name: str) -> str:
     """Return of a caller's name what may be told back: its first printable characters."""
-    return "".join(character for character in name if character.isprintable())[:MAX_NAME_LENGTH]
+    printable = name if name.isprintable() else "".join(filter(str.isprintable, name))
+    return printable[:MAX_NAME_LENGTH]
 
 
 def check_fields(model: type[BaseModel], names: Collection[str]) -> None:

@@ -109,7 +109,7 @@ def _decode(
         faults += found
         if not found and name in tensor_fields(model):
             part = data[entry.begin : entry.end]
-            values[name] = decode_tensor(part, ELEMENT_TYPES[entry.dtype], entry.shape, pointer((name,)))
+            values[name] = decode_tensor(part, ELEMENT_TYPES[entry.dtype], entry.shape, f"/{name}")
     try:
         return Decoded(validate(model, values, faults), names)
     except InvalidInputError as error:
