@@ -1,7 +1,7 @@
 """The settings of a running service: one frozen value, read from `GRADIENT_…` variables and passed in, never global."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         if text and not all(KEY.fullmatch(key.strip()) for key in text.split(",")):
             raise ValueError("each key is one or more visible ASCII characters, without blanks")
         return keys
+
+    log_level: Literal["info", "warning", "error", "off"] = "info"
+    """What is told on stderr: `info` each request, `warning` those that were refused for lack of room or time and those
+    that failed, `error` only the latter."""
 
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
     """How long an unused connection is kept."""
