@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from gradient_service import __version__
-from gradient_service.http import openapi, problems, routes
+from gradient_service.http import cross_origin, openapi, problems, routes
 from gradient_service.http.admission import Admission
 from gradient_service.http.health import Lifecycle, Readiness
 from gradient_service.http.message_rules import MessageRules, MessageRulesMiddleware
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.lifecycle = lifecycle
     app.state.admission = admission
     problems.install(app)
+    cross_origin.install(app, settings)
     app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
     app.add_middleware(RequestLogMiddleware)
     routes.install(app, settings, Readiness(lifecycle, admission))
