@@ -27,6 +27,7 @@ PAGES = [
     "docs/architecture.md",
     "docs/mapping.md",
     "docs/operations.md",
+    "docs/track-record.md",
 ]
 ADDRESS = "http://127.0.0.1:8000"
 SERVICE = ROOT / "service" / "gradient_service"
