@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from gradient_service import __version__
-from gradient_service.http import openapi, problems, routes
+from gradient_service.http import cross_origin, openapi, problems, routes
 from gradient_service.http.admission import Admission
 from gradient_service.http.health import Lifecycle, Readiness
 from gradient_service.http.message_rules import MessageRules, MessageRulesMiddleware
-from gradient_service.http.request_id import RequestIdMiddleware
+from gradient_service.http.request_log import RequestLogMiddleware
 from gradient_service.settings import Settings
 
 
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Softmax, cross-entropy and their gradients, accurate to the last digits.",
         description=openapi.DESCRIPTION,
         version=__version__,
+        openapi_url=None,  # as the pages below, it is a route of ours
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -42,9 +43,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.lifecycle = lifecycle
     app.state.admission = admission
-    app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
-    app.add_middleware(RequestIdMiddleware)
     problems.install(app)
+    cross_origin.install(app, settings)
+    app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
+    app.add_middleware(RequestLogMiddleware)
     routes.install(app, settings, Readiness(lifecycle, admission))
     openapi.install(app)
     return app

@@ -1,15 +1,18 @@
 """The settings of a running service: one frozen value, read from `GRADIENT_…` variables and passed in, never global."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gradient_service.machine import usable_cores, usable_memory_bytes
 
 MIB = 1024 * 1024
 KEY = re.compile(r"[\x21-\x7e]+")
+
+# RFC 6454, 6.1, but for ports that go without saying: a browser leaves them out.
+ORIGIN = re.compile(r"\*|(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 PositiveInt = Annotated[int, Field(gt=0, le=2**48)]
 
@@ -24,6 +27,10 @@ def _memory_share(workers: int) -> int:
 
 def _core_share(workers: int) -> int:
     return max(1, usable_cores() // workers)
+
+
+def _split(text: object) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
 class Settings(BaseSettings):
@@ -86,6 +93,22 @@ class Settings(BaseSettings):
         if text and not all(KEY.fullmatch(key.strip()) for key in text.split(",")):
             raise ValueError("each key is one or more visible ASCII characters, without blanks")
         return keys
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Origins of the web pages whose scripts may call, separated by commas, such as `https://a.example`; `*` is any.
+    None may by default."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what no browser sends, which would never be met."""
+        if not all(ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("each origin is scheme://name or scheme://name:port in small letters, without a path")
+        return origins
+
+    log_level: Literal["info", "warning", "error", "off"] = "info"
+    """What is told on stderr: `info` each request, `warning` those that were refused for lack of room or time and those
+    that failed, `error` only the latter."""
 
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
     """How long an unused connection is kept."""

@@ -21,7 +21,14 @@ from tests.contract.serving import running_service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "examples/README.md", "docs/architecture.md", "docs/mapping.md", "docs/operations.md"]
+PAGES = [
+    "README.md",
+    "examples/README.md",
+    "docs/architecture.md",
+    "docs/mapping.md",
+    "docs/operations.md",
+    "docs/track-record.md",
+]
 ADDRESS = "http://127.0.0.1:8000"
 SERVICE = ROOT / "service" / "gradient_service"
 CLIENT = ROOT / "client" / "gradient_client"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from pydantic import SecretStr, ValidationError
+from starlette.routing import Mount, Route
 
 from gradient_service.app import create_app
+from gradient_service.http.example_files import file_name
 from gradient_service.settings import Settings
 
 from .conftest import check_problem, client_of
@@ -33,7 +37,42 @@ BAD_KEYS: dict[str, list[bytes]] = {
     "long": [b"Bearer " + b"a" * 30_000],
     "doubled": [b"Bearer first-key", b"Bearer first-key"],
     "right and wrong": [b"Bearer first-key", b"Bearer wrong"],
+    "wrong and right": [b"Bearer wrong", b"Bearer first-key"],
+    "the first letter wrong": [b"Bearer xirst-key"],
+    "the last letter wrong": [b"Bearer first-kex"],
+    "a zero byte behind": [b"Bearer first-key\0"],
+    "a parameter": [b"Bearer first-key;x=1"],
+    "quoted": [b'Bearer "first-key"'],
+    "base64": [b"Bearer " + b64encode(b"first-key")],
+    "percent": [b"Bearer first%2Dkey"],
+    "a list in one field": [b"Bearer first-key, Bearer first-key"],
+    "the scheme twice": [b"Bearer Bearer first-key"],
+    "a tab between": [b"Bearer\tfirst-key"],
+    "full width": ["Bearer ｆirst-key".encode()],
 }
+OPEN = {
+    "/",
+    "/assets",
+    "/docs",
+    "/examples/{name}",
+    "/livez",
+    "/openapi.json",
+    "/readyz",
+    "/redoc",
+    "/v2/health/live",
+    "/v2/health/ready",
+}
+
+
+def every_request() -> Iterator[tuple[str, str]]:
+    """Each method and path template that the application routes, read from its own list."""
+    for route in create_app(SETTINGS).routes:
+        if isinstance(route, Mount):
+            yield "GET", route.path
+        else:
+            assert isinstance(route, Route | APIRoute)
+            for method in sorted(route.methods or ()):
+                yield method, route.path
 
 
 @pytest.fixture
@@ -71,10 +110,20 @@ async def test_the_key_comes_after_path_and_method_and_before_the_body(guarded: 
     check_problem(await guarded.get("/limits"), 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/docs", "/redoc", "/openapi.json", "/assets/docs-init.js"])
-async def test_what_tells_how_to_call_stays_open(path: str, guarded: httpx.AsyncClient) -> None:
-    """Health, the pages with their assets, and the document need no key."""
-    assert (await guarded.get(path)).status_code == 200
+@pytest.mark.parametrize(("method", "template"), sorted(set(every_request())))
+async def test_only_what_tells_how_to_call_is_open(guarded: httpx.AsyncClient, method: str, template: str) -> None:
+    """Of all routes only health, the pages with their assets, and the document answer without a key."""
+    path = "/assets/docs-init.js" if template == "/assets" else template.replace("{", "").replace("}", "")
+    reply = await guarded.request(method, path)
+    assert (reply.status_code != 401) == (template in OPEN)
+    assert (await guarded.request(method, path, headers={"Authorization": "Bearer first-key"})).status_code != 401
+
+
+async def test_what_is_open_answers(guarded: httpx.AsyncClient) -> None:
+    """Without a key the pages, their assets, the examples, the document and liveness are 200."""
+    paths = OPEN - {"/assets", "/examples/{name}", "/readyz", "/v2/health/ready"}  # which are not ready in process
+    paths |= {"/assets/docs-init.js", f"/examples/{file_name('gradient', 'everyday', 'request')}"}
+    assert {path: (await guarded.get(path)).status_code for path in paths} == dict.fromkeys(paths, 200)
 
 
 async def test_keys_are_not_shown() -> None:

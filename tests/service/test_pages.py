@@ -110,6 +110,12 @@ async def test_pages_carry_a_strict_policy(http: httpx.AsyncClient, path: str) -
     assert headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize("path", ["/", "/assets/index.css", "/openapi.json", "/livez", "/none", "/softmax"])
+async def test_no_reply_is_guessed_at(http: httpx.AsyncClient, path: str) -> None:
+    """Whatever its layer, a reply is taken by a browser for what its media type says."""
+    assert (await http.get(path)).headers.get_list("x-content-type-options") == ["nosniff"]
+
+
 @pytest.mark.parametrize("name", sorted(entry.name for entry in ASSETS.iterdir() if entry.name[-4:] != "html"))
 async def test_assets_are_served_as_what_they_are(http: httpx.AsyncClient, name: str) -> None:
     """Each asset is served whole under its media type, so that browsers that do not guess take it."""

@@ -6,9 +6,10 @@ from importlib.resources import files
 import orjson
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
+from gradient_service.http.endpoints import ToldMount, ToldRoute
 from gradient_service.http.example_files import binary_files
 from gradient_service.http.negotiation import reply_media_type
 from gradient_service.wire import safetensors_body
@@ -35,11 +36,12 @@ LINKS = {
 def routes() -> list[BaseRoute]:
     """Return the routes of the pages; none of them is part of the OpenAPI document."""
     return [
-        Route("/", entrance),
-        Route("/docs", docs),
-        Route("/redoc", redoc),
-        Route("/examples/{name}", example),
-        Mount("/assets", StaticFiles(directory=str(ASSETS))),
+        ToldRoute("/", entrance),
+        ToldRoute("/docs", docs),
+        ToldRoute("/redoc", redoc),
+        ToldRoute("/openapi.json", document),
+        ToldRoute("/examples/{name}", example),
+        ToldMount("/assets", StaticFiles(directory=str(ASSETS))),
     ]
 
 
@@ -62,18 +64,22 @@ async def redoc(request: Request) -> Response:
     return _page("redoc.html", REDOC_POLICY)
 
 
+async def document(request: Request) -> Response:
+    """Answer with the OpenAPI document."""
+    return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
+
+
 async def example(request: Request) -> Response:
     """Answer with a safetensors file that the OpenAPI document names."""
     content = binary_files().get(request.path_params["name"])
     if content is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    return Response(content, media_type=safetensors_body.MEDIA_TYPE, headers={"X-Content-Type-Options": "nosniff"})
+    return Response(content, media_type=safetensors_body.MEDIA_TYPE)
 
 
 def _page(name: str, policy: str) -> Response:
     headers = {
         "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Vary": "Accept",
     }

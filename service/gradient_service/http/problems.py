@@ -1,15 +1,19 @@
 """The one door out for errors: the table from slug to status, and the body that every answer from 400 up has."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
+from gradient_service.http import request_id
+from gradient_service.http.request_id import request_id_of
 from gradient_service.schemas.problem import Problem, ProblemError, Slug
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_grammar import pointer
@@ -74,6 +78,8 @@ FRAMEWORK_DETAILS = {
     Slug.INTERNAL_ERROR: "The fault is the service's; it was logged.",
 }
 
+logger = logging.getLogger("gradient_service.problems")
+
 
 class HttpProblemError(Exception):
     """Raised where a request is refused for what HTTP says of it, before its body is looked at."""
@@ -88,8 +94,9 @@ class HttpProblemError(Exception):
 def problem_response(
     request: Request, errors: Iterable[ProblemError], headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return the answer for one or more errors; the first one names the type and the status."""
-    problem = problem_of(tuple(errors), request.scope["path"], request.state.request_id)
+    """Return the answer for one or more errors; the first one names the type and the status, and is told in the log."""
+    problem = problem_of(tuple(errors), request.scope["path"], request_id_of(request.scope))
+    request.state.problem = problem.errors[0].code
     return Response(problem_bytes(problem), problem.status, headers, MEDIA_TYPE)
 
 
@@ -106,7 +113,7 @@ def problem_of(errors: Sequence[ProblemError], path: str, request_id: str) -> Pr
         title=first.code.replace("-", " ").capitalize(),
         status=STATUS_BY_SLUG[first.code],
         detail=first.detail,
-        instance=_printable(path, MAX_INSTANCE_LENGTH),
+        instance=printable(path, MAX_INSTANCE_LENGTH),
         request_id=request_id,
         errors=list(errors[:MAX_FAULTS]),
         error=first.detail,
@@ -121,15 +128,16 @@ def problem_bytes(problem: Problem) -> bytes:
 def problem_error(code: str, detail: str, place: str = "") -> ProblemError:
     """Return one error with its texts made safe to send."""
     return ProblemError(
-        pointer=_printable(place, MAX_INSTANCE_LENGTH),
+        pointer=printable(place, MAX_INSTANCE_LENGTH),
         code=Slug(code),
-        detail=_printable(detail, MAX_DETAIL_LENGTH),
+        detail=printable(detail, MAX_DETAIL_LENGTH),
     )
 
 
-def _printable(text: str, length: int) -> str:
+def printable(text: str, length: int) -> str:
     """Return text that any encoder takes: no control characters, no halves of surrogate pairs, bounded."""
-    return "".join(character if character.isprintable() else "�" for character in text[:length])
+    text = text[:length]
+    return text if text.isprintable() else "".join(part if part.isprintable() else "�" for part in text)
 
 
 def _of_fault(fault: Fault) -> ProblemError:
@@ -138,7 +146,7 @@ def _of_fault(fault: Fault) -> ProblemError:
 
 
 def install(app: FastAPI) -> None:
-    """Make every exception that the application or the framework can raise a problem."""
+    """Make every exception that the application or the framework can raise a problem; before other middleware."""
 
     async def on_invalid_input(request: Request, error: InvalidInputError) -> Response:
         return problem_response(request, map(_of_fault, error.faults))
@@ -154,11 +162,13 @@ def install(app: FastAPI) -> None:
         return problem_response(request, [problem_error(slug, FRAMEWORK_DETAILS[slug])], _allow(app, request, slug))
 
     async def on_anything_else(request: Request, error: Exception) -> Response:
-        # This handler stands outside the middleware that writes the header.
-        headers = {"X-Request-ID": request.state.request_id}
-        return problem_response(
-            request, [problem_error(Slug.INTERNAL_ERROR, FRAMEWORK_DETAILS[Slug.INTERNAL_ERROR])], headers
-        )
+        logger.error({"message": "a request failed", "request_id": request_id_of(request.scope)}, exc_info=error)
+        return problem_response(request, [problem_error(Slug.INTERNAL_ERROR, FRAMEWORK_DETAILS[Slug.INTERNAL_ERROR])])
+
+    async def on_fault_of_middleware(request: Request, error: Exception) -> Response:
+        response = await on_anything_else(request, error)
+        response.headers[request_id.HEADER] = request_id_of(request.scope)
+        return response
 
     async def on_departure(request: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
@@ -169,8 +179,11 @@ def install(app: FastAPI) -> None:
         HttpProblemError: on_http_problem,
         HTTPException: on_framework_error,
         ClientDisconnect: on_departure,
-        Exception: on_anything_else,
+        Exception: on_fault_of_middleware,
     }
+    # The framework answers `Exception` outside of all middleware, which adds header fields and writes the log; so what
+    # a route raises is answered inside of it.
+    app.add_middleware(ExceptionMiddleware, handlers={Exception: on_anything_else})
 
 
 def _allow(app: FastAPI, request: Request, slug: str) -> dict[str, str]:

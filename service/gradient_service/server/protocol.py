@@ -5,50 +5,25 @@ a caller still sending gets to read why it was refused.
 """
 
 from asyncio import TimerHandle, Transport
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gradient_service.http import problems
+from gradient_service.http import problems, request_log
 from gradient_service.http.message_rules import SWALLOWED_BYTES
+from gradient_service.http.request_id import request_id_of
+from gradient_service.schemas.problem import Problem, Slug
+from gradient_service.server.receipt import Receipt
 
-HEAD_SECONDS = 10.0
-"""A message's head must have arrived this long after its connection, or its first byte on a used one."""
-BODY_SECONDS = 10.0
-BODY_BYTES_PER_SECOND = 256_000.0
-"""A body must have arrived this long after its head, and no slower than this."""
 LINGER_SECONDS = 1.0
 """A connection that is being closed is read this long, so that what was sent last is not lost to a reset."""
 
 IDLE_SECONDS = 1.0
 """When the listener has closed, an idle connection is kept this long: a request may be on its way."""
 VERSIONS = frozenset({"1.0", "1.1"})
-
-Phase = Literal["idle", "head", "body"]
-
-
-@dataclass(slots=True)
-class Receipt:
-    """How far the message that is arriving has arrived."""
-
-    phase: Phase = "idle"
-    since: float = 0.0
-    """When the head, or the body, began to be waited for."""
-    head_bytes: int = 0
-    body_bytes: int = 0
-    declared_bytes: int | None = None
-    """What the head says of the body's length; None for a chunked one."""
-
-    @property
-    def deadline(self) -> float:
-        """When the rest must have arrived."""
-        if self.phase != "body":
-            return self.since + HEAD_SECONDS
-        expected = self.body_bytes if self.declared_bytes is None else self.declared_bytes
-        return self.since + BODY_SECONDS + expected / BODY_BYTES_PER_SECOND
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -74,7 +49,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._unwatch()
+        self.note_departure()
         super().connection_lost(exc)
+
+    def note_departure(self) -> None:
+        """Have the log say of a reply that is under way that nobody gets it."""
+        if self._unanswered is not None:
+            self._unanswered.scope["state"]["has_left"] = True
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, or pass over it where the connection is being closed."""
@@ -151,11 +132,16 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """End the connection with the reply that is under way, or with that to a request which is on its way."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
+        if self._unanswered is None:
             self.loop.call_later(IDLE_SECONDS, self._end_if_idle)
         else:
             super().shutdown()
+
+    @property
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """The request whose reply is under way, or waited for."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return None if cycle is None or cycle.response_complete else cycle
 
     def _end_if_idle(self) -> None:
         if self._receipt.phase == "idle":
@@ -205,25 +191,41 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.pipeline:
             self.transport.close()
             return
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if cycle.response_started or not cycle.more_body:
-                cycle.keep_alive = False
-                return
-            cycle.disconnected = True
-            cycle.message_event.set()
-        request_id = uuid4().hex
-        problem = problems.problem_of([problems.problem_error(slug, detail)], self.url.decode("latin-1"), request_id)
-        content = problems.problem_bytes(problem)
-        fields = {
-            "content-type": problems.MEDIA_TYPE,
-            "content-length": str(len(content)),
-            "connection": "close",
-            "x-request-id": request_id,
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
-        self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + content)
+        cycle = self._unanswered
+        if cycle is not None and (cycle.response_started or not cycle.more_body):
+            cycle.keep_alive = False
+            return
+        error = problems.problem_error(slug, detail)
+        request_id = self._tell_unread(error.code) if cycle is None else self._give_up(cycle, error.code)
+        self.transport.write(_reply(problems.problem_of([error], self.url.decode("latin-1"), request_id)))
         self._closing.close()
+
+    def _give_up(self, cycle: RequestResponseCycle, slug: Slug) -> str:
+        """End the reading of a request, and return its id; its own line in the log tells why."""
+        scope: Scope = dict(cycle.scope)
+        scope["state"]["problem"] = slug
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return request_id_of(scope)
+
+    def _tell_unread(self, slug: Slug) -> str:
+        """Log a message that never became a request, and return an id for it."""
+        request_id = uuid4().hex
+        request_log.tell_unread(slug, self.loop.time() - self._receipt.since, request_id)
+        return request_id
+
+
+def _reply(problem: Problem) -> bytes:
+    content = problems.problem_bytes(problem)
+    fields = {
+        "content-type": problems.MEDIA_TYPE,
+        "content-length": str(len(content)),
+        "connection": "close",
+        "x-content-type-options": "nosniff",
+        "x-request-id": problem.request_id,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
+    return STATUS_LINE[problem.status] + head + b"\r\n" + content
 
 
 class ClosingTransport:
@@ -235,7 +237,9 @@ class ClosingTransport:
         self._swallowed: int | None = None
 
     def write(self, data: bytes) -> None:
-        """Send."""
+        """Send; after the other side has gone, to nobody, which the connection itself learns only later."""
+        if self._transport.is_closing():
+            self._protocol.note_departure()
         self._transport.write(data)
 
     def is_closing(self) -> bool:

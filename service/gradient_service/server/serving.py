@@ -10,6 +10,7 @@ import socket
 import uvicorn
 
 from gradient_service.app import create_app
+from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
 from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.protocol import guarded_protocol
@@ -30,7 +31,7 @@ def serve(settings: Settings, *, port: int) -> None:
     Raises:
         OSError: the address cannot be listened on.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log_lines.install(settings.log_level)
     listener = listen(settings.host, port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])

@@ -25,6 +25,8 @@ class Process:
 
     port: int
     parent: subprocess.Popen[bytes]
+    log: list[bytes]
+    """The lines that it wrote to stderr since it was ready, there once it has ended."""
 
     def workers(self) -> list[int]:
         """The processes that answer."""
@@ -58,11 +60,12 @@ def running(*arguments: str, **settings: str) -> Iterator[Process]:
     environment |= {"GRADIENT_READINESS_LEAD_SECONDS": "0", **settings}
     command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", "0", *arguments]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as parent:
+        log: list[bytes] = []
         try:
-            yield Process(_port_of(parent), parent)
+            yield Process(_port_of(parent), parent, log)
         finally:
             parent.send_signal(signal.SIGTERM)
-            parent.communicate(timeout=60)
+            log += parent.communicate(timeout=60)[1].splitlines()
 
 
 def _port_of(parent: subprocess.Popen[bytes]) -> int:
@@ -74,7 +77,7 @@ def _port_of(parent: subprocess.Popen[bytes]) -> int:
         if select.select([parent.stderr], [], [], 0.1)[0]:
             said += os.read(parent.stderr.fileno(), 65536)
         match = re.search(rb"serving on http://127\.0\.0\.1:(\d+)", said)
-        if match is not None and Process(int(match[1]), parent).is_ready():
+        if match is not None and Process(int(match[1]), parent, []).is_ready():
             return int(match[1])
     pytest.fail(f"the service did not start: {said!r}")
 

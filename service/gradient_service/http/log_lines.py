@@ -1,0 +1,113 @@
+"""The log of the process: each record one line of JSON on stderr, never longer than a pipe takes at once."""
+
+import logging
+import os
+import select
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from traceback import walk_tb
+from typing import Any
+
+import orjson
+
+from gradient_service.http.problems import printable
+
+MAX_LINE_BYTES = 4096
+"""Writes to a pipe up to this length are whole, so that the lines of several workers do not mix."""
+MAX_MESSAGE_LENGTH = 300
+MAX_PLACES = 8
+MAX_PLACE_LENGTH = 100
+MAX_CAUSES = 3
+TELLING = (OSError, ImportError)
+"""Errors whose text is the system's; that of others may quote a request, and is not told."""
+OFF = logging.CRITICAL + 1
+
+Fields = dict[str, Any]
+
+logger = logging.getLogger("gradient_service.log")
+
+
+def install(level: str) -> None:
+    """Write what the process logs, from a level up, as lines to stderr; `off` writes nothing."""
+    number = OFF if level == "off" else logging.getLevelNamesMapping()[level.upper()]
+    handler = LineHandler(sys.stderr.fileno())
+    handler.setLevel(number)
+    logging.basicConfig(level=number, handlers=[handler])
+    logging.captureWarnings(capture=True)
+
+
+class LineHandler(logging.Handler):
+    """Writes lines to a file descriptor, and loses those that nobody takes, so that no request waits for a reader."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, after what is to be said of lost ones; never raise."""
+        if self._lost and self._writes(_lost(record, self._lost)):
+            self._lost = 0
+        if not self._writes(record):
+            self._lost += 1
+
+    def _writes(self, record: logging.LogRecord) -> bool:
+        """Return whether a record could be written, at once."""
+        try:
+            return bool(self._poll.poll(0)) and os.write(self._descriptor, line(fields_of(record))) > 0
+        except Exception:  # noqa: BLE001 - what a record holds, and who reads it, must not end what it tells of
+            return False
+
+
+def _lost(record: logging.LogRecord, number: int) -> logging.LogRecord:
+    """Return what is to be told of lost records before the next one."""
+    told = {"message": "lines were lost, as they were not read in time", "lost": number}
+    return logging.LogRecord(logger.name, logging.WARNING, record.pathname, 0, told, None, None)
+
+
+def line(fields: Fields) -> bytes:
+    """Return fields as one line; of what would be too long a line, only where it comes from."""
+    content = orjson.dumps(fields, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+    if len(content) <= MAX_LINE_BYTES:
+        return content
+    return line({name: fields[name] for name in ("time", "level", "logger")} | {"message": "this line was too long"})
+
+
+def fields_of(record: logging.LogRecord) -> Fields:
+    """Return what a line says: the record's own fields where its message is a dictionary, else its text."""
+    fields: Fields = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name}
+    if isinstance(record.msg, dict):
+        fields |= record.msg
+    else:
+        fields["message"] = printable(" ".join(record.getMessage().split()), MAX_MESSAGE_LENGTH)
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["errors"] = [_told(error) for error in islice(_causes(record.exc_info[1]), MAX_CAUSES)]
+    return fields
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what it came from, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _told(error: BaseException) -> Fields:
+    """Return an error's type and the places that it passed, the innermost last."""
+    places = [
+        f"{frame.f_globals.get('__name__')}:{number} {frame.f_code.co_name}"[:MAX_PLACE_LENGTH]
+        for frame, number in walk_tb(error.__traceback__)
+    ]
+    told: Fields = {"type": type(error).__qualname__, "at": places[-MAX_PLACES:]}
+    if isinstance(error, TELLING):
+        told["text"] = printable(str(error), MAX_MESSAGE_LENGTH)
+    return told

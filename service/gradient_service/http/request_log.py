@@ -1,0 +1,126 @@
+"""One line in the log for each request: how it ended and what it cost, and nothing of what it held."""
+
+import logging
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gradient_service.http import request_id
+from gradient_service.http.problems import MAX_INSTANCE_LENGTH, STATUS_BY_SLUG, printable
+from gradient_service.http.request_id import request_id_of
+from gradient_service.http.trace_context import trace_of
+from gradient_service.schemas.problem import Slug
+
+MAX_METHOD_LENGTH = 20
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""Beside every reply: a browser takes it for what its type says."""
+ANSWERED, CLIENT_LEFT, CUT_OFF = "answered", "client-left", "cut-off"
+LEVELS: dict[int, int] = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: logging.ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE: logging.WARNING,
+    HTTPStatus.GATEWAY_TIMEOUT: logging.WARNING,
+}
+"""Of the answers that an operator should look at; what callers do wrong is not among them."""
+
+logger = logging.getLogger("gradient_service.requests")
+
+
+class RequestLogMiddleware:
+    """Gives every reply the request's id, and the log a line once the reply has been sent, or cannot be."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and tell how it ended."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = ToldExchange(scope, receive, send)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        finally:
+            exchange.tell()
+
+
+class ToldExchange:
+    """One request and its reply, counted on their way."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._start = perf_counter()
+        self._request_id = request_id_of(scope)
+        self._scope = scope
+        self._state: dict[str, Any] = scope["state"]
+        self._receive = receive
+        self._send = send
+        self._status: int | None = None
+        self._bytes_in = self._bytes_out = 0
+        self._is_sent = False
+
+    async def receive(self) -> Message:
+        """Receive a part of the body, or the news that the caller has left."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._bytes_in += len(message.get("body", b""))
+        elif not self._is_sent:
+            self._state["has_left"] = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the reply; what is sent to nobody is not counted."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (request_id.FIELD, self._request_id.encode()), NO_SNIFFING]
+        await self._send(message)
+        if "has_left" in self._state:
+            return
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        else:
+            self._bytes_out += len(message.get("body", b""))
+            self._is_sent = not message.get("more_body", False)
+
+    def tell(self) -> None:
+        """Write the line."""
+        scope = self._scope
+        route = scope.get("route")
+        _write(
+            {
+                "method": printable(scope["method"], MAX_METHOD_LENGTH),
+                **({"path": printable(scope["path"], MAX_INSTANCE_LENGTH)} if route is None else {"route": route.path}),
+                **self._ending(self._state.get("problem")),
+                "duration_ms": _milliseconds(perf_counter() - self._start),
+                "bytes_in": self._bytes_in,
+                "bytes_out": 0 if scope["method"] == "HEAD" else self._bytes_out,
+                "request_id": self._request_id,
+                **trace_of(scope),
+            }
+        )
+
+    def _ending(self, slug: Slug | None) -> dict[str, Any]:
+        if slug is not None:
+            return _refused(slug)
+        outcome = CLIENT_LEFT if "has_left" in self._state else ANSWERED if self._is_sent else CUT_OFF
+        return {"outcome": outcome} if self._status is None else {"status": self._status, "outcome": outcome}
+
+
+def tell_unread(slug: Slug, seconds: float, request_id: str) -> None:
+    """Write the line of a message that was refused, after so many seconds, before it could be read as a request."""
+    _write({**_refused(slug), "duration_ms": _milliseconds(seconds), "request_id": request_id})
+
+
+def _refused(slug: Slug) -> dict[str, Any]:
+    return {"status": STATUS_BY_SLUG[slug], "problem": slug, "outcome": ANSWERED}
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _write(fields: dict[str, Any]) -> None:
+    """Log what is known of a request."""
+    level = logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
+    if logger.isEnabledFor(level):
+        # As `logger.log` does, but for its search of the stack for the caller, who is known.
+        logger.handle(logging.LogRecord(logger.name, level, __file__, 0, fields, None, None))
