@@ -76,7 +76,7 @@ class Measurement:
             self._expect_refusal([name], "number-out-of-range")
         for name in in_range:
             self.hold(name, found[name], exact[name], self.bound(name))
-        if "jacobian" in in_range:
+        if "jacobian" in in_range and "loss_wrt_probabilities" in judged:
             self._multiply_out(found)
 
     def _answers(self, names: list[str]) -> dict[str, Any]:
