@@ -93,7 +93,7 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
         "entropy": entropy,
         "log_normalizer": log_normalizer,
     }
-    outputs = Outputs(names, scores)
+    outputs = Outputs(names, scores, execution.checkpoint)
 
     def work(block: slice) -> None:
         logits = load(scores, block, working_dtype(scores))
@@ -142,7 +142,7 @@ def loss_and_gradient(
     denominator = denominator_of(reduction, weighing, scores.batch_size)
     loss_factor, factor = Scaled.of(weighing.sample_weights), derivative_factor(reduction, weighing, denominator)
     gain = largest_gain(factor, scores.temperature, names)
-    outputs = Outputs(names, scores)
+    outputs = Outputs(names, scores, execution.checkpoint)
     losses, is_correct = Scaled.zeros(scores.batch_size), np.zeros(scores.batch_size, dtype=bool)
 
     def compute(rows: Rows, dtype: np.dtype[np.floating]) -> BlockObjective:

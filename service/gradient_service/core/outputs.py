@@ -1,6 +1,6 @@
 """The arrays of a reply, filled block by block in the caller's dtype, and the promise that what leaves is finite."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,18 @@ INTEGER_DTYPES: dict[str, np.dtype[Any]] = {"predicted_labels": np.dtype(np.int6
 
 
 class Outputs:
-    """Named output arrays, (N,), (N, K) or (N, K, K)."""
+    """Named output arrays, (N,), (N, K) or (N, K, K).
 
-    def __init__(self, names: Collection[str], scores: Scores) -> None:
+    Args:
+        names: of the outputs; those of numbers over the whole batch have no array.
+        scores: what they are computed from.
+        checkpoint: called before each output of a block is written: a long row is a block of its own.
+    """
+
+    def __init__(self, names: Collection[str], scores: Scores, checkpoint: Callable[[], None]) -> None:
         self.arrays = {name: np.empty(shape_of(name, scores), _dtype(name, scores)) for name in names if is_array(name)}
         self._scores = scores
+        self._checkpoint = checkpoint
         self._suspects: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -32,6 +39,7 @@ class Outputs:
 
     def write(self, name: str, rows: Rows, values: Array) -> None:
         """Round values, rows first, into their rows of the output; remember what is not finite."""
+        self._checkpoint()
         self.arrays[name][rows] = values
         if name not in INTEGER_DTYPES and not np.isfinite(self.arrays[name][rows]).all():
             self._suspects.add(name)
