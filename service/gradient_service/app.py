@@ -43,10 +43,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.lifecycle = lifecycle
     app.state.admission = admission
+    app.state.readiness = Readiness(lifecycle, admission)
     problems.install(app)
     cross_origin.install(app, settings)
     app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
     app.add_middleware(RequestLogMiddleware)
-    routes.install(app, settings, Readiness(lifecycle, admission))
+    routes.install(app, settings, app.state.readiness)
     openapi.install(app)
     return app

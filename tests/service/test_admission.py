@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from gradient_service.app import create_app
-from gradient_service.http.admission import WAITING_FOR_EACH
+from gradient_service.http import admission
+from gradient_service.http.admission import ARRIVING_SECONDS, MAX_UNBEGUN, WAITING_FOR_EACH, Admission
+from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
 from .conftest import JSON, check_problem, client_of, post
@@ -158,6 +161,49 @@ async def test_calls_beyond_the_queue_are_refused_unread(monkeypatch: pytest.Mon
         slow.gate.set()
         assert {reply.status_code for reply in await asyncio.gather(*calls)} == {200}
         assert (await http.get("/readyz")).status_code == 200
+
+
+def admission_of(**settings: int) -> Admission:
+    """What decides, without an application."""
+    return Admission(Settings.model_construct(None, **settings))
+
+
+async def test_no_call_waits_for_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where calls take as long as a caller waits, none waits behind another one, and one that is alone is computed."""
+    monkeypatch.setattr(admission, "WAITING_SECONDS", 0.0)
+    admitting = admission_of(max_concurrency=1)
+    assert await admitting.in_turn(lambda: 1) == 1
+    with admitting.place(), admitting.place():
+        assert not admitting.has_room
+        with pytest.raises(HttpProblemError):
+            await admitting.in_turn(lambda: 1)
+    assert await admitting.in_turn(lambda: 1) == 1
+
+
+async def test_bodies_that_arrive_have_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more large bodies are read at once than may wait; one that takes long loses its place to others."""
+    now = 0.0
+    monkeypatch.setattr(admission, "monotonic", lambda: now)
+    admitting = admission_of(max_concurrency=1)
+    with ExitStack() as arriving:
+        for _ in range(1 + WAITING_FOR_EACH):
+            arriving.enter_context(admitting.place())
+        with pytest.raises(HttpProblemError), admitting.place():
+            pass
+        assert admitting.refuses(MIB)
+        assert not admitting.refuses(100)
+        now = ARRIVING_SECONDS + 0.01
+        assert not admitting.refuses(MIB)
+    assert admitting.has_room
+
+
+def test_small_calls_are_refused_where_too_many_are_unbegun() -> None:
+    """Calls that the event loop has not come to are counted until it does."""
+    admitting = admission_of()
+    begins = [admitting.expect(100) for _ in range(MAX_UNBEGUN)]
+    assert admitting.refuses(100)
+    begins[0]()
+    assert not admitting.refuses(100)
 
 
 async def test_a_small_body_with_large_work_meets_the_queue(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:

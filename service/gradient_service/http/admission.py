@@ -1,7 +1,9 @@
 """Which calls are taken on: as many as memory and cores have room for, the others refused at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
+from time import monotonic
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -9,9 +11,20 @@ from anyio import CapacityLimiter, to_thread
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
+INLINE_TEXT_BYTES = 16 * 1024
+INLINE_BINARY_BYTES = 256 * 1024
+"""A larger body is decoded in a thread, so that the event loop serves others; these take about a millisecond."""
 WAITING_FOR_EACH = 32
 """So many calls may wait for each that computes: a few clients with their pools of connections, all asking at once, are
 served. What is large is bounded by its bytes before it is by this."""
+WAITING_SECONDS = 0.5
+"""No call waits where those before it are expected to take longer: its caller would have given up."""
+ARRIVING_SECONDS = 0.25
+"""So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
+MAX_UNBEGUN = 128
+"""So many calls may wait for the event loop: all connections of a client, asking at once, are served."""
+MEMORY = 8
+"""Of how many calls, about, the mean duration is taken."""
 
 T = TypeVar("T")
 
@@ -21,36 +34,76 @@ class Admission:
 
     def __init__(self, settings: Settings) -> None:
         self._max_bytes = settings.max_in_flight_bytes
-        self._max_turns = settings.max_concurrency * (1 + WAITING_FOR_EACH)
+        self._threads = settings.max_concurrency
         self._limiter = CapacityLimiter(settings.max_concurrency)
         self._lock = Lock()  # replies are reserved by the threads that compute them
         self._refused_bytes = 0
         """Of a call that was refused and would be still."""
+        self._arriving: dict[object, float] = {}
+        """Since when a place is kept for a body that arrives, oldest first."""
+        self._mean_seconds = 0.0
+        """How long a thread works on a call."""
         self.in_flight_bytes = 0
         self.turns = 0
         """Calls that compute in a thread, or wait to."""
+        self._unbegun = 0
+        """Calls whose head has been read and that the event loop has not come to."""
+        self._unbegun_large = 0
 
     @property
     def has_room(self) -> bool:
         """Whether nothing has been refused that would be refused still."""
         return self._has_turn and self._refused_bytes == 0
 
-    def check_turn(self) -> None:
-        """Raise `overloaded` where a call that computes in a thread would find too many waiting."""
-        if not self._has_turn:
-            raise overloaded("Too many calls wait to be computed.")
+    def refuses(self, body_bytes: int) -> bool:
+        """Return whether a call with a body of this length is known to find no room, before anything is done for it."""
+        return self._unbegun >= MAX_UNBEGUN or (body_bytes > INLINE_BINARY_BYTES and not self._has_turn)
+
+    def expect(self, body_bytes: int) -> Callable[[], None]:
+        """Count a call until the event loop comes to it; return what to call then."""
+        is_large = body_bytes > INLINE_BINARY_BYTES
+        self._unbegun += 1
+        self._unbegun_large += is_large
+
+        def begin() -> None:
+            self._unbegun -= 1
+            self._unbegun_large -= is_large
+
+        return begin
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Keep a place in the queue while a large body arrives; raise `overloaded` where too many wait.
+
+        Of the bodies that arrive at once no more are read than can be computed.
+        """
+        self._check_turn()
+        key = object()
+        self._arriving[key] = monotonic()
+        try:
+            yield
+        finally:
+            self._arriving.pop(key, None)
 
     async def in_turn(self, work: Callable[[], T]) -> T:
-        """Return what work in a thread returns, begun as soon as one is free; raise as `check_turn` does.
+        """Return what work in a thread returns, begun as soon as one is free; raise `overloaded` where too many wait.
 
         Cancelling it ends the waiting, never the work: who started that has to wait for its end.
         """
-        self.check_turn()
+        self._check_turn()
         self.turns += 1
         try:
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            return await to_thread.run_sync(self._timed, work, limiter=self._limiter)
         finally:
             self.turns -= 1
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        start = monotonic()
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._mean_seconds += (monotonic() - start - self._mean_seconds) / MEMORY
 
     def reserve(self, num_bytes: int) -> None:
         """Count bytes as in use; raise `overloaded` where there is no room for them."""
@@ -67,9 +120,24 @@ class Admission:
             if self.in_flight_bytes + self._refused_bytes <= self._max_bytes:
                 self._refused_bytes = 0
 
+    def _check_turn(self) -> None:
+        if not self._has_turn:
+            raise overloaded("Too many calls wait to be computed.")
+
     @property
     def _has_turn(self) -> bool:
-        return self.turns < self._max_turns
+        """Whether one more call that computes in a thread would not wait behind too many, nor for too long."""
+        waiting = self.turns + self._num_arriving() + self._unbegun_large - self._threads
+        return waiting < 0 or (
+            waiting < self._threads * WAITING_FOR_EACH
+            and waiting * self._mean_seconds <= self._threads * WAITING_SECONDS
+        )
+
+    def _num_arriving(self) -> int:
+        before = monotonic() - ARRIVING_SECONDS
+        while self._arriving and next(iter(self._arriving.values())) < before:
+            del self._arriving[next(iter(self._arriving))]
+        return len(self._arriving)
 
 
 class Reservation:

@@ -1,7 +1,7 @@
 """One call from bytes to bytes: negotiate, read, decode, compute, encode, answer. What differs by dialect is given."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,9 +28,6 @@ from gradient_service.settings import Settings
 from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.tensor_codec import Buffer
 
-INLINE_TEXT_BYTES = 16 * 1024
-INLINE_BINARY_BYTES = 256 * 1024
-"""A larger body is decoded in a thread, so that the event loop serves others; these take about a millisecond."""
 INLINE_ELEMENTS = 64 * 1024
 """A larger computation is done in a thread."""
 
@@ -139,12 +136,11 @@ class Call:
             joined = 0 if declared else body_bytes  # parts without a common buffer are in memory twice when they join
             progress.reservation.hold(exchange.memory_bytes(body_bytes) + joined)
 
-        if declared > exchange.inline_bytes:
-            self._admission.check_turn()
-        reserve(declared)
         read = read_body_in_place if exchange.is_binary else read_body
-        with progress.patience.waiting():
-            body = await read(request, exchange.max_bytes, reserve)
+        with self._admission.place() if declared > exchange.inline_bytes else nullcontext():
+            reserve(declared)
+            with progress.patience.waiting():
+                body = await read(request, exchange.max_bytes, reserve)
         progress.end("read")
         return body
 

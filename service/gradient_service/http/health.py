@@ -41,6 +41,13 @@ class Readiness:
         if not self.admission.has_room:
             raise overloaded("The calls under way leave no room for more.")
 
+    def refuses(self, body_bytes: int) -> bool:
+        """Return whether a call with a body of this length can be refused before the application sees it.
+
+        While draining the application answers, which also ends the connection.
+        """
+        return not self.lifecycle.is_draining and self.admission.refuses(body_bytes)
+
 
 class Health:
     """The health endpoints of one application."""

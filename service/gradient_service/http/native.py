@@ -6,7 +6,8 @@ from functools import lru_cache
 from fastapi import Request
 from starlette.datastructures import Headers
 
-from gradient_service.http.calls import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES, Reading, Written
+from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
+from gradient_service.http.calls import Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.negotiation import reply_media_type, request_media_type
 from gradient_service.operations import CallRequest

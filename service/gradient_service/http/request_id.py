@@ -1,7 +1,7 @@
 """Every request has an id: the caller's, or one made here, told in the reply's header, in problems, and in the log."""
 
 import re
-from uuid import uuid4
+from random import getrandbits
 
 from starlette.types import Scope
 
@@ -15,5 +15,14 @@ def request_id_of(scope: Scope) -> str:
     state: dict[str, str] = scope.setdefault("state", {})
     if "request_id" not in state:
         given = next((value for name, value in scope["headers"] if name == FIELD), b"")
-        state["request_id"] = given.decode() if VISIBLE_ASCII.fullmatch(given) else uuid4().hex
+        state["request_id"] = given.decode() if VISIBLE_ASCII.fullmatch(given) else new_request_id()
     return state["request_id"]
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has had.
+
+    It need not be a secret. The system's own randomness is asked for without the interpreter lock, for which the event
+    loop would then queue behind every thread that computes.
+    """
+    return f"{getrandbits(128):032x}"

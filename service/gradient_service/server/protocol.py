@@ -6,49 +6,60 @@ a caller still sending gets to read why it was refused.
 
 from asyncio import TimerHandle, Transport
 from typing import Any
-from uuid import uuid4
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gradient_service.http import problems, request_log
+from gradient_service.http import request_log
+from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
-from gradient_service.http.request_id import request_id_of
-from gradient_service.schemas.problem import Problem, Slug
+from gradient_service.http.problems import HttpProblemError
+from gradient_service.http.request_id import new_request_id, request_id_of
+from gradient_service.schemas.problem import Slug
+from gradient_service.server.closing import ClosingTransport
+from gradient_service.server.discarding import Discard
 from gradient_service.server.receipt import Receipt
-
-LINGER_SECONDS = 1.0
-"""A connection that is being closed is read this long, so that what was sent last is not lost to a reset."""
+from gradient_service.server.refusals import last_refusal, overload_refusal
 
 IDLE_SECONDS = 1.0
 """When the listener has closed, an idle connection is kept this long: a request may be on its way."""
 VERSIONS = frozenset({"1.0", "1.1"})
+UNORDINARY = frozenset({b"expect", b"origin"})
+"""Fields of calls that only the application knows to answer: their callers wait to be asked, or are web pages."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
     """One connection: uvicorn's protocol with receipt deadlines, bounded heads, and gentle ends."""
 
-    max_header_bytes = 32 * 1024
-    """As in the settings; `guarded_protocol` sets it."""
+    max_header_bytes: int
+    readiness: Readiness
+    """Both are set by `guarded_protocol`."""
 
-    _closing: "ClosingTransport"
+    _closing: ClosingTransport
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._receipt = Receipt()
         self._timer: TimerHandle | None = None
+        self._is_used = False
+        """Whether a message has arrived whole."""
+        self._is_refused = False
+        """Whether the message that is arriving was refused before the application saw it."""
+        self._discard: Discard | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Start to wait for the first message."""
         super().connection_made(transport)
-        self._closing = ClosingTransport(self, transport)
+        self._closing = ClosingTransport(transport, self.flow, self.loop, self.note_departure)
         self._receipt = Receipt(since=self.loop.time())
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._unwatch()
+        if self._discard is not None:
+            self._discard.stop()
         self.note_departure()
         super().connection_lost(exc)
 
@@ -72,6 +83,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._receipt.phase == "head":
             self._receipt.head_bytes += len(data)
             self._check_head()
+        elif self._receipt.phase == "body" and self._is_answered:
+            self._begin_discard()
         self._watch()
 
     def _feed(self, data: bytes) -> None:
@@ -109,26 +122,91 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._check_target()
-        super().on_headers_complete()
-        lengths = [value for name, value in self.headers if name == b"content-length"]
-        is_chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
-        declared = None if is_chunked else int(lengths[0]) if lengths else 0
+        fields = dict(self.headers)
+        declared = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
         self._receipt = Receipt("body", self.loop.time(), declared_bytes=declared)
-        self.cycle.transport = self._closing  # type: ignore[assignment]  # it has what a reply needs
+        if self._has_no_room(fields, declared):
+            self._refuse_call()
+        else:
+            super().on_headers_complete()
+            self.cycle.transport = self._closing  # type: ignore[assignment]  # it has what a reply needs
 
     def on_body(self, body: bytes) -> None:
         """Count the body; end the connection when nobody reads it and too much of it comes."""
         self._receipt.body_bytes += len(body)
-        super().on_body(body)
-        if self.cycle.response_complete and self._receipt.body_bytes > SWALLOWED_BYTES:
+        if not self._is_answered:
+            super().on_body(body)
+        elif self._receipt.body_bytes > SWALLOWED_BYTES:
             self.transport.close()
 
     def on_message_complete(self) -> None:
         """Note that nothing is waited for."""
         if self.parser.should_upgrade():
             return
-        super().on_message_complete()
+        if self._is_answered:
+            self._is_refused = False
+            self._unset_keepalive_if_required()
+            wait, end = self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task = self.loop.call_later(wait, end)
+        else:
+            super().on_message_complete()
         self._receipt = Receipt()
+        self._is_used = True
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether the message that is arriving has its answer already."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return self._is_refused or (cycle is not None and cycle.response_complete)
+
+    def _begin_discard(self) -> None:
+        """Take what is left of a body that nobody reads, where it is known how much that is."""
+        declared = self._receipt.declared_bytes
+        if declared is None or declared > SWALLOWED_BYTES or self._closing.is_closing():
+            return
+        discard = Discard(self.transport, declared - self._receipt.body_bytes)
+        if discard.take():
+            self._go_on()
+        else:
+            self.flow.pause_reading()
+            self._discard = discard
+            discard.wait(self.loop, self._go_on)
+
+    def _go_on(self) -> None:
+        """Expect the next message, the rest of the last one having been discarded."""
+        self._discard = None
+        self.parser = HttpRequestParser(self)
+        self.on_message_complete()
+        self.flow.resume_reading()
+        self._watch()
+
+    def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
+        """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""
+        return (
+            declared is not None
+            and self.readiness.refuses(declared)
+            and declared <= SWALLOWED_BYTES
+            and self.parser.get_method() == b"POST"
+            and self.parser.should_keep_alive()
+            and fields.keys().isdisjoint(UNORDINARY)
+            and self._unanswered is None
+        )
+
+    def _refuse_call(self) -> None:
+        self._is_refused = True
+        request_id = request_id_of(dict(self.scope))
+        self.transport.write(overload_refusal(self.url, request_id))
+        request_log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Have a call answered, and count it until that begins."""
+        begin = self.readiness.admission.expect(self._receipt.declared_bytes or 0)
+
+        async def counted(*arguments: Any) -> None:
+            begin()
+            await app(*arguments)
+
+        super()._start_asgi_task(cycle, counted)
 
     def shutdown(self) -> None:
         """End the connection with the reply that is under way, or with that to a request which is on its way."""
@@ -165,8 +243,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _watch(self) -> None:
         """Have a timer run where something is waited for, and none elsewhere."""
-        is_used = self.cycle is not None  # uvicorn itself ends used connections that are idle
-        if self._receipt.phase == "idle" and is_used:
+        if self._receipt.phase == "idle" and self._is_used:  # uvicorn itself ends these
             self._unwatch()
         elif self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_at(self._receipt.deadline, self._look_at_the_clock)
@@ -188,16 +265,16 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""
         self._unwatch()
-        if self.pipeline:
+        if self.pipeline or self._is_refused:
             self.transport.close()
             return
         cycle = self._unanswered
         if cycle is not None and (cycle.response_started or not cycle.more_body):
             cycle.keep_alive = False
             return
-        error = problems.problem_error(slug, detail)
-        request_id = self._tell_unread(error.code) if cycle is None else self._give_up(cycle, error.code)
-        self.transport.write(_reply(problems.problem_of([error], self.url.decode("latin-1"), request_id)))
+        error = HttpProblemError(slug, detail)
+        request_id = self._tell_unread(Slug(slug)) if cycle is None else self._give_up(cycle, Slug(slug))
+        self.transport.write(last_refusal(error, self.url, request_id))
         self._closing.close()
 
     def _give_up(self, cycle: RequestResponseCycle, slug: Slug) -> str:
@@ -210,62 +287,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _tell_unread(self, slug: Slug) -> str:
         """Log a message that never became a request, and return an id for it."""
-        request_id = uuid4().hex
+        request_id = new_request_id()
         request_log.tell_unread(slug, self.loop.time() - self._receipt.since, request_id)
         return request_id
 
 
-def _reply(problem: Problem) -> bytes:
-    content = problems.problem_bytes(problem)
-    fields = {
-        "content-type": problems.MEDIA_TYPE,
-        "content-length": str(len(content)),
-        "connection": "close",
-        "x-content-type-options": "nosniff",
-        "x-request-id": problem.request_id,
-    }
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
-    return STATUS_LINE[problem.status] + head + b"\r\n" + content
-
-
-class ClosingTransport:
-    """A connection's transport whose `close` first lets the other side read what was sent, and swallows the rest."""
-
-    def __init__(self, protocol: GuardedProtocol, transport: Transport) -> None:
-        self._protocol = protocol
-        self._transport = transport
-        self._swallowed: int | None = None
-
-    def write(self, data: bytes) -> None:
-        """Send; after the other side has gone, to nobody, which the connection itself learns only later."""
-        if self._transport.is_closing():
-            self._protocol.note_departure()
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        """Return whether nothing will be sent any more."""
-        return self._swallowed is not None or self._transport.is_closing()
-
-    def close(self) -> None:
-        """End the sending side; the connection ends with the other side's end, or after a while."""
-        if self.is_closing():
-            return
-        self._swallowed = 0
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._protocol.flow.resume_reading()
-        self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
-
-    def swallows(self, data: bytes) -> bool:
-        """Return whether the connection is being closed and these bytes are passed over; beyond some, none is read."""
-        if self._swallowed is None:
-            return False
-        self._swallowed += len(data)
-        if self._swallowed > SWALLOWED_BYTES:
-            self._transport.pause_reading()
-        return True
-
-
-def guarded_protocol(max_header_bytes: int) -> type[GuardedProtocol]:
-    """Return the protocol with the bounds of a service's settings."""
-    return type("GuardedProtocol", (GuardedProtocol,), {"max_header_bytes": max_header_bytes})
+def guarded_protocol(max_header_bytes: int, readiness: Readiness) -> type[GuardedProtocol]:
+    """Return the protocol with the bounds of a service, and what knows its room."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"max_header_bytes": max_header_bytes, "readiness": readiness})

@@ -6,18 +6,26 @@ import logging
 import os
 import signal
 import socket
+import sys
+from collections.abc import Callable
 
 import uvicorn
 
 from gradient_service.app import create_app
 from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
+from gradient_service.server.accepting import Acceptor
 from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.protocol import guarded_protocol
 from gradient_service.server.supervisor import Supervisor
 from gradient_service.settings import Settings
 
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0005
+"""A thread that computes gives the interpreter lock back to the event loop after so long; by default, ten times that.
+
+The event loop lets go of the lock many times a request, and waits each time until it has it again.
+"""
 logger = logging.getLogger("gradient_service.server")
 
 
@@ -48,12 +56,13 @@ def listen(host: str, port: int) -> socket.socket:
 def work(settings: Settings, listener: socket.socket, parent: int) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
     keep_freed_blocks()
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
     gc.collect()
     gc.freeze()  # what was made by now stays; no collection needs to look at it again
     config = uvicorn.Config(
         app,
-        http=guarded_protocol(settings.max_header_bytes),
+        http=guarded_protocol(settings.max_header_bytes, app.state.readiness),
         ws="none",
         log_config=None,
         log_level="warning",
@@ -62,7 +71,7 @@ def work(settings: Settings, listener: socket.socket, parent: int) -> None:
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    Worker(config, app.state.lifecycle, settings.readiness_lead_seconds, parent).run([listener])
+    Worker(config, app.state.readiness.lifecycle, settings.readiness_lead_seconds, parent).run([listener])
 
 
 class Worker(uvicorn.Server):
@@ -73,6 +82,16 @@ class Worker(uvicorn.Server):
         self._lifecycle = lifecycle
         self._lead_seconds = lead_seconds
         self._parent = parent
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, but for accepting."""
+        await super().startup(sockets=[])
+        loop = asyncio.get_running_loop()
+        self._acceptors = [Acceptor(each, self._protocol, loop) for each in sockets or []]
+
+    def _protocol(self) -> asyncio.Protocol:
+        speak: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return speak(self.config, self.server_state, self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end: when told to, or when nobody is left to tell."""
@@ -86,4 +105,6 @@ class Worker(uvicorn.Server):
         self._lifecycle.is_draining = True
         if signal.SIGINT not in self._captured_signals:
             await asyncio.sleep(self._lead_seconds)
+        for each in self._acceptors:
+            await each.close()
         await super().shutdown(sockets)

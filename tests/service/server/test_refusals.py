@@ -1,0 +1,169 @@
+"""Calls that there is no room for, refused by the protocol before the application sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.server import ServerState
+
+from gradient_service.app import create_app
+from gradient_service.http.admission import Admission
+from gradient_service.server.protocol import guarded_protocol
+from gradient_service.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+BODY = b'{"logits": [[1, 2]], "labels": [0]}'
+MIB = 1024 * 1024
+HOST = b"Host: localhost\r\n"
+GET = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+def head(length: int, *fields: bytes) -> bytes:
+    """The head of a call with a JSON body."""
+    lines = [b"POST /loss HTTP/1.1", b"Host: localhost", b"Content-Type: application/json", *fields]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % length, b"", b""])
+
+
+def open_descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class Talk:
+    """One connection, and what is answered on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """The next answer: its head, in small letters, and its body."""
+        fields = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).lower()
+        length = int(fields.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return fields, await self.reader.readexactly(length)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """A started application."""
+    app = create_app(Settings.model_construct())
+    app.state.lifecycle.is_started = True
+    return app
+
+
+@pytest.fixture
+async def talk(app: FastAPI) -> AsyncIterator[Talk]:
+    """A connection to a server of the application."""
+    config = uvicorn.Config(app, log_config=None, http=guarded_protocol(32 * 1024, app.state.readiness), lifespan="off")
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    speak: Callable[..., asyncio.Protocol] = config.http_protocol_class
+    server = await loop.create_server(lambda: speak(config, state, {}), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    yield Talk(reader, writer)
+    writer.close()
+    server.close()
+    while state.connections:  # noqa: ASYNC110 - the protocol sets no event
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every call find no room."""
+    monkeypatch.setattr(Admission, "refuses", lambda *_: True)
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_a_refusal_is_a_problem_that_says_when_to_ask_again(talk: Talk) -> None:
+    """The answer is 503 `overloaded` with `Retry-After`, the path, and the caller's own id, whatever is in it."""
+    await talk.send(head(len(BODY), b'X-Request-ID: a"b\\c') + BODY)
+    fields, content = await talk.answer()
+    assert fields.startswith(b"http/1.1 503 ")
+    assert b"\r\nretry-after: 1\r\n" in fields
+    assert b"\r\ncontent-type: application/problem+json\r\n" in fields
+    assert b'\r\nx-request-id: a"b\\c\r\n' in fields
+    problem = json.loads(content)
+    assert (problem["type"], problem["instance"], problem["request_id"]) == ("/problems/overloaded", "/loss", 'a"b\\c')
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_refusals_have_different_ids(talk: Talk) -> None:
+    """Two refusals of the same path differ in their ids."""
+    await talk.send((head(len(BODY)) + BODY) * 2)
+    ids = {json.loads((await talk.answer())[1])["request_id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.parametrize("size", [0, 1, 100_000, MIB])
+async def test_the_connection_of_a_refused_call_goes_on(talk: Talk, size: int) -> None:
+    """Whatever the length of its body, and however it arrives, the next message is read from where it ends."""
+    await talk.send(head(size))
+    assert (await talk.answer())[0].startswith(b"http/1.1 503 ")
+    await talk.send(b"x" * (size // 2))
+    await asyncio.sleep(0.02)
+    await talk.send(b"x" * (size - size // 2) + GET)
+    assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
+    await talk.send(head(size) + b"x" * size + GET)
+    assert [(await talk.answer())[0][9:12] for _ in range(2)] == [b"503", b"200"]
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_health_is_never_refused(talk: Talk) -> None:
+    """Only calls count as work."""
+    await talk.send(GET)
+    assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
+
+
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.parametrize("fields", [(b"Connection: close",), (b"Expect: 100-continue",)])
+async def test_the_application_sees_calls_that_need_more_than_an_answer(talk: Talk, fields: tuple[bytes, ...]) -> None:
+    """A call that ends its connection, or asks before it sends its body, is answered by the application."""
+    await talk.send(head(len(BODY), *fields) + BODY)
+    answered = await asyncio.wait_for(talk.reader.read(65_536), 10)
+    assert b"503" not in answered[:12]
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_a_draining_service_refuses_no_call(app: FastAPI, talk: Talk) -> None:
+    """While draining the application answers, and says that the connection ends."""
+    app.state.lifecycle.is_draining = True
+    await talk.send(head(len(BODY)) + BODY)
+    fields, _ = await talk.answer()
+    assert fields.startswith(b"http/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in fields
+
+
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+async def test_who_leaves_in_a_refused_body_leaves_no_descriptor(talk: Talk) -> None:
+    """A caller that leaves while its body is discarded has its connection closed, and nothing of it is kept."""
+    before = open_descriptors()
+    await talk.send(head(MIB) + b"x")
+    await talk.answer()
+    talk.writer.transport.abort()
+    for _ in range(500):
+        if open_descriptors() == before - 2:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("a descriptor is left")
+
+
+async def test_a_body_that_the_application_refused_is_discarded_too(talk: Talk) -> None:
+    """Behind an early answer of the application the connection goes on as well."""
+    await talk.send(head(MIB).replace(b"application/json", b"text/plain"))
+    assert (await talk.answer())[0].startswith(b"http/1.1 415 ")
+    await talk.send(b"x" * MIB + GET)
+    assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
