@@ -65,8 +65,8 @@ class Settings(BaseSettings):
     max_concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=lambda known: _core_share(known["workers"])
     )
-    """Large calls that one process computes at once, each in a thread; 32 more wait for each, or as many as take half a
-    second, others are 503. By default as many as the process may use cores."""
+    """Large calls that one process computes at once, each in a thread; 32 more wait for each, or as many as take two
+    seconds, others are 503. By default as many as the process may use cores."""
 
     max_nesting: Annotated[int, Field(ge=3, le=64)] = 8
     """Deepest nesting of a JSON request body."""

@@ -17,8 +17,8 @@ INLINE_BINARY_BYTES = 256 * 1024
 WAITING_FOR_EACH = 32
 """So many calls may wait for each that computes: a few clients with their pools of connections, all asking at once, are
 served. What is large is bounded by its bytes before it is by this."""
-WAITING_SECONDS = 0.5
-"""No call waits where those before it are expected to take longer: its caller would have given up."""
+WAITING_SECONDS = 2.0
+"""No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
 MAX_UNBEGUN = 128

@@ -1,0 +1,105 @@
+"""Long calls whose caller leaves, or whose deadline passes: how much is still computed for them."""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.reliability.figures import Verdict
+from benchmarks.reliability.messages import Batch
+from benchmarks.reliability.processes import cpu_seconds
+from benchmarks.reliability.service import Service, running
+
+GRACE_SECONDS = 0.2
+IDLE_SECONDS, STEP_SECONDS = 0.3, 0.005
+MOMENTS = (0.4, 0.7, 0.9)
+"""Shares of a call's time after which it is left."""
+UNBOUNDED = 2**40
+BOUNDS = ("json_body_bytes", "binary_body_bytes", "elements", "jacobian_elements", "reply_bytes", "in_flight_bytes")
+SETTINGS = dict.fromkeys([f"max_{bound}" for bound in BOUNDS], UNBOUNDED)
+SEVERAL = ["gradient", "probabilities", "gradient_diagonal_only", "hessian_diagonal"]
+CALLS = {
+    "many rows": Batch(200_000, 100).binary(include=SEVERAL),
+    "one row of 10⁷ classes": Batch(1, 10_000_000).binary(include=SEVERAL),
+    "one row of 10⁷ classes, ∂E/∂p": Batch(1, 10_000_000).binary(include=["loss_wrt_probabilities"]),
+    "many Jacobians": Batch(1_000, 200).binary(include=["gradient_by_chain_rule"]),
+    "one Jacobian of 5000²": Batch(1, 5_000).binary(include=["jacobian"]),
+    "sums of many rows": Batch(4_000_000, 2).binary("/loss"),
+    "reply of 2·10⁶ numbers in JSON": Batch(2_000, 1000).binary(
+        "/softmax", "Accept: application/json", include=["probabilities"]
+    ),
+    "request of 2·10⁶ numbers in JSON": Batch(2_000, 1000).json("/loss"),
+}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The CPU time of one worker."""
+
+    pid: int
+
+    def after(self, moment: float) -> tuple[float, float]:
+        """Return the CPU seconds that are used from a moment until the worker idles, and when it began to idle."""
+        while time.monotonic() < moment:
+            time.sleep(STEP_SECONDS)
+        first = last = cpu_seconds(self.pid)
+        busy_at = moment
+        while time.monotonic() < busy_at + IDLE_SECONDS:
+            time.sleep(STEP_SECONDS)
+            now = cpu_seconds(self.pid)
+            if now > last:
+                last, busy_at = now, time.monotonic()
+        return last - first, busy_at - moment
+
+
+def whole(service: Service, data: bytes) -> float:
+    """Have a call answered; return its seconds."""
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as connection:
+        connection.sendall(data)
+        connection.recv(1)
+    return time.monotonic() - begun
+
+
+def left(service: Service, data: bytes, seconds: float) -> tuple[float, float]:
+    """Leave a call after some seconds."""
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as connection:
+        connection.sendall(data)
+        time.sleep(max(0.0, begun + seconds - time.monotonic()))
+    return Watch(service.workers[0]).after(time.monotonic())
+
+
+def overdue(service: Service, data: bytes, seconds: float) -> tuple[float, float]:
+    """Give a call a deadline some seconds ahead, and wait for the answer."""
+    field = f"\r\nX-Request-Deadline-Ms: {max(1, int(seconds * 1000))}\r\n".encode()
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as connection:
+        connection.sendall(data.replace(b"\r\n", field, 1))
+        return Watch(service.workers[0]).after(begun + seconds)
+
+
+def moments(service: Service, data: bytes) -> Iterator[tuple[str, float, float]]:
+    """Measure each kind of ending at several moments."""
+    seconds = min(whole(service, data) for _ in range(2))
+    for ending in (left, overdue):
+        for share in MOMENTS:
+            Watch(service.workers[0]).after(time.monotonic())
+            yield ending.__name__, *ending(service, data, share * seconds)
+
+
+def main() -> int:
+    """Print the worst of each kind of call."""
+    verdict = Verdict()
+    with running(SETTINGS) as service:
+        for name, data in CALLS.items():
+            whole(service, data)
+            worst: dict[str, tuple[float, float]] = {}
+            for ending, cpu, clock in moments(service, data):
+                worst[ending] = max(worst.get(ending, (0.0, 0.0)), (cpu, clock))
+            shown = ", ".join(
+                f"{ending} {cpu * 1e3:.0f} ms of CPU ({clock * 1e3:.0f} by the clock)"
+                for ending, (cpu, clock) in worst.items()
+            )
+            verdict.want(f"{name}: {shown}", met=max(cpu for cpu, _ in worst.values()) <= GRACE_SECONDS)
+    return verdict.close()
