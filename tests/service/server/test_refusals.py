@@ -99,6 +99,16 @@ async def test_a_refusal_is_a_problem_that_says_when_to_ask_again(talk: Talk) ->
 
 
 @pytest.mark.usefixtures("crowded")
+async def test_a_refusal_has_its_line_in_the_log(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells the problem under the id that the caller got."""
+    await talk.send(head(len(BODY), b"X-Request-ID: mine") + BODY)
+    await talk.answer()
+    (line,) = (record.msg for record in caplog.records if record.name == "gradient_service.requests")
+    assert isinstance(line, dict)
+    assert (line["status"], line["problem"], line["request_id"]) == (503, "overloaded", "mine")
+
+
+@pytest.mark.usefixtures("crowded")
 async def test_refusals_have_different_ids(talk: Talk) -> None:
     """Two refusals of the same path differ in their ids."""
     await talk.send((head(len(BODY)) + BODY) * 2)
@@ -128,9 +138,11 @@ async def test_health_is_never_refused(talk: Talk) -> None:
 
 
 @pytest.mark.usefixtures("crowded")
-@pytest.mark.parametrize("fields", [(b"Connection: close",), (b"Expect: 100-continue",)])
+@pytest.mark.parametrize(
+    "fields", [(b"Connection: close",), (b"Expect: 100-continue",), (b"Origin: http://a.example",)]
+)
 async def test_the_application_sees_calls_that_need_more_than_an_answer(talk: Talk, fields: tuple[bytes, ...]) -> None:
-    """A call that ends its connection, or asks before it sends its body, is answered by the application."""
+    """A call that ends its connection, asks before it sends its body, or is a page's is left to the application."""
     await talk.send(head(len(BODY), *fields) + BODY)
     answered = await asyncio.wait_for(talk.reader.read(65_536), 10)
     assert b"503" not in answered[:12]
