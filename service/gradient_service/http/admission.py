@@ -21,8 +21,8 @@ WAITING_SECONDS = 2.0
 """No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
-MAX_UNBEGUN = 128
-"""So many calls may wait for the event loop: all connections of a client, asking at once, are served."""
+MAX_UNBEGUN = 1024
+"""So many calls may wait for the event loop, for about half a second: many clients asking at once are served."""
 MEMORY = 8
 """Of how many calls, about, the mean duration is taken."""
 
