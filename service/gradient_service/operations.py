@@ -208,7 +208,7 @@ def _rounded(inputs: Inputs, dtype: np.dtype[np.floating], faults: list[Fault]) 
     for name in FLOATS[type(inputs)]:
         array = getattr(inputs, name)
         if array is not None and array.dtype != dtype:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told, and so is a signalling NaN
                 rounded[name] = array.astype(dtype)
             is_lost = np.isinf(rounded[name]) & np.isfinite(array)
             detail = f"{name}: this number leaves the range of {dtype}."

@@ -71,7 +71,7 @@ OPTIONS: list[Case] = [
     *each_of(WORDS, (None, 0, 1.5, True, [], ["mean"], {}), "wrong-type"),
     *each_of(NUMBERS, (None, "1", True, [1], {"value": 1}), "wrong-type"),
     *each("temperature", ALL, (0, -1, -0.0, -5e-324), "out-of-range"),
-    *each("denominator_value", SUPERVISED, (0, -1), "out-of-range"),
+    *each("denominator_value", ("loss",), (0, -0.0, -1), "out-of-range"),
     *each("label_smoothing", SUPERVISED, (-0.1, 1.0000000000000002, 2), "out-of-range"),
     *each("ignore_label", SUPERVISED, (None, "0", True, 1.0, [0], {}), "wrong-type"),
     *each("include", ALL, (None, "loss", 1, {}, True), "wrong-type"),
@@ -79,6 +79,7 @@ OPTIONS: list[Case] = [
     *each("include", ALL, ([""], ["Loss"], ["accuracy"]), "unknown-value", "/0"),
     *each("include", ("loss",), (["loss", "summary", "gradient"],), "unknown-value", "/2"),
     *each("include", ("softmax",), (["loss"],), "unknown-value", "/0"),
+    *each("include", ALL, (["probabilities"] * 33,), "out-of-range"),
 ]
 
 ARRAYS: list[Case] = [
@@ -113,6 +114,12 @@ FIELDS: list[Case] = [
     ("name with a blank", "softmax", {" logits": [[1]], "logits": [[1]]}, 422, "unknown-field", "/ logits"),
     ("name with ~ and /", "softmax", {"logits": [[1]], "a/b~c": 1}, 422, "unknown-field", "/a~1b~0c"),
     ("name that looks escaped", "softmax", {"logits": [[1]], "~1~0": 1}, 422, "unknown-field", "/~01~00"),
+    ("name of other letters", "softmax", {"l\u043egits": [[1]], "logits": [[1]]}, 422, "unknown-field", "/l\u043egits"),
+    ("name with a nul", "softmax", {"logits\0": [[1]], "logits": [[1]]}, 422, "unknown-field", "/logits"),
+    ("wide letters", "loss", GOOD["loss"] | {"\uff54emperature": 1}, 422, "unknown-field", "/\uff54emperature"),
+    ("parameter of another library", "loss", GOOD["loss"] | {"weight": [1, 1]}, 422, "unknown-field", "/weight"),
+    ("option of /check", "loss", GOOD["loss"] | {"rtol": 1e-6}, 422, "unknown-field", "/rtol"),
+    ("unknown before missing", "loss", {"x": 1, "labels": [0]}, 422, "unknown-field", "/x"),
     ("empty name", "softmax", {"logits": [[1]], "": 1}, 422, "unknown-field", "/"),
     ("prototype", "softmax", {"logits": [[1]], "__proto__": {}}, 422, "unknown-field", "/__proto__"),
     ("attribute of the model", "softmax", {"logits": [[1]], "model_config": {}}, 422, "unknown-field", "/model_config"),

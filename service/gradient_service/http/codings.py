@@ -1,7 +1,7 @@
 """Content codings: which a request has and its reply may have, and the bytes of both."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from starlette.datastructures import Headers
 
@@ -11,7 +11,7 @@ from gradient_service.wire.tensor_codec import Buffer
 
 # `deflate` is the zlib format, RFC 9110, 8.4.1.2.
 WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-SPOKEN = ", ".join(WINDOW_BITS)
+IDENTITY = "identity"
 PIECE_BYTES = 64 * 1024
 MAX_RATIO = 100
 """What a byte of a coded body may become, beyond the first MiB."""
@@ -20,26 +20,26 @@ FAST = 1
 """Numbers hardly shrink, so no more time than this level's is spent on them."""
 
 
-def request_coding(headers: Headers) -> str | None:
+def request_coding(headers: Headers, spoken: Collection[str] = tuple(WINDOW_BITS)) -> str | None:
     """Return the coding of a body, None for none.
 
     Raises:
         HttpProblemError: `unsupported-content-encoding` for one that is not spoken, and for several.
     """
     given = [part.strip().lower() for line in headers.getlist("content-encoding") for part in line.split(",")]
-    codings = [coding for coding in given if coding not in {"", "identity"}]
+    codings = [coding for coding in given if coding not in {"", IDENTITY}]
     if not codings:
         return None
-    if codings == ["x-gzip"]:  # RFC 9110, 8.4.1.3
-        return "gzip"
-    if len(codings) > 1 or codings[0] not in WINDOW_BITS:
-        detail = f"Bodies are read with one of the codings {SPOKEN}, or none."
-        raise HttpProblemError("unsupported-content-encoding", detail, {"Accept-Encoding": SPOKEN})
-    return codings[0]
+    coding = "gzip" if codings == ["x-gzip"] else codings[0]  # RFC 9110, 8.4.1.3
+    if len(codings) > 1 or coding not in spoken:
+        names = ", ".join(spoken) or IDENTITY
+        detail = f"Content codings of bodies that are read: {names}."
+        raise HttpProblemError("unsupported-content-encoding", detail, {"Accept-Encoding": names})
+    return coding
 
 
-def reply_coding(headers: Headers) -> str | None:
-    """Return the coding that a caller wants above all others, None where none stands out.
+def reply_coding(headers: Headers, spoken: Collection[str] = tuple(WINDOW_BITS)) -> str | None:
+    """Return the coding of those spoken that a caller wants above all others, None where none stands out.
 
     HTTP libraries list codings of themselves, all alike, and compressing floats costs more than it saves: only who
     asks for one, by naming it alone or by its weight, gets it.
@@ -50,14 +50,15 @@ def reply_coding(headers: Headers) -> str | None:
     wanted = dict(_weights(headers))
     most = max(wanted.values(), default=0.0)
     best = [coding for coding, quality in wanted.items() if quality == most]
-    if most and len(best) == 1 and best[0] in WINDOW_BITS:
+    if most and len(best) == 1 and best[0] in spoken:
         return best[0]
-    if wanted.get("identity", wanted.get("*", 1.0)):
+    if wanted.get(IDENTITY, wanted.get("*", 1.0)):
         return None
-    written = [coding for coding in WINDOW_BITS if wanted.get(coding, wanted.get("*", 0.0))]
+    written = [coding for coding in spoken if wanted.get(coding, wanted.get("*", 0.0))]
     if not written:
-        detail = f"Replies are written with one of the codings {SPOKEN}, or none."
-        raise HttpProblemError("not-acceptable", detail, {"Accept-Encoding": SPOKEN})
+        names = ", ".join(spoken) or IDENTITY
+        told = {"Accept-Encoding": names, "Vary": "Accept-Encoding"}
+        raise HttpProblemError("not-acceptable", f"Content codings of replies that are written: {names}.", told)
     return written[0]
 
 

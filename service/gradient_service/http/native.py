@@ -1,5 +1,6 @@
 """The dialects of the native endpoints, chosen by `Content-Type` and `Accept`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,8 +8,10 @@ from fastapi import Request
 from starlette.datastructures import Headers
 
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
+from gradient_service.http.body import check_declared_length
 from gradient_service.http.calls import Reading, Written
 from gradient_service.http.catalogue import Operation
+from gradient_service.http.codings import reply_coding, request_coding
 from gradient_service.http.negotiation import reply_media_type, request_media_type
 from gradient_service.operations import CallRequest
 from gradient_service.schemas.fields import Body
@@ -16,7 +19,11 @@ from gradient_service.settings import Settings
 from gradient_service.wire.dialects import DIALECTS, Dialect
 from gradient_service.wire.tensor_codec import Buffer
 
-NEGOTIATED = frozenset({b"accept", b"content-encoding", b"content-type"})
+READ_BY = frozenset({b"content-encoding", b"content-type"})
+WRITTEN_BY = frozenset({b"accept", b"accept-encoding"})
+
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields as they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class NativeExchange:
     @property
     def max_bytes(self) -> int:
         """The largest body."""
-        return self.settings.max_binary_body_bytes if self.is_binary else self.settings.max_json_body_bytes
+        return max_body_bytes(self.reader, self.settings)
 
     @property
     def inline_bytes(self) -> int:
@@ -56,19 +63,40 @@ class NativeExchange:
         return Written(DIALECTS[self.reply_type].encode(reply), self.reply_type, {"Vary": "Accept"})
 
 
+def max_body_bytes(reader: Dialect, settings: Settings) -> int:
+    """Return the largest body that is read in a dialect."""
+    return settings.max_binary_body_bytes if reader.is_binary else settings.max_json_body_bytes
+
+
 def negotiate(request: Request, operation: Operation, settings: Settings) -> NativeExchange:
     """Return how a request is read and its reply written.
 
     Raises:
-        HttpProblemError: `unsupported-media-type`, `unsupported-content-encoding`, `not-acceptable`.
+        HttpProblemError: `unsupported-media-type`, `unsupported-content-encoding`, `body-too-large`, `not-acceptable`.
     """
-    reader, reply_type = _media_types(tuple(field for field in request.scope["headers"] if field[0] in NEGOTIATED))
+    reader = _reader(_fields(request, READ_BY))
+    check_declared_length(request, max_body_bytes(reader, settings))
+    reply_type = _reply_type(_fields(request, WRITTEN_BY), reader.media_type)
     return NativeExchange(operation.request, settings, reader, reply_type)
 
 
+def _fields(request: Request, names: Collection[bytes]) -> Fields:
+    return tuple(field for field in request.scope["headers"] if field[0] in names)
+
+
+# Callers send the same few fields again and again.
 @lru_cache(maxsize=256)
-def _media_types(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[Dialect, str]:
-    """Return how the body is read, and the type of the reply; callers send the same few fields again and again."""
+def _reader(fields: Fields) -> Dialect:
+    """Return how the body is read."""
     headers = Headers(raw=list(fields))
     reader = DIALECTS[request_media_type(headers, tuple(DIALECTS))]
-    return reader, reply_media_type(headers, tuple(DIALECTS), reader.media_type)
+    request_coding(headers, spoken=())
+    return reader
+
+
+@lru_cache(maxsize=256)
+def _reply_type(fields: Fields, preferred: str) -> str:
+    """Return the type of the reply, which has no coding."""
+    headers = Headers(raw=list(fields))
+    reply_coding(headers, spoken=())
+    return reply_media_type(headers, tuple(DIALECTS), preferred)

@@ -18,7 +18,7 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
 
     Raises:
         HttpProblemError: `unsupported-media-type` for one that is not spoken, for none, and for a charset other than
-            UTF-8; `unsupported-content-encoding` for a coded body.
+            UTF-8.
     """
     accept = {"Accept": ", ".join(spoken)}
     given = headers.getlist("content-type")
@@ -29,9 +29,6 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
         raise HttpProblemError("unsupported-media-type", f"Bodies are read as {accept['Accept']}.", accept)
     if parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
         raise HttpProblemError("unsupported-media-type", "Text is read as UTF-8 only.", accept)
-    if any(coding.strip().lower() not in {"", "identity"} for coding in headers.getlist("content-encoding")):
-        detail = "Bodies are read without a content coding."
-        raise HttpProblemError("unsupported-content-encoding", detail, {"Accept-Encoding": "identity"})
     return media_type
 
 
@@ -50,7 +47,7 @@ def reply_media_type(headers: Headers, spoken: Collection[str], preferred: str) 
     best = max(wanted, key=wanted.__getitem__)
     if wanted[best] == 0:
         detail = f"Replies are written as {', '.join(spoken)}."
-        raise HttpProblemError("not-acceptable", detail, {"Accept": ", ".join(spoken)})
+        raise HttpProblemError("not-acceptable", detail, {"Accept": ", ".join(spoken), "Vary": "Accept"})
     return best
 
 

@@ -11,7 +11,9 @@ from gradient_service.core.errors import Fault, InvalidInputError
 Model = TypeVar("Model", bound=BaseModel)
 
 UNKNOWN_VALUE = frozenset({"enum", "literal_error"})
-OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_long"})
+OUT_OF_RANGE = frozenset({"greater_than_equal", "less_than", "too_long"})
+SHAPES = frozenset({"length-mismatch", "ragged"})
+VALUES = frozenset({"label-out-of-range", "number-out-of-range", "out-of-range"})
 
 
 def validate(model: type[Model], values: Mapping[str, Any], faults: Sequence[Fault] = ()) -> Model:
@@ -23,7 +25,8 @@ def validate(model: type[Model], values: Mapping[str, Any], faults: Sequence[Fau
         faults: what was found wrong with the others.
 
     Raises:
-        InvalidInputError: `wrong-type`, `unknown-value`, `out-of-range`, and the faults given; in document order.
+        InvalidInputError: `wrong-type`, `unknown-value`, `out-of-range`, and the faults given; of these only the types,
+            if any are wrong, else only the shapes.
     """
     found = list(faults)
     try:
@@ -35,8 +38,14 @@ def validate(model: type[Model], values: Mapping[str, Any], faults: Sequence[Fau
             if field not in named and details["type"] != "none_required":
                 found.append(_fault(field, details))
     if found:
-        raise InvalidInputError(found)
+        first = min(map(_layer, found))
+        raise InvalidInputError(fault for fault in found if _layer(fault) == first)
     return request
+
+
+def _layer(fault: Fault) -> int:
+    """Return when a fault is told: types come before shapes, and shapes before values."""
+    return (fault.code in SHAPES) + 2 * (fault.code in VALUES)
 
 
 def _fault(field: str, details: ErrorDetails) -> Fault:

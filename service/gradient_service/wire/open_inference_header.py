@@ -18,6 +18,9 @@ MAX_MEMBERS = 64
 DEEPEST_OBJECT = 4
 """The document, an input, its parameters, and one more."""
 
+NUL = "\0"
+"""The parser looks a member up by its name up to this character, and so finds another or none."""
+
 
 def read_header(text: bytes, model: type[Body], max_nesting: int) -> Header:
     """Parse the JSON part.
@@ -81,6 +84,7 @@ def _may_repeat_names(value: Any, depth: int = 1) -> bool:
             depth > DEEPEST_OBJECT
             or len(names) > MAX_MEMBERS
             or len(set(names)) < len(names)
+            or any(NUL in name for name in names)
             or any(_may_repeat_names(value[name], depth + 1) for name in names)
         )
     return (

@@ -74,7 +74,7 @@ def _read_id(value: Any, header: Header) -> None:
 
 
 def _read_inputs(value: Any, header: Header) -> None:
-    for each in _list_of_tensors("inputs", value, header):
+    for each in _list_of_tensors("inputs", None, value, header):
         read = _input(each, header)
         if read.name in header.inputs:
             raise MalformedBodyError("duplicate-field", "An input is given twice.", pointer((read.name,)))
@@ -82,11 +82,11 @@ def _read_inputs(value: Any, header: Header) -> None:
         header.names.append(read.name)
 
 
-def _list_of_tensors(name: str, value: Any, header: Header) -> list[Any]:
+def _list_of_tensors(name: str, field: str | None, value: Any, header: Header) -> list[Any]:
     if not is_array(value):
-        raise InvalidInputError([Fault("wrong-type", None, (), f"{name} must be an array of objects.")])
+        raise InvalidInputError([Fault("wrong-type", field, (), f"{name} must be an array of objects.")])
     if len(value) > MAX_TENSORS:
-        raise InvalidInputError([Fault("out-of-range", None, (), f"{name} can be {MAX_TENSORS} at the most.")])
+        raise InvalidInputError([Fault("out-of-range", field, (), f"{name} can be {MAX_TENSORS} at the most.")])
     header.num_brackets += 1
     return list(value)
 
@@ -125,7 +125,7 @@ def _input_parameters(name: str, value: Any, header: Header) -> int | None:
 
 
 def _read_outputs(value: Any, header: Header) -> None:
-    outputs = _list_of_tensors("outputs", value, header)
+    outputs = _list_of_tensors("outputs", "include", value, header)
     if not outputs:
         return  # as clients send it that want the default
     header.include = []
@@ -136,8 +136,6 @@ def _read_outputs(value: Any, header: Header) -> None:
         if not isinstance(name, str) or parameters is None or not OUTPUT_MEMBERS.issuperset(members):
             detail = "An output is an object with a name, and parameters or none."
             header.fault("wrong-type", "include", detail, (position,))
-        elif name in header.include:
-            raise MalformedBodyError("duplicate-field", "An output is named twice.", pointer(("include", position)))
         else:
             header.include.append(name)
             _read_output_parameters(name, parameters, header, position)

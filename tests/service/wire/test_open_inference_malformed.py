@@ -96,6 +96,11 @@ BYTES: list[Case] = [
     text("a parameter of an output twice", b'{"inputs": [%b, %b], "outputs": [{"name": "loss", "parameters": '
          b'{"binary_data": true, "binary_data": false}}]}' % tuple(json.dumps(each).encode() for each in GOOD), 400,
          "duplicate-field", "/outputs/0/parameters/binary_data"),
+    text("a nul in a name", b'{"inputs": [{"name": "logits", "a\\u0000": 1}]}', *MALFORMED, "/logits"),
+    text("a nul in a parameter", b'{"inputs": [%b, %b], "parameters": {"dtype\\u0000": 1}}' % tuple(
+        json.dumps(each).encode() for each in GOOD), 422, "unknown-field", "/dtype"),
+    text("a nul in a name twice", b'{"inputs": [{"a\\u0000": 1, "a\\u0000": 2}]}', 400, "duplicate-field",
+         "/inputs/0/a"),
     text("an array", b"[]", 422, "wrong-type", ""),
     text("null", b"null", 422, "wrong-type", ""),
     text("a string", b'"inputs"', 422, "wrong-type", ""),
@@ -238,12 +243,11 @@ OPTIONS: list[Case] = [
     option("a nested parameter of the client", "wrong-type", "/timeout", timeout=[[1]]),
     document("an input that is a parameter too", {"inputs": GOOD, "parameters": {"labels": [0, 1]}}, 400,
              "duplicate-field", "/labels"),
-    outputs("outputs are an object", {"loss": {}}, 422, "wrong-type", ""),
+    outputs("outputs are an object", {"loss": {}}, 422, "wrong-type", "/include"),
     outputs("an output is a string", ["loss"], 422, "wrong-type", "/include/0"),
     outputs("an output without a name", [{"name": "loss"}, {}], 422, "wrong-type", "/include/1"),
     outputs("an output that there is not", [{"name": "loss"}, {"name": "accuracy"}], 422, "unknown-value",
             "/include/1"),
-    outputs("an output twice", [{"name": "loss"}, {"name": "loss"}], 400, "duplicate-field", "/include/1"),
     outputs("another member of an output", [{"name": "loss", "shape": [1]}], 422, "wrong-type", "/include/0"),
     outputs("binary_data is a number", [{"name": "loss", "parameters": {"binary_data": 1}}], 422, "wrong-type",
             "/include/0"),
@@ -251,7 +255,7 @@ OPTIONS: list[Case] = [
             "unknown-field", "/include/0"),
     outputs("a classification", [{"name": "loss", "parameters": {"classification": 1}}], 501, "not-implemented",
             "/include/0"),
-    outputs("33 outputs", [{"name": str(number)} for number in range(33)], 422, "out-of-range", ""),
+    outputs("33 outputs", [{"name": str(number)} for number in range(33)], 422, "out-of-range", "/include"),
 ]  # fmt: skip
 
 CATALOGUE = [pytest.param(*case[1:], id=case[0]) for case in (*BYTES, *INPUTS, *DATA, *BINARY, *OPTIONS)]
@@ -273,6 +277,16 @@ async def test_what_the_catalogue_spoils_is_good(http: httpx.AsyncClient, body: 
     assert reply.status_code == 200
 
 
+async def test_an_output_may_be_named_twice(http: httpx.AsyncClient) -> None:
+    """An output named again is answered once, as in the list of a native request; what its last naming says counts."""
+    wanted = [{"name": "loss", "parameters": {"binary_data": is_binary}} for is_binary in (False, True)]
+    content = json.dumps({"inputs": GOOD, "outputs": [*wanted, {"name": "summary"}]}).encode()
+    reply = await http.post("/v2/models/gradient/infer", content=content)
+    document = json.loads(reply.content[: int(reply.headers[JSON_BYTES])])
+    assert [output["name"] for output in document["outputs"]] == ["loss"]
+    assert document["outputs"][0]["parameters"] == {"binary_data_size": 4}
+
+
 async def test_the_length_is_said_once(http: httpx.AsyncClient) -> None:
     """Two headers that say where the JSON part ends are none, even where they agree."""
     body, headers = body_of({"inputs": GOOD})
@@ -285,10 +299,10 @@ async def test_several_faults_are_told_in_the_order_of_the_document(http: httpx.
     """Faults of inputs, outputs and parameters stand as their members do."""
     members: dict[str, Any] = {
         "outputs": [{"name": "accuracy"}],
-        "parameters": {"temperature": 0},
-        "inputs": [LABELS | {"data": [0.5, None]}, LOGITS | {"data": [1, 2, 3]}],
+        "parameters": {"temperature": "0"},
+        "inputs": [LABELS | {"data": [0.5, None]}, LOGITS | {"data": [1, 2, "3"]}],
     }
     reply = await http.post("/v2/models/loss/infer", content=json.dumps(members).encode())
     problem = check_problem(reply, 422, "unknown-value", "/include/0")
     pointers = [error["pointer"] for error in problem["errors"]]
-    assert pointers == ["/include/0", "/temperature", "/labels/0", "/labels/1", "/logits"]
+    assert pointers == ["/include/0", "/temperature", "/labels/0", "/labels/1", "/logits/1/0"]

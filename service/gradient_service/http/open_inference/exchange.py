@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import Request
 
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
-from gradient_service.http.body import declared_length
+from gradient_service.http.body import check_declared_length, declared_length
 from gradient_service.http.calls import Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.codings import MAX_RATIO, compress, inflate, inflated_bytes, reply_coding, request_coding
@@ -36,8 +36,7 @@ class InferenceExchange:
     @property
     def max_bytes(self) -> int:
         """The largest body, coded or not."""
-        has_tensors = self.json_bytes is not None
-        return self.settings.max_binary_body_bytes if has_tensors else self.settings.max_json_body_bytes
+        return max_body_bytes(self.json_bytes, self.settings)
 
     @property
     def inline_bytes(self) -> int:
@@ -78,6 +77,11 @@ class InferenceExchange:
         return Written(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, headers)
 
 
+def max_body_bytes(json_bytes: int | None, settings: Settings) -> int:
+    """Return the largest body, which may hold tensors where the length of its JSON part is said."""
+    return settings.max_json_body_bytes if json_bytes is None else settings.max_binary_body_bytes
+
+
 def negotiate(request: Request, operation: Operation, settings: Settings) -> InferenceExchange:
     """Return how a request is read and its reply written; its `Content-Type` says nothing here, clients send none.
 
@@ -91,5 +95,6 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Inf
     if json_bytes is not None and json_bytes > settings.max_json_body_bytes:
         detail = f"The limit of the JSON part is {settings.max_json_body_bytes} bytes."
         raise HttpProblemError("body-too-large", detail, {"Connection": "close"})
+    check_declared_length(request, max_body_bytes(json_bytes, settings))
     codings = request_coding(request.headers), reply_coding(request.headers)
     return InferenceExchange(operation, settings, json_bytes, *codings)
