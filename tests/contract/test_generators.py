@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .programs import python_with, run
 
 pytestmark = pytest.mark.full
 
@@ -112,21 +112,6 @@ export const request: components["schemas"]["LossRequest"] = { logits: [[1, 2]],
 """
 
 
-def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that must succeed, and return what it said."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=folder,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
     """The committed document without the bodies that are not JSON."""
@@ -148,13 +133,6 @@ def tool(name: str) -> str:
     if path is None:
         pytest.fail(f"this test needs {name}")
     return path
-
-
-def python_with(folder: Path, *packages: str) -> Path:
-    """The programs of a fresh virtual environment that holds some packages."""
-    run(sys.executable, "-m", "venv", "venv", folder=folder)
-    run(folder / "venv/bin/python", "-m", "pip", "install", "--quiet", *packages, folder=folder)
-    return folder / "venv/bin"
 
 
 def test_openapi_python_client(tmp_path: Path, document: Path, url: str) -> None:

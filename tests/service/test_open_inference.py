@@ -32,8 +32,8 @@ LOGITS = np.array([[40, 0], [1, 2]], np.float32)
 ARRAYS = {"logits": LOGITS, "labels": np.array([0, 1])}
 SETTINGS = Settings.model_construct()
 PATHS = {(path.method, path.path): path for path in paths(SETTINGS, Readiness(Lifecycle(), Admission(SETTINGS)))}
-NOT_OFFERED = [key for key, path in PATHS.items() if path.status == 501]
-TOLD = [path for (method, path), row in PATHS.items() if method == "GET" and row.status == 200]
+NOT_OFFERED = [key for key, path in PATHS.items() if path.document is None]
+TOLD = [path for (method, path), row in PATHS.items() if method == "GET" and row.document is not None]
 INFER = "/v2/models/gradient/infer"
 
 

@@ -34,11 +34,10 @@ class Path:
     path: str
     operation_id: str
     endpoint: Endpoint
-    document: dict[str, Any]
+    document: dict[str, Any] | None
+    """None where the document says nothing of it: what only refuses is no part of the API."""
     tag: str
     method: str = "GET"
-    status: int = 200
-    """Of the answer that the framework would describe."""
     is_open: bool = False
     """Whether it answers without a key."""
     summary: str = ""
@@ -67,11 +66,12 @@ def add(app: FastAPI, path: Path, keys: Keys) -> None:
     """
     endpoint = path.endpoint if path.is_open else keys.guard(path.endpoint)
     app.router.routes.append(ToldRoute(path.path, Answering(endpoint), methods=[path.method], name=path.operation_id))
+    if path.document is None:
+        return
     app.add_api_route(
         path.path,
         endpoint,
         methods=[path.method],
-        status_code=path.status,
         operation_id=path.operation_id,
         summary=path.summary or (path.endpoint.__doc__ or "").strip().splitlines()[0].rstrip("."),
         description=path.description,

@@ -114,12 +114,7 @@ def body_document(
 def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
     """Return the replies of an endpoint that only tells."""
     described = {"200": _response(reply, json_body.MEDIA_TYPE, {})}
-    return {"responses": described | problem_document(*problem_statuses)["responses"]}
-
-
-def problem_document(*statuses: int) -> dict[str, Any]:
-    """Return the refusals of an endpoint."""
-    return {"responses": {str(status): _problem_response(status, {}) for status in statuses}}
+    return {"responses": described | {str(status): _problem_response(status, {}) for status in problem_statuses}}
 
 
 def _of_status(shown: Examples, status: int) -> Examples:

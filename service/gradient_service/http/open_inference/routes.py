@@ -30,7 +30,6 @@ from gradient_service.settings import Settings
 TAG = "v2"
 MODEL = "/v2/models/{model}"
 INFER_STATUSES = tuple(sorted((*openapi.CALL_STATUSES, 404, 501)))
-NOT_OFFERED = 501
 SHARED_MEMORIES = ("systemsharedmemory", "cudasharedmemory")
 GET_AND_POST = ("GET", "POST")
 
@@ -58,9 +57,8 @@ def paths(settings: Settings, readiness: Readiness) -> Iterator[Path]:
     document = openapi.body_document(InferenceRequest, InferenceReply, "infer", INFER_STATUSES)
     for path, name in ((f"{MODEL}/infer", "infer"), (f"{MODEL}/versions/{{version}}/infer", "infer_version")):
         yield Path(path, f"v2_{name}", server.infer, _with_parameters(path, document), TAG, "POST")
-    for method, path, name in _not_offered():
-        document = openapi.problem_document(NOT_OFFERED)
-        yield Path(path, f"v2_{name}", server.not_offered, _with_parameters(path, document), TAG, method, NOT_OFFERED)
+    for method, path in _not_offered():
+        yield Path(path, "v2_not_offered", server.not_offered, None, TAG, method)
 
 
 def _of_the_server(server: InferenceServer) -> list[Row]:
@@ -82,20 +80,20 @@ def _of_a_model(server: InferenceServer) -> Iterator[Row]:
         yield Row(f"{path}/stats", f"v2_model_statistics{suffix}", server.model_statistics, StatisticsReply, (404,))
 
 
-def _not_offered() -> Iterator[tuple[str, str, str]]:
-    """Yield method, path and name of what Triton has besides."""
+def _not_offered() -> Iterator[tuple[str, str]]:
+    """Yield method and path of what Triton has besides."""
     for verb in ("load", "unload"):
-        yield "POST", f"/v2/repository/models/{{model}}/{verb}", f"model_{verb}"
+        yield "POST", f"/v2/repository/models/{{model}}/{verb}"
     for memory in SHARED_MEMORIES:
-        yield "GET", f"/v2/{memory}/status", f"{memory}_status"
-        yield "GET", f"/v2/{memory}/region/{{region}}/status", f"{memory}_region_status"
-        yield "POST", f"/v2/{memory}/region/{{region}}/register", f"{memory}_region_register"
-        yield "POST", f"/v2/{memory}/region/{{region}}/unregister", f"{memory}_region_unregister"
-        yield "POST", f"/v2/{memory}/unregister", f"{memory}_unregister"
+        yield "GET", f"/v2/{memory}/status"
+        yield "GET", f"/v2/{memory}/region/{{region}}/status"
+        yield "POST", f"/v2/{memory}/region/{{region}}/register"
+        yield "POST", f"/v2/{memory}/region/{{region}}/unregister"
+        yield "POST", f"/v2/{memory}/unregister"
     for method in GET_AND_POST:
-        yield method, "/v2/trace/setting", f"trace_setting_{method.lower()}"
-        yield method, f"{MODEL}/trace/setting", f"model_trace_setting_{method.lower()}"
-        yield method, "/v2/logging", f"logging_{method.lower()}"
+        yield method, "/v2/trace/setting"
+        yield method, f"{MODEL}/trace/setting"
+        yield method, "/v2/logging"
 
 
 def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +101,6 @@ def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
     schemas = {
         "model": {"$ref": openapi.REFERENCE.format(model=ModelName.__name__)},
         "version": {"$ref": openapi.REFERENCE.format(model=ModelVersion.__name__)},
-        "region": {"type": "string"},
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": schema}
