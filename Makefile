@@ -8,6 +8,9 @@ IMAGE ?= gradient-service
 ARGS ?=
 # How long make fuzz feeds each reader.
 FUZZ_SECONDS ?= 300
+# How many requests make fuzz-requests draws, and from which seed; without one it takes a new seed and prints it.
+REQUESTS ?= 1000000
+SEED ?=
 # make lock LOCK=--upgrade takes the newest versions; without it only what pyproject.toml asks for changes.
 LOCK ?=
 
@@ -18,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check format openapi openapi-check accuracy fuzz lock image clean
+.PHONY: help run test test-all check format openapi openapi-check accuracy fuzz fuzz-requests lock image clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +65,9 @@ fuzz: .venv/fuzz.stamp ## feed both binary readers mutated bytes (FUZZ_SECONDS=3
 			-dict=tests/fuzz/words.dict -print_final_stats=1 -artifact_prefix=.fuzz/$$reader- \
 			.fuzz/$$reader tests/fuzz/corpus/$$reader || exit 1; \
 	done
+
+fuzz-requests: .venv/dev.stamp ## put fuzzed requests to the application (REQUESTS=1000000 SEED=1; tests/fuzz/README.md)
+	@$(BIN)/python -W error -m tests.fuzz.calls --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
 
 lock: .venv/dev.stamp ## pin what pyproject.toml asks for, with hashes (LOCK=--upgrade: at the newest versions)
 	$(COMPILE) pyproject.toml --output-file requirements.lock
