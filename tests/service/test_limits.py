@@ -15,6 +15,7 @@ from gradient_service.machine import usable_cores, usable_memory_bytes
 from gradient_service.settings import Settings
 
 from .conftest import JSON, check_problem, client_of, post
+from .dialects import DIALECTS
 
 pytestmark = pytest.mark.anyio
 
@@ -152,15 +153,17 @@ JACOBIAN_CASES: list[tuple[str, list[str], str]] = [
 
 @pytest.mark.parametrize(("include", "pointer"), [case[1:] for case in JACOBIAN_CASES],
                          ids=[case[0] for case in JACOBIAN_CASES])  # fmt: skip
+@pytest.mark.parametrize("dialect", DIALECTS)
 async def test_the_jacobian_is_refused_before_it_is_allocated(
-    http: httpx.AsyncClient, include: list[str], pointer: str
+    http: httpx.AsyncClient, include: list[str], pointer: str, dialect: str
 ) -> None:
-    """N·K² above its limit is refused in milliseconds, with less than 8 MiB allocated."""
-    body: dict[str, Any] = {"logits": [[0] * 50_000], "labels": [0], "include": include}
+    """N·K² above its limit is refused in every dialect, with less than 8 MiB allocated."""
+    fields: dict[str, Any] = {"logits": [[0] * 50_000], "labels": [0], "include": include}
+    url, body, headers = DIALECTS[dialect]("gradient", fields)
     await post(http, "/gradient", {"logits": [[0]], "labels": [0]})
     tracemalloc.start()
     try:
-        reply = await post(http, "/gradient", body)
+        reply = await http.post(url, content=body, headers=headers)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
