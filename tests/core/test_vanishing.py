@@ -21,6 +21,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "temperature": ([[7.6e-98, 0.0]], {"labels": [0], "temperature": 1e-100}),
     "sigmoid": (FAR, {"objective": SIGMOID, "targets": [[1.0, 0.0]], "sample_weights": [1e100]}),
     "textbook": (FAR, {"objective": TEXTBOOK, "labels": [0], "sample_weights": [1e100]}),
+    "textbook beside its top": (
+        [[-836.0, 1e4, 0.0]],
+        {"objective": TEXTBOOK, "labels": [2], "label_smoothing": 1.0, "class_weights": [0.0, 1e300, 1e300]},
+    ),
     "targets": (FAR, {"targets": [[1.0, 1e-320]], "sample_weights": [1e100]}),
     "sum of targets": (FAR, {"targets": [[1e100, 0.0]], "targets_sum": "any"}),
     "smoothing share": ([[5.0, -700.0]], {"labels": [0], "label_smoothing": 5e-324}),

@@ -28,7 +28,7 @@ class BlockObjective(Protocol):
 
     @property
     def powers(self) -> Array:
-        """What is exponentiated on the way to p, ≤ 0, (K, rows)."""
+        """What is exponentiated on the way to p, ≤ 0, (K, rows), or more than K."""
 
     @property
     def top(self) -> Array:

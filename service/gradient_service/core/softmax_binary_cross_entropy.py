@@ -41,6 +41,11 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
 
     row_weight = 1.0
 
+    @property
+    def powers(self) -> Array:
+        """Return d and d', (2K, rows): p' is ordinary where p vanishes, or vanishes where a weight brings it back."""
+        return np.concatenate([self.rows.difference, self.others.difference])
+
     def losses(self) -> Array:
         """E = −Σ_j [w_j c_j log p_j + w_j (1−c_j) log(1−p_j)], (rows,)."""
         return self._cross_entropy(log_probabilities(self.rows), self._log_complement())

@@ -71,7 +71,7 @@ def _weights(objective: BlockObjective, supervision: Supervision) -> tuple[Array
     if weights is not None:
         least, largest = float(weights.min(where=weights > 0, initial=1.0)), max(1.0, float(weights.max()))
     if supervision.objective is Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
-        largest *= len(objective.powers)
+        largest *= objective.targets.shape[0]
     if supervision.targets_sum is TargetsSum.ANY:
         total = objective.targets.total()
         return np.where(total > 0, np.minimum(total, least), least), np.maximum(total, largest)
