@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from gradient_service.app import create_app
 from gradient_service.http import admission
-from gradient_service.http.admission import ARRIVING_SECONDS, MAX_UNBEGUN, WAITING_FOR_EACH, Admission
+from gradient_service.http.admission import ARRIVING_SECONDS, MAX_UNBEGUN, WAITING_FOR_EACH, Admission, Reservation
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
@@ -277,6 +277,17 @@ async def test_nothing_stays_reserved_for_a_fault(monkeypatch: pytest.MonkeyPatc
     async with client_of(app) as http:
         check_problem(await post(http, NATIVE_PATH, LARGE), 500, "internal-error")
     assert (app.state.admission.in_flight_bytes, app.state.admission.turns) == (0, 0)
+
+
+def test_a_call_that_is_over_reserves_nothing() -> None:
+    """What a thread asks for after its call was released is refused, and counted nowhere."""
+    admission = Admission(Settings.model_construct())
+    reservation = Reservation(admission)
+    reservation.add(100)
+    reservation.release()
+    with pytest.raises(HttpProblemError):
+        reservation.add(100)
+    assert admission.in_flight_bytes == 0
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["at work", "in the body"])

@@ -141,11 +141,16 @@ class Admission:
 
 
 class Reservation:
-    """The bytes of one call, counted as in use until they are released."""
+    """The bytes of one call, counted as in use until they are released, which ends it.
+
+    A call that is cancelled ends before its thread does, and what that still asks for is refused.
+    """
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._num_bytes = 0
+        self._is_over = False
+        self._lock = Lock()
 
     def hold(self, num_bytes: int) -> None:
         """Reserve until there are at least so many bytes; raise `overloaded` where there is no room."""
@@ -153,18 +158,23 @@ class Reservation:
             self.add(num_bytes - self._num_bytes)
 
     def add(self, num_bytes: int) -> None:
-        """Reserve so many bytes more; raise `overloaded` where there is no room."""
-        self._admission.reserve(num_bytes)
-        self._num_bytes += num_bytes
+        """Reserve so many bytes more; raise `overloaded` where there is no room, and for a call that is over."""
+        with self._lock:
+            if self._is_over:
+                raise overloaded("The call is over.")
+            self._admission.reserve(num_bytes)
+            self._num_bytes += num_bytes
 
     def shrink(self, num_bytes: int) -> None:
         """Give back what is beyond so many bytes."""
-        if num_bytes < self._num_bytes:
-            self._admission.release(self._num_bytes - num_bytes)
-            self._num_bytes = num_bytes
+        with self._lock:
+            surplus = max(self._num_bytes - num_bytes, 0)
+            self._num_bytes -= surplus
+        self._admission.release(surplus)
 
     def release(self) -> None:
-        """Count all of them as free again."""
+        """Count all of them as free again, for good."""
+        self._is_over = True
         self.shrink(0)
 
 
