@@ -112,7 +112,7 @@ async def test_pages_can_read_problems(  # noqa: PLR0917 - the columns of a tabl
 
 async def test_pages_can_read_faults(listed: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of our own is no exception: the page reads a 500."""
-    monkeypatch.setattr(json_body, "dump", lambda _: 1 / 0)
+    monkeypatch.setattr(json_body, "dump_in_parts", lambda *_: 1 / 0)
     reply = await post(listed, "/softmax", CALL, Origin=PAGE, **KEY)
     check_problem(reply, 500, "internal-error")
     assert reply.headers["access-control-allow-origin"] == PAGE

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from functools import partial
 
 import httpx
 import pytest
+
+from gradient_service.http.patience import Patience
 
 from .conftest import JSON, check_problem, client_of, post
 from .slow_work import BLOCKS, INFER, INFER_PATH, LARGE, NATIVE_PATH, SMALL, Caller, SlowWork, app_with, until
@@ -117,6 +120,28 @@ async def test_a_small_call_looks_between_its_stages(monkeypatch: pytest.MonkeyP
     async with client_of(app_with(monkeypatch, slow)) as http:
         check_problem(await post(http, NATIVE_PATH, SMALL, X_Request_Deadline_Ms="20"), 504, "deadline-exceeded")
     assert 0 < slow.done < BLOCKS
+
+
+@pytest.mark.parametrize(("path", "body"), [
+    (NATIVE_PATH, b'{"logits": [[' + b"0," * 200_000 + b"0]]}"),
+    (INFER_PATH, INFER.replace(b"20001", b"200001").replace(b"[0,", b"[" + b"0," * 180_001)),
+])  # fmt: skip
+async def test_reading_and_writing_look_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, http: httpx.AsyncClient, path: str, body: bytes
+) -> None:
+    """A large body is read, and a large reply written, in pieces with a look at the deadline between each two."""
+    looked = []
+    check = Patience.check
+
+    def noted(patience: Patience) -> None:
+        looked.append(sys._getframe(1).f_code.co_filename)
+        check(patience)
+
+    monkeypatch.setattr(Patience, "check", noted)
+    reply = await http.post(path, content=body, headers=JSON)
+    assert reply.status_code == 200
+    assert sum("json_long_array" in place for place in looked) >= 10
+    assert sum("json_writer" in place for place in looked) >= 5
 
 
 async def test_a_generous_deadline_changes_nothing(http: httpx.AsyncClient) -> None:

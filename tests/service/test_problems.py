@@ -106,10 +106,10 @@ async def test_a_fault_of_a_call_is_a_bare_500(
 ) -> None:
     """A fault while a reply is written, in the event loop or in a thread, is the same problem."""
 
-    def fail(reply: object) -> bytes:
+    def fail(reply: object, _: object) -> list[bytes]:
         raise MemoryError(f"secret {reply}")
 
-    monkeypatch.setattr(json_body, "dump", fail)
+    monkeypatch.setattr(json_body, "dump_in_parts", fail)
     reply = await post(http, "/softmax", {"logits": [[0, 0, 0, 0]] * num_rows})
     check_problem(reply, 500, "internal-error")
     assert "secret" not in reply.text
@@ -118,7 +118,7 @@ async def test_a_fault_of_a_call_is_a_bare_500(
 async def test_the_service_answers_after_a_fault(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """One fault does not disturb the next request."""
     with monkeypatch.context() as patch:
-        patch.setattr(json_body, "dump", lambda _: 1 / 0)
+        patch.setattr(json_body, "dump_in_parts", lambda *_: 1 / 0)
         assert (await post(http, "/softmax", {"logits": [[0]]})).status_code == 500
     assert (await post(http, "/softmax", {"logits": [[0]]})).status_code == 200
 

@@ -26,6 +26,7 @@ from gradient_service.operations import Work
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire.decoded import Decoded
+from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.tensor_codec import Buffer
 
 INLINE_ELEMENTS = 64 * 1024
@@ -69,8 +70,8 @@ class Exchange(Protocol):
     def memory_bytes(self, body_bytes: int) -> int:
         """Return what a body of this length takes in memory until it is decoded, at the most."""
 
-    def read(self, body: Buffer) -> Reading:
-        """Decode a body."""
+    def read(self, body: Buffer, checkpoint: Checkpoint) -> Reading:
+        """Decode a body; what the checkpoint raises ends that, and the writing of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Call:
                 return await self._admission.in_turn(begun)
 
     def _read(self, body: Buffer, exchange: Exchange, progress: Progress) -> Reading:
-        reading = exchange.read(body)
+        reading = exchange.read(body, progress.patience.check)
         progress.end("parse")
         progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading

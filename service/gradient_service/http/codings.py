@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 
 from gradient_service.http.negotiation import parse_media_type, weight
 from gradient_service.http.problems import HttpProblemError
+from gradient_service.wire.json_grammar import Checkpoint, without_pause
 from gradient_service.wire.tensor_codec import Buffer
 
 # `deflate` is the zlib format, RFC 9110, 8.4.1.2.
@@ -62,8 +63,14 @@ def reply_coding(headers: Headers, spoken: Collection[str] = tuple(WINDOW_BITS))
     return written[0]
 
 
-def inflate(body: Buffer, coding: str, max_bytes: int) -> bytearray:
+def inflate(body: Buffer, coding: str, max_bytes: int, checkpoint: Checkpoint = without_pause) -> bytearray:
     """Return the content of a coded body, never more of it in memory than may be.
+
+    Args:
+        body: as it came.
+        coding: its coding.
+        max_bytes: what the content may have at the most.
+        checkpoint: asked for each piece; what it raises ends the reading.
 
     Raises:
         HttpProblemError: `malformed-http` when the body is broken, cut short or goes on behind its end;
@@ -73,6 +80,7 @@ def inflate(body: Buffer, coding: str, max_bytes: int) -> bytearray:
     content = bytearray()
     try:
         for piece in _inflated(memoryview(body), coding):
+            checkpoint()
             if len(content) + len(piece) > most:
                 raise HttpProblemError("decoded-too-large", f"The body inflates to more than {most} bytes.")
             content += piece
@@ -86,14 +94,14 @@ def inflated_bytes(body_bytes: int, max_bytes: int) -> int:
     return min(max_bytes, max(FREE_BYTES, MAX_RATIO * body_bytes))
 
 
-def compress(parts: Sequence[Buffer], coding: str) -> list[bytes]:
-    """Return a reply's parts as one coded stream."""
+def compress(parts: Sequence[Buffer], coding: str, checkpoint: Checkpoint = without_pause) -> list[bytes]:
+    """Return a reply's parts as one coded stream; what the checkpoint raises ends the writing."""
     compressor = zlib.compressobj(FAST, wbits=WINDOW_BITS[coding])
-    coded = [
-        compressor.compress(memoryview(part)[start : start + PIECE_BYTES])
-        for part in parts
-        for start in range(0, len(part), PIECE_BYTES)
-    ]
+    coded = []
+    for part in parts:
+        for start in range(0, len(part), PIECE_BYTES):
+            checkpoint()
+            coded.append(compressor.compress(memoryview(part)[start : start + PIECE_BYTES]))
     return [*filter(None, coded), compressor.flush()]
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.schemas.tensor import tensor_fields
-from gradient_service.wire import json_body, safetensors_body
+from gradient_service.wire import safetensors_body
+from gradient_service.wire.json_writer import dump
 
 EXAMPLES = files("gradient_service.http") / "examples"
 Examples = dict[str, dict[str, Any]]
@@ -55,7 +56,7 @@ def _request(operation: Operation, request: dict[str, Any]) -> bytes:
     kinds = {name: tensor.kind for name, tensor in tensor_fields(operation.request).items()}
     tensors = {name: np.array(request[name], REQUEST_DTYPES[kinds[name]]) for name in request if name in kinds}
     options = {name: value for name, value in request.items() if name not in tensors}
-    return b"".join(safetensors_body.encode_file(tensors, {"options": json_body.dump(options).decode()}))
+    return b"".join(safetensors_body.encode_file(tensors, {"options": dump(options).decode()}))
 
 
 def _answer(operation: Operation, answer: dict[str, Any]) -> bytes:

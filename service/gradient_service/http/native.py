@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from fastapi import Request
 from starlette.datastructures import Headers
@@ -17,6 +17,7 @@ from gradient_service.operations import CallRequest
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire.dialects import DIALECTS, Dialect
+from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.tensor_codec import Buffer
 
 READ_BY = frozenset({b"content-encoding", b"content-type"})
@@ -54,13 +55,15 @@ class NativeExchange:
         """Return what a body of this length takes in memory until it is decoded, at the most."""
         return body_bytes * self.reader.memory_per_byte
 
-    def read(self, body: Buffer) -> Reading:
+    def read(self, body: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode a body."""
-        decoded = self.reader.decode(body, self.model, max_nesting=self.settings.max_nesting)
-        return Reading(decoded, self._write, DIALECTS[self.reply_type].bytes_per_number)
+        max_nesting = self.settings.max_nesting
+        decoded = self.reader.decode(body, self.model, max_nesting=max_nesting, checkpoint=checkpoint)
+        return Reading(decoded, partial(self._write, checkpoint), DIALECTS[self.reply_type].bytes_per_number)
 
-    def _write(self, reply: Body) -> Written:
-        return Written(DIALECTS[self.reply_type].encode(reply), self.reply_type, {"Vary": "Accept"})
+    def _write(self, checkpoint: Checkpoint, reply: Body) -> Written:
+        parts = DIALECTS[self.reply_type].encode(reply, checkpoint)
+        return Written(parts, self.reply_type, {"Vary": "Accept"})
 
 
 def max_body_bytes(reader: Dialect, settings: Settings) -> int:

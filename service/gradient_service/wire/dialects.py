@@ -7,6 +7,7 @@ from typing import Any
 from gradient_service.schemas.fields import Body
 from gradient_service.wire import json_body, safetensors_body
 from gradient_service.wire.decoded import Decoded
+from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.tensor_codec import Buffer
 
 
@@ -16,7 +17,7 @@ class Dialect:
 
     media_type: str
     decode: Callable[..., Decoded[Any]]
-    encode: Callable[[Body], Sequence[Buffer]]
+    encode: Callable[[Body, Checkpoint], Sequence[Buffer]]
     bytes_per_number: int
     """What a number of a reply takes at the most."""
     is_binary: bool
@@ -35,7 +36,7 @@ JSON = Dialect(
 SAFETENSORS = Dialect(
     safetensors_body.MEDIA_TYPE,
     safetensors_body.decode,
-    safetensors_body.encode,
+    lambda reply, _: safetensors_body.encode(reply),  # which copies nothing
     safetensors_body.BYTES_PER_NUMBER,
     is_binary=True,
     memory_per_byte=1,

@@ -1,25 +1,37 @@
 """JSON arrays of one rank to NumPy arrays, through a buffer that the parser fills; and what is wrong with the rest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from gradient_service.core.errors import Fault
-from gradient_service.schemas.tensor import INT64_RANGE, Kind, Tensor
+from gradient_service.schemas.tensor import Tensor
+from gradient_service.wire.json_document import LongArray
+from gradient_service.wire.json_faults import (
+    element_faults,
+    ragged,
+    up_to_wrong_rank,
+    wrong_rank,
+    wrong_row,
+    wrong_value,
+)
+from gradient_service.wire.json_grammar import Checkpoint, without_pause
+from gradient_service.wire.json_long_array import read_long
+from gradient_service.wire.json_long_faults import long_faults
 from gradient_service.wire.json_values import flat_values, is_array, is_flat, is_scalar_of
 
-KIND_NAMES: dict[Kind, str] = {"number": "numbers", "integer": "integers", "boolean": "booleans"}
 
-
-def read_array(value: Any, tensor: Tensor) -> NDArray[Any]:
+def read_array(value: Any, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> NDArray[Any]:
     """Read an array of rank 1 or 2.
 
     Raises:
         TypeError, ValueError: it is no array, an element has another type, or rows differ in length. Deeper nesting
-            goes unnoticed where the number of scalars fits, so the caller counts brackets.
+            goes unnoticed in a short array where the number of scalars fits, so the caller counts brackets.
     """
+    if isinstance(value, LongArray):
+        return read_long(value, tensor, checkpoint)
     if not is_array(value):
         raise TypeError
     shape = (len(value),) if tensor.rank == 1 else _shape_of_rows(value)
@@ -34,30 +46,29 @@ def _shape_of_rows(value: Any) -> tuple[int, int]:
     return len(lengths), num_columns
 
 
-def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
+def find_faults(field: str, value: Any, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> Iterator[Fault]:
     """Yield what keeps a value from being an array of its rank and kind, in document order; nothing if it is one."""
+    if isinstance(value, LongArray):
+        return up_to_wrong_rank(long_faults(field, value, tensor, checkpoint=checkpoint))
     if not is_array(value):
-        yield Fault("wrong-type", field, (), f"{field} must be an array of {KIND_NAMES[tensor.kind]}.")
-    elif tensor.rank == 1:
-        yield from element_faults(field, value, tensor, lambda position: (position,))
-    else:
-        yield from _row_faults(field, value, tensor)
+        return iter([wrong_value(field, tensor)])
+    if tensor.rank == 1:
+        return element_faults(field, value, tensor, lambda position: (position,))
+    return up_to_wrong_rank(_row_faults(field, value, tensor))
 
 
 def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
     num_columns = None
     for position, row in enumerate(value):
         if is_scalar_of(row, tensor.kind):
-            yield _wrong_rank(field, tensor)
-            return
+            yield wrong_rank(field, tensor)
+            continue
         if not is_array(row):
-            detail = f"{field}[{position}] must be a row: an array of {KIND_NAMES[tensor.kind]}."
-            yield Fault("wrong-type", field, (position,), detail)
+            yield wrong_row(field, position, tensor)
             continue
         num_columns = len(row) if num_columns is None else num_columns
         if len(row) != num_columns:
-            detail = f"{field}[{position}] has {len(row)} elements, the first row has {num_columns}."
-            yield Fault("ragged", field, (position,), detail)
+            yield ragged(field, position, len(row), num_columns)
         if not _is_plain(row, tensor):
             yield from element_faults(field, row, tensor, partial(_index_in_row, position))
 
@@ -73,21 +84,3 @@ def _is_plain(row: Any, tensor: Tensor) -> bool:
     except (TypeError, ValueError):
         return False
     return is_flat(row)
-
-
-def element_faults(field: str, row: Any, tensor: Tensor, index_of: Callable[[int], tuple[int, ...]]) -> Iterator[Fault]:
-    """Yield what is wrong with the elements of a flat array, told by the index of its position in the field."""
-    for position, element in enumerate(row):
-        index = index_of(position)
-        shown = field + "".join(f"[{part}]" for part in index)
-        if is_array(element):
-            yield _wrong_rank(field, tensor)
-            return
-        if not is_scalar_of(element, tensor.kind):
-            yield Fault("wrong-type", field, index, f"{shown}: elements must be {KIND_NAMES[tensor.kind]}.")
-        elif tensor.kind == "integer" and element not in INT64_RANGE:
-            yield Fault("label-out-of-range", field, index, f"{shown} is far beyond any class.")
-
-
-def _wrong_rank(field: str, tensor: Tensor) -> Fault:
-    return Fault("wrong-rank", field, (), f"{field} must have {tensor.rank} dimension{'s' if tensor.rank > 1 else ''}.")

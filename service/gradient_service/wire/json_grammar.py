@@ -1,39 +1,33 @@
 """A strict reading of JSON bytes that says what is wrong with them; it runs only on bodies that were not accepted.
 
-The fast parser refuses without saying where, and also refuses numbers that JSON allows and 64 bits do not hold. This
-scanner tells these apart: RFC 8259 grammar, UTF-8, nesting, duplicate names, and the numbers that need a closer look.
-It keeps no tree, and takes runs of ordinary numbers in bounded bites, so that other threads can run between them.
+The fast parser refuses without saying where, and takes what the service does not: names given twice, and any nesting.
+The standard library says where, and takes other things: NaN, and halves of surrogate pairs. It reads one piece of the
+text at a time, and nothing is kept of it but what is open between two pieces.
 """
 
-import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Callable
+from functools import partial
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, NoReturn
+
+from orjson import dumps
 
 from gradient_service.schemas.conflicts import shown_name
 from gradient_service.wire.errors import MalformedBodyError
+from gradient_service.wire.json_names import Pairs, Path, TextNames
+from gradient_service.wire.json_pieces import PIECE_BYTES, Piece, opened_beyond, pieces
+from gradient_service.wire.json_values import PieceParser, parse_to_dictionaries
 
-BLANK_BYTES = b" \t\n\r"
-BLANK = rb"[ \t\n\r]*+"
-NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
-# Up to 18 digits before the point and a two-digit exponent: int64 or float64 holds it, whatever the other digits.
-ORDINARY = BLANK + rb"-?(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]{1,2}+)?+" + BLANK
-ORDINARY_ROW = BLANK + rb"\[(?:" + ORDINARY + rb",){0,255}+" + ORDINARY + rb"\]" + BLANK
+NOT_BLANK = re.compile(rb"[^ \t\n\r]")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SURROGATES = re.compile(rb"\\u[dD](?:[89abAB]..\\u[dD][c-fC-F]|([89a-fA-F]))")
+"""A pair, or half of one."""
+LONGEST_PAIR = 12
 
-TOKEN = re.compile(
-    BLANK
-    + rb'(?:(?P<mark>[\[\]{},:])|(?P<string>"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'
-    + rb"|(?P<number>"
-    + NUMBER
-    + rb")|(?P<word>true|false|null))"
-)
-ORDINARY_NUMBERS = re.compile(rb"(?:" + ORDINARY + rb",){1,4096}+")
-ORDINARY_ROWS = re.compile(rb"(?:" + ORDINARY_ROW + rb",){1,16}+")
-ORDINARY_NUMBER = re.compile(ORDINARY + rb"\Z")
-
-
-Path = tuple[str | int, ...]
-Rewrite = Callable[[bytes, Path], bytes]
-"""Returns for a number that 64 bits may not hold, by its text and path, a text no longer than it."""
+Checkpoint = Callable[[], None]
+"""Asked between two pieces; what it raises ends the reading."""
 
 
 def pointer(path: Path) -> str:
@@ -41,134 +35,137 @@ def pointer(path: Path) -> str:
     return "".join("/" + shown_name(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-class JsonScanner:
-    """One pass over a body; `scan` is the only way in."""
+def without_pause() -> None:
+    """Let the reading go on."""
 
-    def __init__(self, body: bytes, max_nesting: int, rewrite: Rewrite | None = None) -> None:
-        self._body = body
-        self._rewrite = rewrite
-        self._rewritten: bytearray | None = None
-        self._max_nesting = max_nesting
-        self._position = 0
-        self._path: list[str | int] = []
-        self._duplicate: str | None = None
 
-    def scan(self) -> bytes:
-        """Return the body with every number rewritten that 64 bits may not hold, all else where it was.
+class JsonText:
+    """Bytes that are said to be JSON.
 
-        Raises:
-            MalformedBodyError: `empty-body`, `malformed-json`, `nesting-too-deep`, `duplicate-field`.
-        """
-        if not self._body.strip(BLANK_BYTES):
-            raise MalformedBodyError("empty-body", "The body is empty; a JSON object is needed.")
+    Args:
+        body: the bytes.
+        max_nesting: how deep they may nest.
+        checkpoint: asked every few milliseconds while they are read; what it raises ends the reading.
+    """
+
+    def __init__(self, body: bytes, max_nesting: int, checkpoint: Checkpoint = without_pause) -> None:
+        self.body = body
+        self.max_nesting = max_nesting
+        self.checkpoint = checkpoint
+        self._is_checked = False
+
+    def check(self) -> None:
+        """Raise as `check_text` does; the second time nothing is read."""
+        if not self._is_checked:
+            check_text(self.body, self.max_nesting, self.checkpoint)
+            self._is_checked = True
+
+
+def check_text(body: bytes, max_nesting: int, checkpoint: Checkpoint = without_pause) -> None:
+    """Raise unless bytes are a JSON text that the service reads, whatever it says.
+
+    Args:
+        body: the bytes.
+        max_nesting: how deep they may nest.
+        checkpoint: asked between two pieces.
+
+    Raises:
+        MalformedBodyError: `empty-body`, `malformed-json`, `nesting-too-deep`, `duplicate-field`.
+    """
+    if NOT_BLANK.search(body) is None:
+        raise MalformedBodyError("empty-body", "The body is empty; a JSON object is needed.")
+    if body.startswith(BYTE_ORDER_MARK):
+        raise MalformedBodyError("malformed-json", "At byte 0, a byte order mark.")
+    _check_utf8(body)
+    names, parser = TextNames(), PieceParser()
+    for piece in pieces(body):
+        checkpoint()
+        _check_depth(piece, body, max_nesting)
+        text = piece.completed(body)
+        has_names = body.find(b":", piece.begin, piece.end) >= 0
+        document = parse_to_dictionaries(text) if has_names else parser.parse(text)
+        if document is None:
+            document = _parse(text, piece)
+            _check_surrogates(piece, body, piece.end)
+        may_repeat = has_names and not _has_all_names(document, text)
+        names.go_on(piece, document, partial(_parse, text, piece, Pairs), may_repeat=may_repeat)
+    if names.repeated is not None:
+        raise MalformedBodyError("duplicate-field", "A field is given twice.", pointer(names.repeated))
+
+
+def _check_utf8(body: bytes) -> None:
+    decoder = getincrementaldecoder("utf-8")()
+    for begin in range(0, len(body), PIECE_BYTES):
+        kept, _ = decoder.getstate()
+        end = begin + PIECE_BYTES
         try:
-            self._body.decode("utf-8")
+            decoder.decode(body[begin:end], final=end >= len(body))
         except UnicodeDecodeError as error:
-            raise MalformedBodyError("malformed-json", f"Byte {error.start} is not UTF-8.") from None
-        self._value()
-        if self._body[self._position :].strip(BLANK_BYTES):
-            raise self._malformed("the document has ended, the body has not")
-        if self._duplicate is not None:
-            raise MalformedBodyError("duplicate-field", "A field is given twice.", self._duplicate)
-        return self._body if self._rewritten is None else bytes(self._rewritten)
+            place = begin - len(kept) + error.start
+            raise MalformedBodyError("malformed-json", f"Byte {place} is not UTF-8.") from None
 
-    def _value(self) -> None:
-        token = TOKEN.match(self._body, self._position)
-        if token is None:
-            raise self._malformed("a value was expected")
-        kind, text = token.lastgroup, token.group(token.lastgroup or 0)
-        if kind == "mark" and text not in b"[{":
-            raise self._malformed("a value was expected")
-        self._position = token.end()
-        if kind == "string":
-            self._check_string(text)
-        elif kind == "number" and not ORDINARY_NUMBER.match(text):
-            self._rewrite_number(token.start("number"), text)
-        elif kind == "mark":
-            if len(self._path) == self._max_nesting:
-                detail = f"The body nests more than {self._max_nesting} deep."
-                raise MalformedBodyError("nesting-too-deep", detail)
-            self._path.append(0)
-            if text == b"[":
-                self._array()
-            else:
-                self._object()
-            self._path.pop()
 
-    def _rewrite_number(self, start: int, text: bytes) -> None:
-        """Put another text in a number's place, filled up with blanks, so that nothing moves and nothing is kept."""
-        if self._rewrite is not None:
-            if self._rewritten is None:
-                self._rewritten = bytearray(self._body)
-            other = self._rewrite(text, tuple(self._path))
-            self._rewritten[start : start + len(text)] = other.ljust(len(text))
+def _check_depth(piece: Piece, body: bytes, max_nesting: int) -> None:
+    """Raise where a piece nests too deep, unless it breaks off before; that is told by who parses it."""
+    deep = opened_beyond(body[piece.begin : piece.end], max_nesting - len(piece.before))
+    if deep is None:
+        return
+    text = (piece.opening + body[piece.begin : piece.begin + deep]).decode()
+    try:
+        _decoded(text)
+    except JSONDecodeError as error:
+        if error.pos == len(text) and error.msg.startswith("Expecting value"):
+            _check_surrogates(piece, body, piece.begin + deep)
+            detail = f"The body nests more than {max_nesting} deep."
+            raise MalformedBodyError("nesting-too-deep", detail) from None
+        raise _malformed(error, piece) from None
 
-    def _array(self) -> None:
-        if self._accept(b"]"):
-            return
-        index = 0
-        while True:
-            index += self._skip_ordinary()
-            self._path[-1] = index
-            self._value()
-            index += 1
-            if self._accept(b"]"):
-                return
-            self._expect(b",")
 
-    def _skip_ordinary(self) -> int:
-        """Pass over elements that need no look, each with its comma, and return how many."""
-        count = 0
-        while True:
-            if run := ORDINARY_NUMBERS.match(self._body, self._position):
-                count += self._body.count(b",", self._position, run.end())
-            elif run := ORDINARY_ROWS.match(self._body, self._position):
-                count += self._body.count(b"]", self._position, run.end())
-            else:
-                return count
-            self._position = run.end()
+def _has_all_names(document: Any, text: bytes) -> bool:
+    """Return whether the dictionaries of a document surely have as many members as its text: it has as many colons.
 
-    def _object(self) -> None:
-        if self._accept(b"}"):
-            return
-        names: set[str] = set()
-        while True:
-            token = TOKEN.match(self._body, self._position)
-            if token is None or token.lastgroup != "string":
-                raise self._malformed("a field name was expected")
-            self._position = token.end()
-            name = self._check_string(token.group("string"))
-            self._path[-1] = name
-            if name in names and self._duplicate is None:
-                self._duplicate = pointer(tuple(self._path))
-            names.add(name)
-            self._expect(b":")
-            self._value()
-            if self._accept(b"}"):
-                return
-            self._expect(b",")
+    An escape may stand for a colon, and make up for one that is lost.
+    """
+    return b"\\u" not in text and dumps(document).count(b":") == text.count(b":")
 
-    def _accept(self, mark: bytes) -> bool:
-        token = TOKEN.match(self._body, self._position)
-        if token is None or token.group("mark") != mark:
-            return False
-        self._position = token.end()
-        return True
 
-    def _expect(self, mark: bytes) -> None:
-        if not self._accept(mark):
-            raise self._malformed(f"'{mark.decode()}' was expected")
+def _parse(text: bytes, piece: Piece, members: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
+    """Return a completed piece as Python's values; of a number its length alone, so that no digit is read."""
+    try:
+        return _decoded(text.decode(), members)
+    except JSONDecodeError as error:
+        raise _malformed(error, piece) from None
 
-    def _check_string(self, text: bytes) -> str:
-        """Return a string's characters; an escaped surrogate without its other half is no character."""
-        characters = str(json.loads(text))
-        try:
-            characters.encode()
-        except UnicodeEncodeError:
-            raise self._malformed("a string holds half a surrogate pair") from None
-        return characters
 
-    def _malformed(self, what: str) -> MalformedBodyError:
-        rest = self._body[self._position :]
-        position = self._position + len(rest) - len(rest.lstrip(BLANK_BYTES))
-        return MalformedBodyError("malformed-json", f"At byte {position}, {what}.")
+def _decoded(text: str, members: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
+    return JSONDecoder(object_pairs_hook=members, parse_int=len, parse_float=len, parse_constant=_refuse).decode(text)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise MalformedBodyError("malformed-json", f"{constant} is no JSON number.")
+
+
+def _malformed(error: JSONDecodeError, piece: Piece) -> MalformedBodyError:
+    """Return the error with its place in the body; what stands at the place is not told."""
+    place = piece.begin + len(error.doc[: error.pos].encode()) - len(piece.opening)
+    place = min(max(place, piece.begin), piece.end)
+    return MalformedBodyError("malformed-json", f"At byte {place}, {error.msg.partition(': ')[0].lower()}.")
+
+
+def _check_surrogates(piece: Piece, body: bytes, end: int) -> None:
+    """Raise where a string of a piece holds half a surrogate pair, which is no character."""
+    text = body[piece.begin : end]
+    text = text.replace(b"\\\\", b"  ") if b"\\u" in text else b""
+    position = 0
+    while position < len(text):
+        last = position + PIECE_BYTES
+        found = SURROGATES.search(text, position, last + LONGEST_PAIR)
+        if found is None:
+            position = last
+        elif found.start() > last:  # what follows it may have been left out
+            position = found.start()
+        elif found.group(1):
+            place = piece.begin + found.start()
+            raise MalformedBodyError("malformed-json", f"At byte {place}, half of a surrogate pair.")
+        else:
+            position = found.end()

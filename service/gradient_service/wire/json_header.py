@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from gradient_service.wire.json_grammar import JsonScanner
+from gradient_service.wire.json_grammar import check_text
 
 
 def load_header(text: bytes, max_nesting: int) -> Any:
@@ -21,7 +21,7 @@ def load_header(text: bytes, max_nesting: int) -> Any:
     except (ValueError, RecursionError):
         content = None
     if content is None or b"\\u" in text:
-        JsonScanner(text, max_nesting).scan()
+        check_text(text, max_nesting)
         content = json.loads(text)
     return content
 

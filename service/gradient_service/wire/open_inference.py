@@ -17,8 +17,8 @@ from gradient_service.schemas.tensor import Tensor, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_grammar import JsonScanner, pointer
-from gradient_service.wire.json_values import python_value
+from gradient_service.wire.json_grammar import Checkpoint, JsonText, pointer, without_pause
+from gradient_service.wire.json_options import option_value, present_options
 from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
 from gradient_service.wire.open_inference_header import read_header
 from gradient_service.wire.open_inference_members import Header, Input
@@ -39,7 +39,14 @@ class DecodedInference(Generic[Model]):
     form: ReplyForm
 
 
-def decode(body: Buffer, json_bytes: int | None, model: type[Model], *, max_nesting: int) -> DecodedInference[Model]:
+def decode(
+    body: Buffer,
+    json_bytes: int | None,
+    model: type[Model],
+    *,
+    max_nesting: int,
+    checkpoint: Checkpoint = without_pause,
+) -> DecodedInference[Model]:
     """Read a request.
 
     Args:
@@ -47,17 +54,19 @@ def decode(body: Buffer, json_bytes: int | None, model: type[Model], *, max_nest
         json_bytes: how long the JSON part is; None where it is the whole body.
         model: the request model.
         max_nesting: how deep the JSON part may nest.
+        checkpoint: asked every few milliseconds; what it raises ends the reading.
 
     Raises:
         MalformedBodyError: the JSON part is none, or longer than the body; a tensor has not the bytes that it needs.
         InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
     """
     text, data = _split(body, json_bytes)
+    source = JsonText(text, max_nesting, checkpoint)
     try:
-        header = read_header(text, model, max_nesting)
-        return DecodedInference(_decode(header, _parts(header, data), text, model), _form(header))
+        header = read_header(source, model)
+        return DecodedInference(_decode(header, _parts(header, data), model, checkpoint), _form(header))
     except (InvalidInputError, MalformedBodyError):
-        JsonScanner(text, max_nesting).scan()  # what is wrong with the JSON comes before what it says
+        source.check()  # what is wrong with the JSON comes before what it says
         raise
 
 
@@ -96,7 +105,7 @@ def _parts(header: Header, data: memoryview) -> Parts:
     return parts
 
 
-def _decode(header: Header, parts: Parts, text: bytes, model: type[Model]) -> Decoded[Model]:
+def _decode(header: Header, parts: Parts, model: type[Model], checkpoint: Checkpoint) -> Decoded[Model]:
     for name in header.options:
         if name in header.inputs:
             raise MalformedBodyError("duplicate-field", "A field is both an input and a parameter.", pointer((name,)))
@@ -106,10 +115,10 @@ def _decode(header: Header, parts: Parts, text: bytes, model: type[Model]) -> De
     known = {name: tensor for name, tensor in tensor_fields(model).items() if name in header.inputs}
     for name, tensor in known.items():
         try:
-            values[name] = _array(header.inputs[name], tensor, parts.get(name))
+            values[name] = _array(header.inputs[name], tensor, parts.get(name), checkpoint)
         except InvalidInputError as error:
             faults += error.faults
-    if not faults and text.count(b"[") != _count_of_arrays(header):
+    if not faults and header.document.text.count(b"[") != _count_of_arrays(header):
         faults = _hidden_arrays(header, known)
     try:
         return Decoded(validate(model, values, faults), header.names)
@@ -119,16 +128,13 @@ def _decode(header: Header, parts: Parts, text: bytes, model: type[Model]) -> De
 
 def _options(header: Header) -> tuple[dict[str, Any], list[Fault]]:
     """Return the parameters and the outputs as Python's values; null is a fault."""
-    values = {name: python_value(value) for name, value in header.options.items() if value is not None}
-    nulls = [name for name, value in header.options.items() if value is None]
+    values, faults = present_options({name: option_value(value) for name, value in header.options.items()})
     if header.include is not None:
         values["include"] = header.include
-    return values, header.faults + [
-        Fault("wrong-type", name, (), f"{name} must not be null; leave it out instead.") for name in nulls
-    ]
+    return values, header.faults + faults
 
 
-def _array(entry: Input, tensor: Tensor, part: memoryview | None) -> NDArray[Any]:
+def _array(entry: Input, tensor: Tensor, part: memoryview | None, checkpoint: Checkpoint) -> NDArray[Any]:
     """Return the elements of a tensor: a view of its bytes, or what its JSON data hold.
 
     Raises:
@@ -141,7 +147,7 @@ def _array(entry: Input, tensor: Tensor, part: memoryview | None) -> NDArray[Any
         return decode_tensor(part, element, entry.shape, pointer((entry.name,)))
     if element is BFLOAT16:
         raise InvalidInputError([Fault("unsupported-dtype", entry.name, (), "BF16 is read as binary data only.")])
-    return in_datatype(entry.name, read_data(entry.name, entry.data, entry.shape, tensor), element)
+    return in_datatype(entry.name, read_data(entry, tensor, checkpoint), element)
 
 
 def _count_of_arrays(header: Header) -> int:
@@ -155,5 +161,5 @@ def _hidden_arrays(header: Header, known: Mapping[str, Tensor]) -> list[Fault]:
         fault
         for name, tensor in known.items()
         if header.inputs[name].size is None
-        for fault in data_faults(name, header.inputs[name].data, header.inputs[name].shape, tensor)
+        for fault in data_faults(header.inputs[name], tensor)
     ][:MAX_FOUND]

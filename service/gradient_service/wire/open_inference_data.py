@@ -1,6 +1,7 @@
 """JSON data of an Open Inference tensor, flat or nested, to an array of the datatype that it declares."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -10,44 +11,58 @@ from numpy.typing import NDArray
 
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.schemas.tensor import Tensor
-from gradient_service.wire.json_array import element_faults, find_faults, read_array
-from gradient_service.wire.json_values import flat_values, is_array
+from gradient_service.wire.json_array import find_faults, read_array
+from gradient_service.wire.json_document import LongArray
+from gradient_service.wire.json_faults import element_faults, up_to_wrong_rank
+from gradient_service.wire.json_grammar import Checkpoint, without_pause
+from gradient_service.wire.json_long_faults import long_faults
+from gradient_service.wire.json_values import is_array
+from gradient_service.wire.open_inference_members import Input
 from gradient_service.wire.tensor_codec import ElementType
 
 
-def read_data(name: str, data: Any, shape: tuple[int, ...], tensor: Tensor) -> NDArray[Any]:
-    """Return the data as an array of the shape: float64, int64 or bool.
+def read_data(entry: Input, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> NDArray[Any]:
+    """Return the data of an input as an array of its shape: float64, int64 or bool.
 
     Raises:
-        InvalidInputError: it is no array, rows differ in length, an element has another type, or there are not as
+        InvalidInputError: they are no array, rows differ in length, an element has another type, or there are not as
             many elements as the shape needs. Deeper nesting may go unnoticed, so the caller counts brackets.
     """
+    is_flat = not _is_nested(entry.data)
     try:
-        array = _rows(data, tensor) if is_nested(data) else _flat(data, tensor).reshape(shape)
+        array = _flat(entry, tensor, checkpoint) if is_flat else _rows(entry, tensor, checkpoint)
     except (TypeError, ValueError):
         array = None
-    if array is None or array.shape != shape:
-        raise InvalidInputError(data_faults(name, data, shape, tensor) or [_length_fault(name)])
+    if array is None or array.shape != entry.shape:
+        raise InvalidInputError(data_faults(entry, tensor, checkpoint) or [_length_fault(entry.name)])
     return array
 
 
-def data_faults(name: str, data: Any, shape: tuple[int, ...], tensor: Tensor) -> list[Fault]:
-    """Return what is wrong with the data beside their number, in document order."""
+def data_faults(entry: Input, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> list[Fault]:
+    """Return what is wrong with the data of an input beside their number, in document order."""
+    data, is_flat = entry.data, not _is_nested(entry.data)
     faults: Iterator[Fault]
-    if is_nested(data) or not is_array(data):
-        faults = find_faults(name, data, tensor)
+    if isinstance(data, LongArray) and is_flat:
+        flat, index = replace(tensor, rank=1), partial(index_of, entry.shape)
+        faults = up_to_wrong_rank(long_faults(entry.name, data, flat, index, checkpoint))
+    elif is_array(data) and is_flat:
+        faults = element_faults(entry.name, data, tensor, partial(index_of, entry.shape))
     else:
-        faults = element_faults(name, data, tensor, partial(index_of, shape))
+        faults = find_faults(entry.name, data, tensor, checkpoint)
     return list(islice(faults, MAX_FAULTS))
 
 
 def num_brackets(data: Any) -> int:
     """Return how many brackets open in data without hidden arrays: its own, and where it is nested one a row."""
-    return 1 + (len(data) if is_nested(data) else 0)
+    if isinstance(data, LongArray):
+        return 0  # it stands apart, and was looked through
+    return 1 + (len(data) if _is_nested(data) else 0)
 
 
-def is_nested(data: Any) -> bool:
+def _is_nested(data: Any) -> bool:
     """Return whether data are rows; their first element tells."""
+    if isinstance(data, LongArray):
+        return data.holds_arrays
     return is_array(data) and len(data) > 0 and is_array(data[0])
 
 
@@ -74,16 +89,14 @@ def in_datatype(name: str, array: NDArray[Any], element: ElementType) -> NDArray
     return rounded
 
 
-def _rows(data: Any, tensor: Tensor) -> NDArray[Any]:
+def _flat(entry: Input, tensor: Tensor, checkpoint: Checkpoint) -> NDArray[Any]:
+    return read_array(entry.data, replace(tensor, rank=1), checkpoint).reshape(entry.shape)
+
+
+def _rows(entry: Input, tensor: Tensor, checkpoint: Checkpoint) -> NDArray[Any]:
     if tensor.rank == 1:
         raise TypeError
-    return read_array(data, tensor)
-
-
-def _flat(data: Any, tensor: Tensor) -> NDArray[Any]:
-    if not is_array(data):
-        raise TypeError
-    return flat_values(data, tensor.kind)
+    return read_array(entry.data, tensor, checkpoint)
 
 
 def _length_fault(name: str) -> Fault:

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from gradient_service.schemas.fields import Body
 from gradient_service.wire import json_body
-from gradient_service.wire.json_body import dump, present
+from gradient_service.wire.json_body import present
+from gradient_service.wire.json_grammar import Checkpoint, without_pause
+from gradient_service.wire.json_writer import dump, dump_in_parts
 from gradient_service.wire.open_inference_types import WRITTEN_NAMES
 from gradient_service.wire.tensor_codec import Buffer, encode_tensor
 
@@ -47,7 +49,7 @@ class EncodedReply:
     json_bytes: int | None
 
 
-def encode(reply: Body, model: str, form: ReplyForm) -> EncodedReply:
+def encode(reply: Body, model: str, form: ReplyForm, checkpoint: Checkpoint = without_pause) -> EncodedReply:
     """Write the outputs of a reply in the form wanted; a scalar has shape [1], and objects are JSON strings."""
     arrays, objects = _sorted(present(reply))
     binary = {name: encode_tensor(array) for name, array in arrays.items() if form.wants_binary(name)}
@@ -56,8 +58,8 @@ def encode(reply: Body, model: str, form: ReplyForm) -> EncodedReply:
         document["id"] = form.id
     document["parameters"] = {name: dump(value).decode() for name, value in objects.items()}
     document["outputs"] = [_output(name, array, binary.get(name)) for name, array in arrays.items()]
-    text = dump(document)
-    return EncodedReply([text, *binary.values()], len(text) if binary else None)
+    texts = dump_in_parts(document, checkpoint)
+    return EncodedReply([*texts, *binary.values()], sum(map(len, texts)) if binary else None)
 
 
 def _sorted(fields: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -20,9 +20,10 @@ from gradient_service.schemas.tensor import tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_body import dump, present, read_object, read_options
-from gradient_service.wire.json_grammar import JsonScanner, pointer
+from gradient_service.wire.json_body import present, read_object, read_options
+from gradient_service.wire.json_grammar import Checkpoint, JsonText, pointer, without_pause
 from gradient_service.wire.json_header import load_header
+from gradient_service.wire.json_writer import dump
 from gradient_service.wire.tensor_codec import (
     BFLOAT16,
     BOOLEAN,
@@ -77,7 +78,9 @@ class Entry:
     end: int
 
 
-def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
+def decode(
+    body: Buffer, model: type[Model], *, max_nesting: int, checkpoint: Checkpoint = without_pause
+) -> Decoded[Model]:
     """Read safetensors bytes as a request; arrays are views of the bytes wherever NumPy knows their type.
 
     Raises:
@@ -86,17 +89,16 @@ def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Mod
     """
     header, data = _split(memoryview(body))
     entries, options = _read_header(header, len(data))
+    source = JsonText(options, max_nesting, checkpoint)
     try:
-        return _decode(entries, data, options, model, max_nesting)
+        return _decode(entries, data, source, model)
     except InvalidInputError:
-        JsonScanner(options, max_nesting).scan()  # what is wrong with the bytes comes before what they say
+        source.check()  # what is wrong with the bytes comes before what they say
         raise
 
 
-def _decode(
-    entries: Mapping[str, Entry], data: memoryview, options: bytes, model: type[Model], max_nesting: int
-) -> Decoded[Model]:
-    document = read_object(options, model, max_nesting)
+def _decode(entries: Mapping[str, Entry], data: memoryview, options: JsonText, model: type[Model]) -> Decoded[Model]:
+    document = read_object(options, model)
     for name in document.names:
         if name in entries:
             raise MalformedBodyError("duplicate-field", "A field is both a tensor and an option.", pointer((name,)))

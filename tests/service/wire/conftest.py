@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from gradient_service.schemas.fields import Body
-from gradient_service.wire import json_body, json_document, json_values
+from gradient_service.wire import json_body, json_values
 
 Model = TypeVar("Model", bound=Body)
 
@@ -22,7 +22,6 @@ def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         monkeypatch.setattr(json_values, "simdjson", None)
         monkeypatch.setattr(json_values, "OBJECT_TYPES", (dict,))
         monkeypatch.setattr(json_values, "ARRAY_TYPES", (list,))
-        monkeypatch.setattr(json_document, "SHOWS_REPEATED_FIELDS", False)
     return name
 
 

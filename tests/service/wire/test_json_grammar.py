@@ -1,9 +1,8 @@
-"""The scanner accepts exactly what RFC 8259 does, by the standard library's parser made strict."""
+"""What is accepted is exactly RFC 8259, in pieces of any size, by the standard library's parser made strict."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -12,9 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_grammar import JsonScanner, pointer
+from gradient_service.wire.json_grammar import check_text, pointer
+
+from .piece_sizes import WHOLE, pieces_of
 
 DEEP = 64
+SIZES = st.sampled_from([1, 3, 20, WHOLE])
 
 NUMBERS = st.one_of(
     st.integers(),
@@ -74,13 +76,19 @@ def verdict_of_the_library(body: bytes) -> str:
     return ""
 
 
-def verdict(body: bytes) -> str:
-    """What is wrong with a body by the scanner, or nothing."""
+def verdict(body: bytes, size: int) -> str:
+    """What is wrong with a body that is read in pieces of a size, or nothing."""
+    return told(body, size)[0]
+
+
+def told(body: bytes, size: int, max_nesting: int = DEEP) -> tuple[str, str]:
+    """What is wrong with a body that is read in pieces of a size, and where, or nothing."""
     try:
-        JsonScanner(body, DEEP).scan()
+        with pieces_of(size):
+            check_text(body, max_nesting)
     except MalformedBodyError as error:
-        return error.code
-    return ""
+        return error.code, error.pointer
+    return "", ""
 
 
 @st.composite
@@ -107,104 +115,48 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=120, deadline=None)
-@given(written())
-def test_documents_are_accepted(body: bytes) -> None:
+@given(written(), SIZES)
+def test_documents_are_accepted(body: bytes, size: int) -> None:
     """Whatever a writer writes is accepted."""
-    assert verdict(body) == ""
+    assert verdict(body, size) == ""
 
 
 @settings(max_examples=500, deadline=None)
-@given(mutated())
-@example(rb'["\ud83d\ude00"]')
-@example(rb'["\ud83d", "\ude00"]')
-@example(b"[1,2,]")
-@example(b"[[1,2],[3,]]")
-@example(b"[[1,2],,[3]]")
-@example(b"[1 2]")
-@example(b"[" + b"1," * 5000 + b"]")
-@example(b"[" + b"[1]," * 5000 + b"]")
-@example(b'{"a":1,"a":2}x')
-def test_the_scanner_agrees_with_the_library(body: bytes) -> None:
-    """On documents with faults the scanner says of each what the standard library, made strict, says."""
-    assert verdict(body) == verdict_of_the_library(body)
+@given(mutated(), SIZES)
+@example(rb'["\ud83d\ude00"]', WHOLE)
+@example(rb'["\ud83d", "\ude00"]', WHOLE)
+@example(b"[1,2,]", WHOLE)
+@example(b"[[1,2],[3,]]", WHOLE)
+@example(b"[[1,2],,[3]]", WHOLE)
+@example(b"[1 2]", WHOLE)
+@example(b"[" + b"1," * 5000 + b"]", WHOLE)
+@example(b"[" + b"[1]," * 5000 + b"]", WHOLE)
+@example(b'{"a":1,"a":2}x', WHOLE)
+def test_the_check_agrees_with_the_library(body: bytes, size: int) -> None:
+    """On documents with faults the check says of each what the standard library, made strict, says."""
+    assert verdict(body, size) == verdict_of_the_library(body)
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(PIECES, max_size=12).map(b"".join))
-def test_the_scanner_agrees_on_scraps(body: bytes) -> None:
+@given(st.lists(PIECES, max_size=12).map(b"".join), SIZES)
+def test_the_check_agrees_on_scraps(body: bytes, size: int) -> None:
     """On scraps of syntax as well."""
-    assert verdict(body) == verdict_of_the_library(body)
+    assert verdict(body, size) == verdict_of_the_library(body)
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.binary(max_size=40))
-def test_the_scanner_agrees_on_any_bytes(body: bytes) -> None:
+@given(st.binary(max_size=40), SIZES)
+def test_the_check_agrees_on_any_bytes(body: bytes, size: int) -> None:
     """On bytes without any plan as well."""
-    assert verdict(body) == verdict_of_the_library(body)
-
-
-def at(document: Any, path: tuple[str | int, ...]) -> Any:
-    """The value at a path."""
-    for part in path:
-        document = document[part]
-    return document
-
-
-@settings(max_examples=120, deadline=None)
-@given(DOCUMENTS)
-def test_numbers_that_64_bits_do_not_hold_are_told(document: Any) -> None:
-    """Every integer beyond 64 bits is told with its text and its path."""
-    body = json.dumps(document).encode()
-    told = {path: text for text, path in unusual_numbers(body)}
-    assert all(json.loads(text) == at(document, path) for path, text in told.items())
-    assert {path for path, value in leaves(document) if isinstance(value, int) and abs(value) > 2**64} <= set(told)
-
-
-def unusual_numbers(body: bytes) -> list[tuple[bytes, tuple[str | int, ...]]]:
-    """What the scanner offers to rewrite: texts with their paths."""
-    offered: list[tuple[bytes, tuple[str | int, ...]]] = []
-
-    def note(text: bytes, path: tuple[str | int, ...]) -> bytes:
-        offered.append((text, path))
-        return text
-
-    assert JsonScanner(body, DEEP, note).scan() == body
-    return offered
-
-
-def leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple[str | int, ...], Any]]:
-    """Every scalar of a document with its path."""
-    if isinstance(document, dict | list):
-        entries = document.items() if isinstance(document, dict) else enumerate(document)
-        for part, value in entries:
-            yield from leaves(value, (*path, part))
-    else:
-        yield path, document
-
-
-@pytest.mark.parametrize("text", [b"1e309", b"-1e400", b"1" + b"0" * 400, b"1e99999", b"123456789012345678901e300"])
-def test_numbers_beyond_float64_are_told(text: bytes) -> None:
-    """A number that no float64 holds is told, wherever it stands."""
-    for body in (b"[" + text + b"]", b"[1, 2, " + text + b", 3]", b"[[1], [" + text + b"]]", b'{"a": ' + text + b"}"):
-        ((told, _),) = unusual_numbers(body)
-        assert told == text
-        assert not math.isfinite(float(text))
-
-
-def test_a_rewritten_number_moves_nothing() -> None:
-    """Another text takes a number's place, filled up with blanks; all else stays where it was."""
-    body = b'{"a": [1, 1e400 , 2], "b": 123456789012345678901}'
-    assert JsonScanner(body, DEEP, lambda *_: b"0").scan() == body.replace(b"1e400", b"0    ").replace(
-        b"123456789012345678901", b"0" + b" " * 20
-    )
+    assert verdict(body, size) == verdict_of_the_library(body)
 
 
 @pytest.mark.parametrize(("depth", "limit"), [(1, 1), (8, 8), (64, 64)])
 def test_depth_up_to_its_limit_is_accepted(depth: int, limit: int) -> None:
     """The limit itself is allowed, one level more is not."""
-    assert JsonScanner(b"[" * depth + b"]" * depth, limit).scan() == b"[" * depth + b"]" * depth
+    check_text(b"[" * depth + b"]" * depth, limit)
     with pytest.raises(MalformedBodyError) as caught:
-        JsonScanner(b"[" * (depth + 1) + b"]" * (depth + 1), limit).scan()
+        check_text(b"[" * (depth + 1) + b"]" * (depth + 1), limit)
     assert caught.value.code == "nesting-too-deep"
 
 
@@ -216,16 +168,100 @@ def test_pointers_follow_rfc_6901(path: tuple[str | int, ...], text: str) -> Non
     assert pointer(path) == text
 
 
-def test_duplicates_are_told_by_pointer() -> None:
+@pytest.mark.parametrize("size", [1, 8, WHOLE])
+def test_duplicates_are_told_by_pointer(size: int) -> None:
     """The first field given twice is told, however its name is written."""
-    with pytest.raises(MalformedBodyError) as caught:
-        JsonScanner(rb'{"a": [{"b": 1}, {"c/d": 1, "c\/d": 2}], "a": 1}', DEEP).scan()
-    assert (caught.value.code, caught.value.pointer) == ("duplicate-field", "/a/1/c~1d")
+    body = rb'{"a": [{"b": 1}, {"c/d": 1, "c\/d": 2}], "a": 1}'
+    assert told(body, size) == ("duplicate-field", "/a/1/c~1d")
 
 
+class Pairs(list[Any]):
+    """The members of an object as they stand."""
+
+
+def first_repeat(value: Any, path: tuple[str | int, ...] = ()) -> str | None:
+    """The pointer of the first name given twice in a document with its objects as pairs."""
+    seen = set()
+    for position, each in enumerate(value if isinstance(value, list) else ()):
+        part, inner = each if isinstance(value, Pairs) else (position, each)
+        if isinstance(value, Pairs) and part in seen:
+            return pointer((*path, part))
+        seen.add(part)
+        found = first_repeat(inner, (*path, part))
+        if found is not None:
+            return found
+    return None
+
+
+FEW_NAMES = st.sampled_from(["a", "b", "c/d"])
+REPETITIVE = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.lists(inner, max_size=5) | st.lists(st.tuples(FEW_NAMES, inner), max_size=5).map(Pairs),
+    max_leaves=40,
+)
+
+
+def text_of(value: Any) -> str:
+    """JSON of a document with its objects as pairs."""
+    if isinstance(value, Pairs):
+        return "{" + ", ".join(f"{json.dumps(name)}: {text_of(inner)}" for name, inner in value) + "}"
+    return "[" + ",".join(map(text_of, value)) + "]" if isinstance(value, list) else str(value)
+
+
+@settings(max_examples=400, deadline=None)
+@given(REPETITIVE, SIZES)
+def test_the_first_duplicate_is_told_wherever_the_text_is_cut(document: Any, size: int) -> None:
+    """Names are known across pieces: the first one given twice in an object, in document order, is told by its path."""
+    expected = first_repeat(document)
+    wanted = ("", "") if expected is None else ("duplicate-field", expected)
+    assert told(text_of(document).encode(), size) == wanted
+
+
+def depth_of(value: Any) -> int:
+    """How deep a document nests."""
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, inner), default=0) if isinstance(value, dict | list) else 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(DOCUMENTS, SIZES, st.integers(1, 5))
+def test_nesting_is_told_wherever_the_text_is_cut(document: Any, size: int, limit: int) -> None:
+    """A document is refused for its nesting exactly when it nests deeper than it may."""
+    expected = "nesting-too-deep" if depth_of(document) > limit else ""
+    assert told(json.dumps(document).encode(), size, limit)[0] == expected
+
+
+@pytest.mark.parametrize("size", [1, WHOLE])
+@pytest.mark.parametrize(("body", "code"), [
+    (b"[1, [[[", "nesting-too-deep"), (b"[x, [[[", "malformed-json"), (b"[1 [[[", "malformed-json"),
+    (b"[NaN, [[[", "malformed-json"), (rb'["\ud800", [[[', "malformed-json"), (b"{[[[", "malformed-json"),
+    (b"[" + b"9" * 5000 + b", [[[", "nesting-too-deep"), (b'{"a": [{', "nesting-too-deep"),
+    (b"[[[\xff", "malformed-json"),
+])  # fmt: skip
+def test_what_stands_first_is_told(body: bytes, code: str, size: int) -> None:
+    """Nesting is told unless the text breaks off before it, or holds bytes that are no text."""
+    assert told(body, size, 2)[0] == code
+
+
+def test_the_check_asks_between_pieces() -> None:
+    """A checkpoint is asked for every piece, and ends the reading by what it raises."""
+    asked = []
+    with pieces_of(10):
+        check_text(b"[" + b"123," * 100 + b"1]", DEEP, lambda: asked.append(1))
+        assert len(asked) > 40
+        with pytest.raises(TimeoutError):
+            check_text(b"[" + b"123," * 100 + b"1]", DEEP, raise_timeout)
+
+
+def raise_timeout() -> NoReturn:
+    """End the reading."""
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("size", [1, WHOLE])
 @pytest.mark.parametrize(("body", "place"), [(b"[1, 2, x]", 7), (b"", None), (b'{"a" 1}', 5), (b"[1] 2", 4)])
-def test_the_place_of_the_fault_is_told(body: bytes, place: int | None) -> None:
+def test_the_place_of_the_fault_is_told(body: bytes, place: int | None, size: int) -> None:
     """The message says at which byte the grammar broke."""
-    with pytest.raises(MalformedBodyError) as caught:
-        JsonScanner(body, DEEP).scan()
+    with pytest.raises(MalformedBodyError) as caught, pieces_of(size):
+        check_text(body, DEEP)
     assert place is None or f"byte {place}," in caught.value.detail

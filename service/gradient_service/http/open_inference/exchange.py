@@ -15,6 +15,7 @@ from gradient_service.http.problems import HttpProblemError
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body, open_inference
+from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.open_inference_reply import ReplyForm, encode
 from gradient_service.wire.tensor_codec import Buffer
 
@@ -59,20 +60,28 @@ class InferenceExchange:
         of_json = content if self.json_bytes is None else min(content, self.json_bytes)
         return body_bytes + content + of_json * json_body.MEMORY_PER_BYTE
 
-    def read(self, body: Buffer) -> Reading:
+    def read(self, body: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode a body."""
-        content = body if self.request_coding is None else inflate(body, self.request_coding, self.max_bytes)
-        max_nesting = self.settings.max_nesting
-        inference = open_inference.decode(content, self.json_bytes, self.operation.request, max_nesting=max_nesting)
-        return Reading(inference.decoded, partial(self._write, inference.form), inference.form.bytes_per_number)
+        content = body
+        if self.request_coding is not None:
+            content = inflate(body, self.request_coding, self.max_bytes, checkpoint)
+        inference = open_inference.decode(
+            content,
+            self.json_bytes,
+            self.operation.request,
+            max_nesting=self.settings.max_nesting,
+            checkpoint=checkpoint,
+        )
+        write = partial(self._write, inference.form, checkpoint)
+        return Reading(inference.decoded, write, inference.form.bytes_per_number)
 
-    def _write(self, form: ReplyForm, reply: Body) -> Written:
-        encoded = encode(reply, self.operation.name, form)
+    def _write(self, form: ReplyForm, checkpoint: Checkpoint, reply: Body) -> Written:
+        encoded = encode(reply, self.operation.name, form, checkpoint)
         parts, headers = encoded.parts, {"Vary": "Accept-Encoding"}
         if encoded.json_bytes is not None:
             headers[JSON_BYTES] = str(encoded.json_bytes)
         if self.reply_coding is not None:
-            parts = compress(parts, self.reply_coding)
+            parts = compress(parts, self.reply_coding, checkpoint)
             headers["Content-Encoding"] = self.reply_coding
         return Written(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, headers)
 

@@ -1,0 +1,38 @@
+"""Options as JSON says them: Python's values, without null and without numbers that no float64 holds."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from gradient_service.core.errors import MAX_FOUND, Fault
+from gradient_service.wire.json_document import LongArray
+from gradient_service.wire.json_faults import beyond, is_beyond
+from gradient_service.wire.json_names import Path
+from gradient_service.wire.json_values import python_value
+
+
+def option_value(value: Any) -> Any:
+    """Return a value as Python's; of a long array, which no option is, the beginning."""
+    return value.as_list() if isinstance(value, LongArray) else python_value(value)
+
+
+def present_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Return the options that have a value, and what is wrong with the others."""
+    nulls = [
+        Fault("wrong-type", name, (), f"{name} must not be null; leave it out instead.")
+        for name, value in options.items()
+        if value is None
+    ]
+    far = (beyond(name, place) for name, value in options.items() for place in _beyond(value, ()))
+    faults = [*islice(far, MAX_FOUND), *nulls]
+    return {name: value for name, value in options.items() if value is not None}, faults
+
+
+def _beyond(value: Any, path: Path) -> Iterator[Path]:
+    """Yield where in a value a number stands that no float64 holds."""
+    if is_beyond(value):
+        yield path
+    elif isinstance(value, list | dict):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for part, inner in parts:
+            yield from _beyond(inner, (*path, part))
