@@ -9,7 +9,7 @@ from safetensors.numpy import save
 
 from benchmarks.reliability.figures import Verdict
 from benchmarks.reliability.messages import BINARY, JSON, SEED, message
-from benchmarks.reliability.processes import resident_bytes
+from benchmarks.reliability.processes import family_bytes, most_bytes
 from benchmarks.reliability.service import running
 
 MIB = 1024 * 1024
@@ -30,6 +30,7 @@ def messages() -> dict[str, bytes]:
     rows = (MAX_BINARY_BYTES - 1024) // 4000
     return {
         "JSON of short numbers": message("/softmax", JSON, text(b"[" + b"1," * 999 + b"1]")),
+        "JSON of brackets": message("/softmax", JSON, text(b"[[[[[[1]]]]]]")),
         "JSON of long numbers": message("/softmax", JSON, text(str(numbers).replace(" ", "").encode())),
         "safetensors": message("/softmax", BINARY, save({"logits": np.ones((rows, 1000), np.float32)})),
     }
@@ -59,14 +60,15 @@ def main() -> int:
     for name, data in messages().items():
         with running(settings) as service, ThreadPoolExecutor(CALLERS) as pool:
             (worker,) = service.workers
-            idle = resident_bytes(worker, "VmRSS")
-            statuses = list(pool.map(lambda _: status_of(service.port, data), range(2 * CALLERS)))  # noqa: B023 - used within the turn
-            taken = resident_bytes(worker, "VmHWM") - idle
+            idle = family_bytes(worker)
+            with most_bytes(worker) as most:
+                statuses = list(pool.map(lambda _: status_of(service.port, data), range(2 * CALLERS)))  # noqa: B023 - used within the turn
+            taken = most[0] - idle
             is_alive = service.workers == [worker]
         counts = {status: statuses.count(status) for status in sorted(set(statuses))}
         print(f"{name}: {len(data) / MIB:.0f} MiB, {CALLERS} at once; statuses {counts}; idle {idle / MIB:.0f} MiB")
         verdict.want(
             f"{name}: peak {taken / BUDGET_BYTES:.2f} of the budget, wanted {SHARE}; the worker lives",
-            met=taken <= SHARE * BUDGET_BYTES and is_alive and set(statuses) <= {200, 503},
+            met=taken <= SHARE * BUDGET_BYTES and is_alive and set(statuses) <= {200, 422, 503},
         )
     return verdict.close()

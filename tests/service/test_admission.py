@@ -73,7 +73,7 @@ async def test_a_declared_body_without_room_is_refused_unread(path: str) -> None
 async def test_a_chunked_body_is_refused_once_it_has_no_room() -> None:
     """The memory of a body without a length is reserved as it arrives."""
     sender = Sender()
-    async with client_of(app_of(max_in_flight_bytes=20 * MIB)) as http:
+    async with client_of(app_of(max_in_flight_bytes=16 * MIB)) as http:
         check_overloaded(await http.post("/softmax", content=sender.parts(), headers=JSON))
     assert MIB < sender.taken < 2 * MIB
 
@@ -109,11 +109,11 @@ async def test_what_only_reading_takes_is_given_back(monkeypatch: pytest.MonkeyP
 
 async def test_bodies_under_way_count_together() -> None:
     """What one call holds another one cannot have; once it is free, it can."""
-    app = app_of(max_in_flight_bytes=MIB)
+    app = app_of(max_in_flight_bytes=MIB // 2)
     first = Caller((LARGE,), is_whole=False)
     call = asyncio.create_task(first.call(app))
     async with client_of(app) as http:
-        await until(lambda: app.state.admission.in_flight_bytes > MIB // 2)
+        await until(lambda: app.state.admission.in_flight_bytes > MIB // 4)
         check_overloaded(await post(http, "/softmax", LARGE))
         first.leaves.set()
         await call
@@ -122,11 +122,11 @@ async def test_bodies_under_way_count_together() -> None:
 
 async def test_readiness_says_when_there_is_no_room() -> None:
     """/readyz is 503 while what was refused would be refused again, and lists this part when asked."""
-    app = app_of(max_in_flight_bytes=MIB)
+    app = app_of(max_in_flight_bytes=MIB // 2)
     first = Caller((LARGE,), is_whole=False)
     call = asyncio.create_task(first.call(app))
     async with client_of(app) as http:
-        await until(lambda: app.state.admission.in_flight_bytes > MIB // 2)
+        await until(lambda: app.state.admission.in_flight_bytes > MIB // 4)
         assert (await http.get("/readyz")).status_code == 200
         await post(http, "/softmax", LARGE)
         check_overloaded(await http.get("/readyz"))

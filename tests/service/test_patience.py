@@ -19,6 +19,8 @@ pytestmark = pytest.mark.anyio
 
 PATHS = [(NATIVE_PATH, LARGE), (INFER_PATH, INFER)]
 DEADLINE = "X-Request-Deadline-Ms"
+SLOW_NUMBER = b"2.4703282292062327208e-324,"
+"""Next to the middle between two floats; the parser takes ten times as long for it as for others."""
 both_paths = pytest.mark.parametrize(("path", "body"), PATHS, ids=["native", "v2"])
 
 
@@ -123,13 +125,13 @@ async def test_a_small_call_looks_between_its_stages(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("path", "body"), [
-    (NATIVE_PATH, b'{"logits": [[' + b"0," * 200_000 + b"0]]}"),
-    (INFER_PATH, INFER.replace(b"20001", b"200001").replace(b"[0,", b"[" + b"0," * 180_001)),
+    (NATIVE_PATH, b'{"logits": [[' + SLOW_NUMBER * 60_000 + b"0," * 200_000 + b"0]]}"),
+    (INFER_PATH, INFER.replace(b"20001", b"260001").replace(b"[0,", b"[" + SLOW_NUMBER * 60_000 + b"0," * 180_001)),
 ])  # fmt: skip
 async def test_reading_and_writing_look_at_the_deadline(
     monkeypatch: pytest.MonkeyPatch, http: httpx.AsyncClient, path: str, body: bytes
 ) -> None:
-    """A large body is read, and a large reply written, in pieces with a look at the deadline between each two."""
+    """While a large body is read, and between the parts of a large reply, the deadline is looked at."""
     looked = []
     check = Patience.check
 
@@ -140,7 +142,7 @@ async def test_reading_and_writing_look_at_the_deadline(
     monkeypatch.setattr(Patience, "check", noted)
     reply = await http.post(path, content=body, headers=JSON)
     assert reply.status_code == 200
-    assert sum("json_long_array" in place for place in looked) >= 10
+    assert sum("apart" in place for place in looked) >= 3
     assert sum("json_writer" in place for place in looked) >= 5
 
 

@@ -28,6 +28,10 @@ class InvalidInputError(ValueError):
         self.faults = tuple(faults)
         super().__init__("; ".join(fault.detail for fault in self.faults))
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Return what it is made of, for another process."""
+        return type(self), (self.faults,)
+
     def in_order_of(self, fields: Sequence[str]) -> "InvalidInputError":
         """Return the same error with its faults in the order of a document, by field and element; of no field last."""
         places = {name: place for place, name in enumerate(fields)}

@@ -11,7 +11,7 @@ from gradient_service import operations
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.execution import Execution
 from gradient_service.core.limits import WorkLimits
-from gradient_service.http.admission import Admission, Reservation
+from gradient_service.http.admission import Admission, Reservation, overloaded
 from gradient_service.http.body import (
     PartsResponse,
     check_declared_length,
@@ -25,8 +25,9 @@ from gradient_service.http.timing import StageTiming
 from gradient_service.operations import Work
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
+from gradient_service.wire.apart import ForkLostError
+from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.decoded import Decoded
-from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.tensor_codec import Buffer
 
 INLINE_ELEMENTS = 64 * 1024
@@ -68,10 +69,16 @@ class Exchange(Protocol):
         """Whether arrays stay in the body's buffer."""
 
     def memory_bytes(self, body_bytes: int) -> int:
-        """Return what a body of this length takes in memory until it is decoded, at the most."""
+        """Return what a body of this length takes in memory until it is decoded, as a rule."""
 
-    def read(self, body: Buffer, checkpoint: Checkpoint) -> Reading:
-        """Decode a body; what the checkpoint raises ends that, and the writing of the reply."""
+    def content(self, body: Buffer, checkpoint: Checkpoint) -> Buffer:
+        """Return a body without its coding."""
+
+    def decoding_bytes(self, content: Buffer) -> int:
+        """Return what such a body takes in memory until it is decoded, itself included, at the most."""
+
+    def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
+        """Decode such a body; what the checkpoint raises ends that, and the writing of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,13 @@ class Call:
                 return await self._admission.in_turn(begun)
 
     def _read(self, body: Buffer, exchange: Exchange, progress: Progress) -> Reading:
-        reading = exchange.read(body, progress.patience.check)
+        content = exchange.content(body, progress.patience.check)
+        coded = 0 if content is body else len(body)
+        progress.reservation.hold(coded + exchange.decoding_bytes(content))
+        try:
+            reading = exchange.read(content, progress.patience.check)
+        except ForkLostError:
+            raise overloaded("The process that read this body was ended.") from None
         progress.end("parse")
         progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading

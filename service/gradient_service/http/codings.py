@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 
 from gradient_service.http.negotiation import parse_media_type, weight
 from gradient_service.http.problems import HttpProblemError
-from gradient_service.wire.json_grammar import Checkpoint, without_pause
+from gradient_service.wire.checkpoint import Checkpoint, without_pause
 from gradient_service.wire.tensor_codec import Buffer
 
 # `deflate` is the zlib format, RFC 9110, 8.4.1.2.

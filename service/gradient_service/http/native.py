@@ -16,8 +16,10 @@ from gradient_service.http.negotiation import reply_media_type, request_media_ty
 from gradient_service.operations import CallRequest
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
+from gradient_service.wire import json_body
+from gradient_service.wire.apart import decode_text
+from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.dialects import DIALECTS, Dialect
-from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.tensor_codec import Buffer
 
 READ_BY = frozenset({b"content-encoding", b"content-type"})
@@ -52,13 +54,21 @@ class NativeExchange:
         return self.reader.is_binary
 
     def memory_bytes(self, body_bytes: int) -> int:
-        """Return what a body of this length takes in memory until it is decoded, at the most."""
+        """Return what a body of this length takes in memory until it is decoded, as a rule."""
         return body_bytes * self.reader.memory_per_byte
 
-    def read(self, body: Buffer, checkpoint: Checkpoint) -> Reading:
+    def content(self, body: Buffer, checkpoint: Checkpoint) -> Buffer:
+        """Return a body as it is."""
+        return body
+
+    def decoding_bytes(self, content: Buffer) -> int:
+        """Return what a body takes in memory until it is decoded, itself included, at the most."""
+        return len(content) if self.is_binary else json_body.memory_bytes(content)
+
+    def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode a body."""
-        max_nesting = self.settings.max_nesting
-        decoded = self.reader.decode(body, self.model, max_nesting=max_nesting, checkpoint=checkpoint)
+        decode = partial(self.reader.decode, model=self.model, max_nesting=self.settings.max_nesting)
+        decoded = decode_text(decode, content, 0 if self.is_binary else len(content), checkpoint)
         return Reading(decoded, partial(self._write, checkpoint), DIALECTS[self.reply_type].bytes_per_number)
 
     def _write(self, checkpoint: Checkpoint, reply: Body) -> Written:

@@ -6,8 +6,8 @@ from typing import Any
 
 from gradient_service.schemas.fields import Body
 from gradient_service.wire import json_body, safetensors_body
+from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.decoded import Decoded
-from gradient_service.wire.json_grammar import Checkpoint
 from gradient_service.wire.tensor_codec import Buffer
 
 
@@ -22,7 +22,7 @@ class Dialect:
     """What a number of a reply takes at the most."""
     is_binary: bool
     memory_per_byte: int
-    """What a byte of a request takes in memory until it is decoded, itself included, at the most."""
+    """What a byte of a request takes in memory until it is decoded, itself included, as a rule."""
 
 
 JSON = Dialect(

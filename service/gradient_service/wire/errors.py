@@ -9,3 +9,7 @@ class MalformedBodyError(ValueError):
         self.code = code
         self.pointer = pointer
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Return what it is made of, for another process."""
+        return type(self), (self.code, self.detail, self.pointer)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from gradient_service.core.errors import Fault
 from gradient_service.schemas.tensor import Tensor
-from gradient_service.wire.json_document import LongArray
 from gradient_service.wire.json_faults import (
+    doubtful,
     element_faults,
     ragged,
     up_to_wrong_rank,
@@ -17,21 +17,16 @@ from gradient_service.wire.json_faults import (
     wrong_row,
     wrong_value,
 )
-from gradient_service.wire.json_grammar import Checkpoint, without_pause
-from gradient_service.wire.json_long_array import read_long
-from gradient_service.wire.json_long_faults import long_faults
-from gradient_service.wire.json_values import flat_values, is_array, is_flat, is_scalar_of
+from gradient_service.wire.json_values import are_rows_of, flat_values, is_array, is_scalar_of
 
 
-def read_array(value: Any, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> NDArray[Any]:
+def read_array(value: Any, tensor: Tensor) -> NDArray[Any]:
     """Read an array of rank 1 or 2.
 
     Raises:
         TypeError, ValueError: it is no array, an element has another type, or rows differ in length. Deeper nesting
-            goes unnoticed in a short array where the number of scalars fits, so the caller counts brackets.
+            goes unnoticed where the number of scalars fits, so the caller counts brackets.
     """
-    if isinstance(value, LongArray):
-        return read_long(value, tensor, checkpoint)
     if not is_array(value):
         raise TypeError
     shape = (len(value),) if tensor.rank == 1 else _shape_of_rows(value)
@@ -46,10 +41,8 @@ def _shape_of_rows(value: Any) -> tuple[int, int]:
     return len(lengths), num_columns
 
 
-def find_faults(field: str, value: Any, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> Iterator[Fault]:
+def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
     """Yield what keeps a value from being an array of its rank and kind, in document order; nothing if it is one."""
-    if isinstance(value, LongArray):
-        return up_to_wrong_rank(long_faults(field, value, tensor, checkpoint=checkpoint))
     if not is_array(value):
         return iter([wrong_value(field, tensor)])
     if tensor.rank == 1:
@@ -58,29 +51,18 @@ def find_faults(field: str, value: Any, tensor: Tensor, checkpoint: Checkpoint =
 
 
 def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
-    num_columns = None
-    for position, row in enumerate(value):
+    num_columns = next((len(row) for row in value if is_array(row)), 0)
+    for position, row in doubtful(value, partial(are_rows_of, kind=tensor.kind, num_columns=num_columns)):
         if is_scalar_of(row, tensor.kind):
             yield wrong_rank(field, tensor)
             continue
         if not is_array(row):
             yield wrong_row(field, position, tensor)
             continue
-        num_columns = len(row) if num_columns is None else num_columns
         if len(row) != num_columns:
             yield ragged(field, position, len(row), num_columns)
-        if not _is_plain(row, tensor):
-            yield from element_faults(field, row, tensor, partial(_index_in_row, position))
+        yield from element_faults(field, row, tensor, partial(_index_in_row, position))
 
 
 def _index_in_row(row: int, position: int) -> tuple[int, int]:
     return row, position
-
-
-def _is_plain(row: Any, tensor: Tensor) -> bool:
-    """Return whether a row has no fault, without looking at its elements one by one."""
-    try:
-        flat_values(row, tensor.kind)
-    except (TypeError, ValueError):
-        return False
-    return is_flat(row)

@@ -1,14 +1,19 @@
 """What is wrong with the elements of a JSON array, told one by one."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from math import isinf
 from typing import Any
 
 from gradient_service.core.errors import Fault
 from gradient_service.schemas.tensor import INT64_RANGE, Kind, Tensor
-from gradient_service.wire.json_values import is_array, is_scalar_of
+from gradient_service.wire.json_values import are_scalars_of, is_array, is_scalar_of
 
 KIND_NAMES: dict[Kind, str] = {"number": "numbers", "integer": "integers", "boolean": "booleans"}
+
+RUN = 1024
+"""So many elements are looked at together before one by one."""
 
 IndexOf = Callable[[int], tuple[int, ...]]
 """Returns the index in the field of a position in an array."""
@@ -16,7 +21,7 @@ IndexOf = Callable[[int], tuple[int, ...]]
 
 def element_faults(field: str, row: Iterable[Any], tensor: Tensor, index_of: IndexOf) -> Iterator[Fault]:
     """Yield what is wrong with the elements of a flat array, told by the index of its position in the field."""
-    for position, element in enumerate(row):
+    for position, element in doubtful(row, partial(are_scalars_of, kind=tensor.kind)):
         index = index_of(position)
         if is_array(element):
             yield wrong_rank(field, tensor)
@@ -27,6 +32,15 @@ def element_faults(field: str, row: Iterable[Any], tensor: Tensor, index_of: Ind
             yield Fault("wrong-type", field, index, f"{_shown(field, index)}: elements must be {_kind(tensor)}.")
         elif tensor.kind == "integer" and element not in INT64_RANGE:
             yield Fault("label-out-of-range", field, index, f"{_shown(field, index)} is far beyond any class.")
+
+
+def doubtful(array: Iterable[Any], are_plain: Callable[[list[Any]], bool]) -> Iterator[tuple[int, Any]]:
+    """Yield the elements of every run of an array that are not all plain, each with its position."""
+    elements, begin = iter(array), 0
+    while run := list(islice(elements, RUN)):
+        if not are_plain(run):
+            yield from enumerate(run, begin)
+        begin += len(run)
 
 
 def up_to_wrong_rank(faults: Iterable[Fault]) -> Iterator[Fault]:

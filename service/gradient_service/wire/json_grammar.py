@@ -1,42 +1,41 @@
 """A strict reading of JSON bytes that says what is wrong with them; it runs only on bodies that were not accepted.
 
 The fast parser refuses without saying where, and takes what the service does not: names given twice, and any nesting.
-The standard library says where, and takes other things: NaN, and halves of surrogate pairs. It reads one piece of the
-text at a time, and nothing is kept of it but what is open between two pieces.
+The standard library says where, and takes other things: NaN, and halves of surrogate pairs.
 """
 
 import re
-from codecs import getincrementaldecoder
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
-from orjson import dumps
+import numpy as np
 
 from gradient_service.schemas.conflicts import shown_name
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_names import Pairs, Path, TextNames
-from gradient_service.wire.json_pieces import PIECE_BYTES, Piece, opened_beyond, pieces
-from gradient_service.wire.json_values import PieceParser, parse_to_dictionaries
 
 NOT_BLANK = re.compile(rb"[^ \t\n\r]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-SURROGATES = re.compile(rb"\\u[dD](?:[89abAB]..\\u[dD][c-fC-F]|([89a-fA-F]))")
-"""A pair, or half of one."""
-LONGEST_PAIR = 12
+SURROGATES = re.compile(rb"\\\\|\\u[dD](?:[89abAB]..\\u[dD][c-fC-F]|([89a-fA-F]))")
+"""What may look like half of a surrogate pair: an escaped backslash, a pair, or half of one."""
+SLICE_BYTES = 1024 * 1024
+STEPS = np.zeros(256, np.int8)
+STEPS[list(b"[{")] = 1
+STEPS[list(b"]}")] = -1
+QUOTE = ord('"')
 
-Checkpoint = Callable[[], None]
-"""Asked between two pieces; what it raises ends the reading."""
+Path = tuple[str | int, ...]
+Members = Callable[[list[tuple[str, Any]]], Any]
+"""What the members of an object become."""
+
+
+class Pairs(list[Any]):
+    """The members of an object as they stand, also those of a name given twice."""
 
 
 def pointer(path: Path) -> str:
     """Return the RFC 6901 pointer of a path, names cut to what may be told back."""
     return "".join("/" + shown_name(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def without_pause() -> None:
-    """Let the reading go on."""
 
 
 class JsonText:
@@ -45,29 +44,26 @@ class JsonText:
     Args:
         body: the bytes.
         max_nesting: how deep they may nest.
-        checkpoint: asked every few milliseconds while they are read; what it raises ends the reading.
     """
 
-    def __init__(self, body: bytes, max_nesting: int, checkpoint: Checkpoint = without_pause) -> None:
+    def __init__(self, body: bytes, max_nesting: int) -> None:
         self.body = body
         self.max_nesting = max_nesting
-        self.checkpoint = checkpoint
         self._is_checked = False
 
     def check(self) -> None:
         """Raise as `check_text` does; the second time nothing is read."""
         if not self._is_checked:
-            check_text(self.body, self.max_nesting, self.checkpoint)
+            check_text(self.body, self.max_nesting)
             self._is_checked = True
 
 
-def check_text(body: bytes, max_nesting: int, checkpoint: Checkpoint = without_pause) -> None:
+def check_text(body: bytes, max_nesting: int) -> None:
     """Raise unless bytes are a JSON text that the service reads, whatever it says.
 
     Args:
         body: the bytes.
         max_nesting: how deep they may nest.
-        checkpoint: asked between two pieces.
 
     Raises:
         MalformedBodyError: `empty-body`, `malformed-json`, `nesting-too-deep`, `duplicate-field`.
@@ -76,68 +72,86 @@ def check_text(body: bytes, max_nesting: int, checkpoint: Checkpoint = without_p
         raise MalformedBodyError("empty-body", "The body is empty; a JSON object is needed.")
     if body.startswith(BYTE_ORDER_MARK):
         raise MalformedBodyError("malformed-json", "At byte 0, a byte order mark.")
-    _check_utf8(body)
-    names, parser = TextNames(), PieceParser()
-    for piece in pieces(body):
-        checkpoint()
-        _check_depth(piece, body, max_nesting)
-        text = piece.completed(body)
-        has_names = body.find(b":", piece.begin, piece.end) >= 0
-        document = parse_to_dictionaries(text) if has_names else parser.parse(text)
-        if document is None:
-            document = _parse(text, piece)
-            _check_surrogates(piece, body, piece.end)
-        may_repeat = has_names and not _has_all_names(document, text)
-        names.go_on(piece, document, partial(_parse, text, piece, Pairs), may_repeat=may_repeat)
-    if names.repeated is not None:
-        raise MalformedBodyError("duplicate-field", "A field is given twice.", pointer(names.repeated))
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError("malformed-json", f"Byte {error.start} is not UTF-8.") from None
+    _check_depth(body, max_nesting)
+    has_repeated = _has_repeated_names(text)
+    _check_surrogates(body)
+    if has_repeated:
+        path = next(_repeats(_parsed(text, Pairs), ()))
+        raise MalformedBodyError("duplicate-field", "A field is given twice.", pointer(path))
 
 
-def _check_utf8(body: bytes) -> None:
-    decoder = getincrementaldecoder("utf-8")()
-    for begin in range(0, len(body), PIECE_BYTES):
-        kept, _ = decoder.getstate()
-        end = begin + PIECE_BYTES
-        try:
-            decoder.decode(body[begin:end], final=end >= len(body))
-        except UnicodeDecodeError as error:
-            place = begin - len(kept) + error.start
-            raise MalformedBodyError("malformed-json", f"Byte {place} is not UTF-8.") from None
-
-
-def _check_depth(piece: Piece, body: bytes, max_nesting: int) -> None:
-    """Raise where a piece nests too deep, unless it breaks off before; that is told by who parses it."""
-    deep = opened_beyond(body[piece.begin : piece.end], max_nesting - len(piece.before))
+def _check_depth(body: bytes, max_nesting: int) -> None:
+    """Raise where a text nests too deep, unless it breaks off before; that is told by who parses it."""
+    deep = _opened_beyond(body, max_nesting)
     if deep is None:
         return
-    text = (piece.opening + body[piece.begin : piece.begin + deep]).decode()
+    text = body[:deep].decode()
     try:
         _decoded(text)
     except JSONDecodeError as error:
         if error.pos == len(text) and error.msg.startswith("Expecting value"):
-            _check_surrogates(piece, body, piece.begin + deep)
+            _check_surrogates(body[:deep])
             detail = f"The body nests more than {max_nesting} deep."
             raise MalformedBodyError("nesting-too-deep", detail) from None
-        raise _malformed(error, piece) from None
+        raise _malformed(error) from None
 
 
-def _has_all_names(document: Any, text: bytes) -> bool:
-    """Return whether the dictionaries of a document surely have as many members as its text: it has as many colons.
+def _opened_beyond(body: bytes, depth: int) -> int | None:
+    """Return where a bracket opens with so many open already, None where none does."""
+    if body.count(b"[") + body.count(b"{") <= depth:
+        return None
+    text = body.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")  # neither ends a string
+    is_inside, num_open = False, 0
+    for begin in range(0, len(text), SLICE_BYTES):
+        marks = np.frombuffer(text[begin : begin + SLICE_BYTES], np.uint8)
+        inside = np.logical_xor.accumulate(marks == QUOTE) ^ is_inside
+        depths = num_open + np.cumsum(np.where(inside, 0, STEPS[marks]), dtype=np.int32)
+        beyond = np.flatnonzero(depths > depth)
+        if len(beyond):
+            return begin + int(beyond[0])
+        is_inside, num_open = bool(inside[-1]), int(depths[-1])
+    return None
 
-    An escape may stand for a colon, and make up for one that is lost.
-    """
-    return b"\\u" not in text and dumps(document).count(b":") == text.count(b":")
+
+def _has_repeated_names(text: str) -> bool:
+    """Return whether an object of a text has a name twice; no object is kept."""
+    found = False
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal found
+        found = found or len(dict(pairs)) < len(pairs)
+
+    _parsed(text, note)
+    return found
 
 
-def _parse(text: bytes, piece: Piece, members: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
-    """Return a completed piece as Python's values; of a number its length alone, so that no digit is read."""
+def _repeats(value: Any, path: Path) -> Iterator[Path]:
+    """Yield the path of each name given twice, in document order."""
+    if isinstance(value, Pairs):
+        seen: set[str] = set()
+        for name, member in value:
+            if name in seen:
+                yield (*path, name)
+            seen.add(name)
+            yield from _repeats(member, (*path, name))
+    elif isinstance(value, list):
+        for place, element in enumerate(value):
+            yield from _repeats(element, (*path, place))
+
+
+def _parsed(text: str, members: Members) -> Any:
     try:
-        return _decoded(text.decode(), members)
+        return _decoded(text, members)
     except JSONDecodeError as error:
-        raise _malformed(error, piece) from None
+        raise _malformed(error) from None
 
 
-def _decoded(text: str, members: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
+def _decoded(text: str, members: Members = dict) -> Any:
+    """Return a text as Python's values; of a number its length alone, so that no digit is read."""
     return JSONDecoder(object_pairs_hook=members, parse_int=len, parse_float=len, parse_constant=_refuse).decode(text)
 
 
@@ -145,27 +159,14 @@ def _refuse(constant: str) -> NoReturn:
     raise MalformedBodyError("malformed-json", f"{constant} is no JSON number.")
 
 
-def _malformed(error: JSONDecodeError, piece: Piece) -> MalformedBodyError:
+def _malformed(error: JSONDecodeError) -> MalformedBodyError:
     """Return the error with its place in the body; what stands at the place is not told."""
-    place = piece.begin + len(error.doc[: error.pos].encode()) - len(piece.opening)
-    place = min(max(place, piece.begin), piece.end)
+    place = len(error.doc[: error.pos].encode())
     return MalformedBodyError("malformed-json", f"At byte {place}, {error.msg.partition(': ')[0].lower()}.")
 
 
-def _check_surrogates(piece: Piece, body: bytes, end: int) -> None:
-    """Raise where a string of a piece holds half a surrogate pair, which is no character."""
-    text = body[piece.begin : end]
-    text = text.replace(b"\\\\", b"  ") if b"\\u" in text else b""
-    position = 0
-    while position < len(text):
-        last = position + PIECE_BYTES
-        found = SURROGATES.search(text, position, last + LONGEST_PAIR)
-        if found is None:
-            position = last
-        elif found.start() > last:  # what follows it may have been left out
-            position = found.start()
-        elif found.group(1):
-            place = piece.begin + found.start()
-            raise MalformedBodyError("malformed-json", f"At byte {place}, half of a surrogate pair.")
-        else:
-            position = found.end()
+def _check_surrogates(text: bytes) -> None:
+    """Raise where a string of a text holds half a surrogate pair, which is no character."""
+    for found in SURROGATES.finditer(text):
+        if found.group(1):
+            raise MalformedBodyError("malformed-json", f"At byte {found.start()}, half of a surrogate pair.")

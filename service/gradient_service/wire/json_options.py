@@ -5,15 +5,8 @@ from itertools import islice
 from typing import Any
 
 from gradient_service.core.errors import MAX_FOUND, Fault
-from gradient_service.wire.json_document import LongArray
 from gradient_service.wire.json_faults import beyond, is_beyond
-from gradient_service.wire.json_names import Path
-from gradient_service.wire.json_values import python_value
-
-
-def option_value(value: Any) -> Any:
-    """Return a value as Python's; of a long array, which no option is, the beginning."""
-    return value.as_list() if isinstance(value, LongArray) else python_value(value)
+from gradient_service.wire.json_grammar import Path
 
 
 def present_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:

@@ -6,7 +6,6 @@ a length and iterate, and Python scalars.
 
 from collections.abc import Collection
 from itertools import islice
-from time import thread_time
 from typing import Any, Literal
 
 import numpy as np
@@ -34,8 +33,6 @@ DTYPES: dict[Kind, np.dtype[Any]] = {
 }
 BUFFER_CODES: dict[Kind, Literal["d", "i"]] = {"number": "d", "integer": "i"}
 
-SLOW_SECONDS = 0.01
-"""Ten times what a piece takes."""
 MAX_NAMES = 64
 """More than any object has that is accepted."""
 OBJECT_TYPES: tuple[type, ...] = (dict,) if simdjson is None else (dict, simdjson.Object)
@@ -58,34 +55,6 @@ def parse_quickly(body: bytes) -> Any | None:
         return parse(body)
     except (ValueError, RuntimeError):  # bytes that are no JSON, or numbers that 64 bits do not hold
         return None
-
-
-def parse_to_dictionaries(body: bytes) -> Any | None:
-    """Return the document as Python's values, of a name given twice the last; None as `parse_quickly` does."""
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        return None
-
-
-class PieceParser:
-    """Parses the pieces of one text, unless they are of a kind that the parser takes long for.
-
-    It takes 14 µs for a decimal next to the middle between two floats, where others take less than 1 µs, and nothing
-    tells such a number but the time.
-    """
-
-    def __init__(self) -> None:
-        self._is_slow = False
-
-    def parse(self, piece: bytes) -> Any | None:
-        """Return what `parse_quickly` does, and None for every piece behind a slow one."""
-        if self._is_slow:
-            return None
-        started = thread_time()
-        document = parse_quickly(piece)
-        self._is_slow = thread_time() - started > SLOW_SECONDS
-        return document
 
 
 def is_object(value: Any) -> bool:
@@ -113,11 +82,6 @@ def is_array(value: Any) -> bool:
     return isinstance(value, ARRAY_TYPES)
 
 
-def is_flat(array: Any) -> bool:
-    """Return whether no element of an array is an array."""
-    return not any(map(is_array, array)) if isinstance(array, list) else b"[" not in array.mini[1:]
-
-
 def is_nested(value: Any) -> bool:
     """Return whether a value is more than a scalar or an array of scalars."""
     return is_object(value) or (is_array(value) and any(is_array(element) or is_object(element) for element in value))
@@ -126,6 +90,25 @@ def is_nested(value: Any) -> bool:
 def is_scalar_of(value: Any, kind: Kind) -> bool:
     """Return whether a value is a scalar of a kind; true is no number, and 1.0 no integer."""
     return type(value) in PYTHON_TYPES[kind]
+
+
+def are_scalars_of(values: list[Any], kind: Kind) -> bool:
+    """Return whether `flat_values` takes all of some values, and none is an array."""
+    return {*ARRAY_TYPES}.isdisjoint(map(type, values)) and _are_taken(values, kind)
+
+
+def are_rows_of(values: list[Any], kind: Kind, num_columns: int) -> bool:
+    """Return whether all of some values are arrays of so many such scalars."""
+    are_rows = {*ARRAY_TYPES}.issuperset(map(type, values)) and {num_columns}.issuperset(map(len, values))
+    return are_rows and _are_taken(values, kind)
+
+
+def _are_taken(values: list[Any], kind: Kind) -> bool:
+    try:
+        flat_values(values, kind)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def flat_values(array: Any, kind: Kind) -> NDArray[Any]:

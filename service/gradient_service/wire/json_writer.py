@@ -7,10 +7,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from gradient_service.wire.json_grammar import Checkpoint, without_pause
+from gradient_service.wire.checkpoint import Checkpoint, without_pause
 
-NUMBERS_AT_ONCE = 32 * 1024
+NUMBERS_AT_ONCE = 8 * 1024
 """The library holds the interpreter until it is done."""
+NUMBERS_OF_ARRAY = 8
+"""It takes as long for the array around some numbers as for so many of them."""
 PLACE = b"\0"
 """Where a large array belongs; no JSON text has this byte."""
 
@@ -50,7 +52,7 @@ def _array_parts(array: NDArray[Any]) -> Iterator[bytes]:
     if array.size <= NUMBERS_AT_ONCE:
         yield dump(array)
         return
-    rows = NUMBERS_AT_ONCE * len(array) // array.size
+    rows = NUMBERS_AT_ONCE // (array.size // len(array) + NUMBERS_OF_ARRAY * (array.ndim - 1))
     for start in range(0, len(array), max(rows, 1)):
         yield b"," if start else b"["
         if rows:

@@ -17,8 +17,9 @@ from gradient_service.schemas.tensor import Tensor, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_grammar import Checkpoint, JsonText, pointer, without_pause
-from gradient_service.wire.json_options import option_value, present_options
+from gradient_service.wire.json_grammar import JsonText, pointer
+from gradient_service.wire.json_options import present_options
+from gradient_service.wire.json_values import python_value
 from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
 from gradient_service.wire.open_inference_header import read_header
 from gradient_service.wire.open_inference_members import Header, Input
@@ -39,14 +40,7 @@ class DecodedInference(Generic[Model]):
     form: ReplyForm
 
 
-def decode(
-    body: Buffer,
-    json_bytes: int | None,
-    model: type[Model],
-    *,
-    max_nesting: int,
-    checkpoint: Checkpoint = without_pause,
-) -> DecodedInference[Model]:
+def decode(body: Buffer, json_bytes: int | None, model: type[Model], *, max_nesting: int) -> DecodedInference[Model]:
     """Read a request.
 
     Args:
@@ -54,17 +48,16 @@ def decode(
         json_bytes: how long the JSON part is; None where it is the whole body.
         model: the request model.
         max_nesting: how deep the JSON part may nest.
-        checkpoint: asked every few milliseconds; what it raises ends the reading.
 
     Raises:
         MalformedBodyError: the JSON part is none, or longer than the body; a tensor has not the bytes that it needs.
         InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
     """
     text, data = _split(body, json_bytes)
-    source = JsonText(text, max_nesting, checkpoint)
+    source = JsonText(text, max_nesting)
     try:
         header = read_header(source, model)
-        return DecodedInference(_decode(header, _parts(header, data), model, checkpoint), _form(header))
+        return DecodedInference(_decode(header, _parts(header, data), model), _form(header))
     except (InvalidInputError, MalformedBodyError):
         source.check()  # what is wrong with the JSON comes before what it says
         raise
@@ -105,7 +98,7 @@ def _parts(header: Header, data: memoryview) -> Parts:
     return parts
 
 
-def _decode(header: Header, parts: Parts, model: type[Model], checkpoint: Checkpoint) -> Decoded[Model]:
+def _decode(header: Header, parts: Parts, model: type[Model]) -> Decoded[Model]:
     for name in header.options:
         if name in header.inputs:
             raise MalformedBodyError("duplicate-field", "A field is both an input and a parameter.", pointer((name,)))
@@ -115,10 +108,10 @@ def _decode(header: Header, parts: Parts, model: type[Model], checkpoint: Checkp
     known = {name: tensor for name, tensor in tensor_fields(model).items() if name in header.inputs}
     for name, tensor in known.items():
         try:
-            values[name] = _array(header.inputs[name], tensor, parts.get(name), checkpoint)
+            values[name] = _array(header.inputs[name], tensor, parts.get(name))
         except InvalidInputError as error:
             faults += error.faults
-    if not faults and header.document.text.count(b"[") != _count_of_arrays(header):
+    if not faults and header.text.count(b"[") != _count_of_arrays(header):
         faults = _hidden_arrays(header, known)
     try:
         return Decoded(validate(model, values, faults), header.names)
@@ -128,13 +121,13 @@ def _decode(header: Header, parts: Parts, model: type[Model], checkpoint: Checkp
 
 def _options(header: Header) -> tuple[dict[str, Any], list[Fault]]:
     """Return the parameters and the outputs as Python's values; null is a fault."""
-    values, faults = present_options({name: option_value(value) for name, value in header.options.items()})
+    values, faults = present_options({name: python_value(value) for name, value in header.options.items()})
     if header.include is not None:
         values["include"] = header.include
     return values, header.faults + faults
 
 
-def _array(entry: Input, tensor: Tensor, part: memoryview | None, checkpoint: Checkpoint) -> NDArray[Any]:
+def _array(entry: Input, tensor: Tensor, part: memoryview | None) -> NDArray[Any]:
     """Return the elements of a tensor: a view of its bytes, or what its JSON data hold.
 
     Raises:
@@ -147,7 +140,7 @@ def _array(entry: Input, tensor: Tensor, part: memoryview | None, checkpoint: Ch
         return decode_tensor(part, element, entry.shape, pointer((entry.name,)))
     if element is BFLOAT16:
         raise InvalidInputError([Fault("unsupported-dtype", entry.name, (), "BF16 is read as binary data only.")])
-    return in_datatype(entry.name, read_data(entry, tensor, checkpoint), element)
+    return in_datatype(entry.name, read_data(entry, tensor), element)
 
 
 def _count_of_arrays(header: Header) -> int:

@@ -1,6 +1,5 @@
 """JSON data of an Open Inference tensor, flat or nested, to an array of the datatype that it declares."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -12,16 +11,13 @@ from numpy.typing import NDArray
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.schemas.tensor import Tensor
 from gradient_service.wire.json_array import find_faults, read_array
-from gradient_service.wire.json_document import LongArray
-from gradient_service.wire.json_faults import element_faults, up_to_wrong_rank
-from gradient_service.wire.json_grammar import Checkpoint, without_pause
-from gradient_service.wire.json_long_faults import long_faults
+from gradient_service.wire.json_faults import element_faults
 from gradient_service.wire.json_values import is_array
 from gradient_service.wire.open_inference_members import Input
 from gradient_service.wire.tensor_codec import ElementType
 
 
-def read_data(entry: Input, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> NDArray[Any]:
+def read_data(entry: Input, tensor: Tensor) -> NDArray[Any]:
     """Return the data of an input as an array of its shape: float64, int64 or bool.
 
     Raises:
@@ -30,39 +26,30 @@ def read_data(entry: Input, tensor: Tensor, checkpoint: Checkpoint = without_pau
     """
     is_flat = not _is_nested(entry.data)
     try:
-        array = _flat(entry, tensor, checkpoint) if is_flat else _rows(entry, tensor, checkpoint)
+        array = _flat(entry, tensor) if is_flat else _rows(entry, tensor)
     except (TypeError, ValueError):
         array = None
     if array is None or array.shape != entry.shape:
-        raise InvalidInputError(data_faults(entry, tensor, checkpoint) or [_length_fault(entry.name)])
+        raise InvalidInputError(data_faults(entry, tensor) or [_length_fault(entry.name)])
     return array
 
 
-def data_faults(entry: Input, tensor: Tensor, checkpoint: Checkpoint = without_pause) -> list[Fault]:
+def data_faults(entry: Input, tensor: Tensor) -> list[Fault]:
     """Return what is wrong with the data of an input beside their number, in document order."""
-    data, is_flat = entry.data, not _is_nested(entry.data)
-    faults: Iterator[Fault]
-    if isinstance(data, LongArray) and is_flat:
-        flat, index = replace(tensor, rank=1), partial(index_of, entry.shape)
-        faults = up_to_wrong_rank(long_faults(entry.name, data, flat, index, checkpoint))
-    elif is_array(data) and is_flat:
-        faults = element_faults(entry.name, data, tensor, partial(index_of, entry.shape))
+    if is_array(entry.data) and not _is_nested(entry.data):
+        faults = element_faults(entry.name, entry.data, tensor, partial(index_of, entry.shape))
     else:
-        faults = find_faults(entry.name, data, tensor, checkpoint)
+        faults = find_faults(entry.name, entry.data, tensor)
     return list(islice(faults, MAX_FAULTS))
 
 
 def num_brackets(data: Any) -> int:
     """Return how many brackets open in data without hidden arrays: its own, and where it is nested one a row."""
-    if isinstance(data, LongArray):
-        return 0  # it stands apart, and was looked through
     return 1 + (len(data) if _is_nested(data) else 0)
 
 
 def _is_nested(data: Any) -> bool:
     """Return whether data are rows; their first element tells."""
-    if isinstance(data, LongArray):
-        return data.holds_arrays
     return is_array(data) and len(data) > 0 and is_array(data[0])
 
 
@@ -89,14 +76,14 @@ def in_datatype(name: str, array: NDArray[Any], element: ElementType) -> NDArray
     return rounded
 
 
-def _flat(entry: Input, tensor: Tensor, checkpoint: Checkpoint) -> NDArray[Any]:
-    return read_array(entry.data, replace(tensor, rank=1), checkpoint).reshape(entry.shape)
+def _flat(entry: Input, tensor: Tensor) -> NDArray[Any]:
+    return read_array(entry.data, replace(tensor, rank=1)).reshape(entry.shape)
 
 
-def _rows(entry: Input, tensor: Tensor, checkpoint: Checkpoint) -> NDArray[Any]:
+def _rows(entry: Input, tensor: Tensor) -> NDArray[Any]:
     if tensor.rank == 1:
         raise TypeError
-    return read_array(entry.data, tensor, checkpoint)
+    return read_array(entry.data, tensor)
 
 
 def _length_fault(name: str) -> Fault:

@@ -7,7 +7,7 @@ from gradient_service.schemas.conflicts import unknown_fields
 from gradient_service.schemas.fields import Body
 from gradient_service.wire.json_document import read_document
 from gradient_service.wire.json_grammar import JsonText
-from gradient_service.wire.json_values import MAX_NAMES, first_names, is_array, is_object
+from gradient_service.wire.json_values import MAX_NAMES, first_names, is_array, is_object, members_of
 from gradient_service.wire.open_inference_members import MAX_TENSORS, READERS, Header
 
 DEEPEST_OBJECT = 4
@@ -24,14 +24,14 @@ def read_header(source: JsonText, model: type[Body]) -> Header:
         MalformedBodyError: it is no JSON, nests too deep, names something twice, or an input is not described as one.
         InvalidInputError: it is no object, or holds a member that there is not.
     """
-    document = read_document(source, is_tree=True)
-    if not is_object(document.root):
+    root = read_document(source)
+    if not is_object(root):
         raise InvalidInputError([Fault("wrong-type", None, (), "The body must be a JSON object.")])
-    if _may_repeat_names(document.root):
+    if _may_repeat_names(root):
         source.check()
-    raise_if_any(unknown_fields(READERS, document.root))
-    header = Header(model.model_fields, document)
-    for name, value in document.members(document.root, READERS).items():
+    raise_if_any(unknown_fields(READERS, root))
+    header = Header(model.model_fields, source.body)
+    for name, value in members_of(root, READERS).items():
         READERS[name](value, header)
     return header
 

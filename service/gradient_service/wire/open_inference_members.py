@@ -6,11 +6,9 @@ from typing import Any
 
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_document import Document, LongArray, may_be_nested
 from gradient_service.wire.json_faults import beyond, is_beyond
 from gradient_service.wire.json_grammar import pointer
-from gradient_service.wire.json_options import option_value
-from gradient_service.wire.json_values import is_array, is_object
+from gradient_service.wire.json_values import is_array, is_nested, is_object, members_of, python_value
 from gradient_service.wire.tensor_fields import is_counts
 
 MAX_TENSORS = 32
@@ -48,7 +46,8 @@ class Header:
 
     known: Collection[str]
     """The fields that there are."""
-    document: Document
+    text: bytes
+    """The JSON part."""
     faults: list[Fault] = field(default_factory=list)
     inputs: dict[str, Input] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -60,10 +59,6 @@ class Header:
     """The fields in the order of the document."""
     num_brackets: int = 0
     """How many arrays opened, those of data not counted."""
-
-    def members_of(self, value: Any, known: Collection[str]) -> dict[str, Any]:
-        """Return the members of an object in the document, none for another value; those not known without a value."""
-        return self.document.members(value, known)
 
     def fault(self, code: str, name: str | None, detail: str, index: tuple[int, ...] = ()) -> None:
         """Note that something breaks the contract."""
@@ -91,7 +86,6 @@ def _read_inputs(value: Any, header: Header) -> None:
 
 
 def _list_of_tensors(name: str, field: str | None, value: Any, header: Header) -> list[Any]:
-    value = option_value(value) if isinstance(value, LongArray) else value
     if not is_array(value):
         raise InvalidInputError([Fault("wrong-type", field, (), f"{name} must be an array of objects.")])
     if len(value) > MAX_TENSORS:
@@ -101,8 +95,8 @@ def _list_of_tensors(name: str, field: str | None, value: Any, header: Header) -
 
 
 def _input(value: Any, header: Header) -> Input:
-    members = header.members_of(value, INPUT_MEMBERS)
-    name, datatype, shape = members.get("name"), members.get("datatype"), option_value(members.get("shape"))
+    members = members_of(value, INPUT_MEMBERS)
+    name, datatype, shape = members.get("name"), members.get("datatype"), python_value(members.get("shape"))
     if not isinstance(name, str):
         raise _malformed("An input is an object with a name.")
     place = pointer((name,))
@@ -120,7 +114,7 @@ def _input(value: Any, header: Header) -> Input:
 
 def _input_parameters(name: str, value: Any, header: Header) -> int | None:
     """Return the size of a tensor behind the JSON part, None without one."""
-    parameters = _parameters(value, OF_AN_INPUT, header)
+    parameters = _parameters(value, OF_AN_INPUT)
     if parameters is None:
         raise _malformed("The parameters of an input are an object.", pointer((name,)))
     for fault in _not_offered(parameters, name, ()):
@@ -142,8 +136,8 @@ def _read_outputs(value: Any, header: Header) -> None:
     header.include = []
     header.names.append("include")
     for position, each in enumerate(outputs):
-        members = header.members_of(each, OUTPUT_MEMBERS)
-        name, parameters = members.get("name"), _parameters(members.get("parameters", {}), OF_AN_OUTPUT, header)
+        members = members_of(each, OUTPUT_MEMBERS)
+        name, parameters = members.get("name"), _parameters(members.get("parameters", {}), OF_AN_OUTPUT)
         if not isinstance(name, str) or parameters is None or not OUTPUT_MEMBERS.issuperset(members):
             detail = "An output is an object with a name, and parameters or none."
             header.fault("wrong-type", "include", detail, (position,))
@@ -168,19 +162,19 @@ def _not_offered(parameters: Mapping[str, Any], name: str, index: tuple[int, ...
     return [Fault("not-implemented", name, index, f"{each} is not offered here.") for each in found[:1]]
 
 
-def _parameters(value: Any, known: Collection[str], header: Header) -> dict[str, Any] | None:
+def _parameters(value: Any, known: Collection[str]) -> dict[str, Any] | None:
     """Return parameters by name, None for a value that is no object."""
-    return header.members_of(value, known) if is_object(value) else None
+    return members_of(value, known) if is_object(value) else None
 
 
 def _read_parameters(value: Any, header: Header) -> None:
-    parameters = _parameters(value, {WANTS_ALL_BINARY, *OF_THE_CLIENT, *header.known}, header)
+    parameters = _parameters(value, {WANTS_ALL_BINARY, *OF_THE_CLIENT, *header.known})
     if parameters is None:
         raise InvalidInputError([Fault("wrong-type", None, (), "parameters must be an object.")])
     for name, parameter in parameters.items():
         if name == WANTS_ALL_BINARY and isinstance(parameter, bool):
             header.is_binary = parameter
-        elif name == WANTS_ALL_BINARY or (name in OF_THE_CLIENT and may_be_nested(parameter)):
+        elif name == WANTS_ALL_BINARY or (name in OF_THE_CLIENT and is_nested(parameter)):
             header.fault("wrong-type", name, f"{name} is a parameter of another type.")
         elif name == "include":
             header.fault("wrong-type", name, "The outputs to include are named by the member outputs.")

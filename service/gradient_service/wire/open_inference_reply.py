@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gradient_service.schemas.fields import Body
 from gradient_service.wire import json_body
+from gradient_service.wire.checkpoint import Checkpoint, without_pause
 from gradient_service.wire.json_body import present
-from gradient_service.wire.json_grammar import Checkpoint, without_pause
 from gradient_service.wire.json_writer import dump, dump_in_parts
 from gradient_service.wire.open_inference_types import WRITTEN_NAMES
 from gradient_service.wire.tensor_codec import Buffer, encode_tensor

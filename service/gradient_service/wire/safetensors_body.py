@@ -21,7 +21,7 @@ from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_body import present, read_object, read_options
-from gradient_service.wire.json_grammar import Checkpoint, JsonText, pointer, without_pause
+from gradient_service.wire.json_grammar import JsonText, pointer
 from gradient_service.wire.json_header import load_header
 from gradient_service.wire.json_writer import dump
 from gradient_service.wire.tensor_codec import (
@@ -78,9 +78,7 @@ class Entry:
     end: int
 
 
-def decode(
-    body: Buffer, model: type[Model], *, max_nesting: int, checkpoint: Checkpoint = without_pause
-) -> Decoded[Model]:
+def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
     """Read safetensors bytes as a request; arrays are views of the bytes wherever NumPy knows their type.
 
     Raises:
@@ -89,7 +87,7 @@ def decode(
     """
     header, data = _split(memoryview(body))
     entries, options = _read_header(header, len(data))
-    source = JsonText(options, max_nesting, checkpoint)
+    source = JsonText(options, max_nesting)
     try:
         return _decode(entries, data, source, model)
     except InvalidInputError:

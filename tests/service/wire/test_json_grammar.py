@@ -1,4 +1,4 @@
-"""What is accepted is exactly RFC 8259, in pieces of any size, by the standard library's parser made strict."""
+"""What is accepted is exactly RFC 8259, by the standard library's parser made strict."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_grammar import check_text, pointer
 
-from .piece_sizes import WHOLE, pieces_of
-
 DEEP = 64
-SIZES = st.sampled_from([1, 3, 20, WHOLE])
 
 NUMBERS = st.one_of(
     st.integers(),
@@ -76,16 +73,15 @@ def verdict_of_the_library(body: bytes) -> str:
     return ""
 
 
-def verdict(body: bytes, size: int) -> str:
-    """What is wrong with a body that is read in pieces of a size, or nothing."""
-    return told(body, size)[0]
+def verdict(body: bytes) -> str:
+    """What is wrong with a body, or nothing."""
+    return told(body)[0]
 
 
-def told(body: bytes, size: int, max_nesting: int = DEEP) -> tuple[str, str]:
-    """What is wrong with a body that is read in pieces of a size, and where, or nothing."""
+def told(body: bytes, max_nesting: int = DEEP) -> tuple[str, str]:
+    """What is wrong with a body, and where, or nothing."""
     try:
-        with pieces_of(size):
-            check_text(body, max_nesting)
+        check_text(body, max_nesting)
     except MalformedBodyError as error:
         return error.code, error.pointer
     return "", ""
@@ -115,40 +111,40 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=120, deadline=None)
-@given(written(), SIZES)
-def test_documents_are_accepted(body: bytes, size: int) -> None:
+@given(written())
+def test_documents_are_accepted(body: bytes) -> None:
     """Whatever a writer writes is accepted."""
-    assert verdict(body, size) == ""
+    assert verdict(body) == ""
 
 
 @settings(max_examples=500, deadline=None)
-@given(mutated(), SIZES)
-@example(rb'["\ud83d\ude00"]', WHOLE)
-@example(rb'["\ud83d", "\ude00"]', WHOLE)
-@example(b"[1,2,]", WHOLE)
-@example(b"[[1,2],[3,]]", WHOLE)
-@example(b"[[1,2],,[3]]", WHOLE)
-@example(b"[1 2]", WHOLE)
-@example(b"[" + b"1," * 5000 + b"]", WHOLE)
-@example(b"[" + b"[1]," * 5000 + b"]", WHOLE)
-@example(b'{"a":1,"a":2}x', WHOLE)
-def test_the_check_agrees_with_the_library(body: bytes, size: int) -> None:
+@given(mutated())
+@example(rb'["\ud83d\ude00"]')
+@example(rb'["\ud83d", "\ude00"]')
+@example(b"[1,2,]")
+@example(b"[[1,2],[3,]]")
+@example(b"[[1,2],,[3]]")
+@example(b"[1 2]")
+@example(b"[" + b"1," * 5000 + b"]")
+@example(b"[" + b"[1]," * 5000 + b"]")
+@example(b'{"a":1,"a":2}x')
+def test_the_check_agrees_with_the_library(body: bytes) -> None:
     """On documents with faults the check says of each what the standard library, made strict, says."""
-    assert verdict(body, size) == verdict_of_the_library(body)
+    assert verdict(body) == verdict_of_the_library(body)
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(PIECES, max_size=12).map(b"".join), SIZES)
-def test_the_check_agrees_on_scraps(body: bytes, size: int) -> None:
+@given(st.lists(PIECES, max_size=12).map(b"".join))
+def test_the_check_agrees_on_scraps(body: bytes) -> None:
     """On scraps of syntax as well."""
-    assert verdict(body, size) == verdict_of_the_library(body)
+    assert verdict(body) == verdict_of_the_library(body)
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.binary(max_size=40), SIZES)
-def test_the_check_agrees_on_any_bytes(body: bytes, size: int) -> None:
+@given(st.binary(max_size=40))
+def test_the_check_agrees_on_any_bytes(body: bytes) -> None:
     """On bytes without any plan as well."""
-    assert verdict(body, size) == verdict_of_the_library(body)
+    assert verdict(body) == verdict_of_the_library(body)
 
 
 @pytest.mark.parametrize(("depth", "limit"), [(1, 1), (8, 8), (64, 64)])
@@ -168,11 +164,10 @@ def test_pointers_follow_rfc_6901(path: tuple[str | int, ...], text: str) -> Non
     assert pointer(path) == text
 
 
-@pytest.mark.parametrize("size", [1, 8, WHOLE])
-def test_duplicates_are_told_by_pointer(size: int) -> None:
+def test_duplicates_are_told_by_pointer() -> None:
     """The first field given twice is told, however its name is written."""
     body = rb'{"a": [{"b": 1}, {"c/d": 1, "c\/d": 2}], "a": 1}'
-    assert told(body, size) == ("duplicate-field", "/a/1/c~1d")
+    assert told(body) == ("duplicate-field", "/a/1/c~1d")
 
 
 class Pairs(list[Any]):
@@ -209,12 +204,12 @@ def text_of(value: Any) -> str:
 
 
 @settings(max_examples=400, deadline=None)
-@given(REPETITIVE, SIZES)
-def test_the_first_duplicate_is_told_wherever_the_text_is_cut(document: Any, size: int) -> None:
-    """Names are known across pieces: the first one given twice in an object, in document order, is told by its path."""
+@given(REPETITIVE)
+def test_the_first_duplicate_is_told(document: Any) -> None:
+    """The first name given twice in an object, in document order, is told by its path."""
     expected = first_repeat(document)
     wanted = ("", "") if expected is None else ("duplicate-field", expected)
-    assert told(text_of(document).encode(), size) == wanted
+    assert told(text_of(document).encode()) == wanted
 
 
 def depth_of(value: Any) -> int:
@@ -224,44 +219,27 @@ def depth_of(value: Any) -> int:
 
 
 @settings(max_examples=200, deadline=None)
-@given(DOCUMENTS, SIZES, st.integers(1, 5))
-def test_nesting_is_told_wherever_the_text_is_cut(document: Any, size: int, limit: int) -> None:
+@given(DOCUMENTS, st.integers(1, 5))
+def test_nesting_is_told_beyond_its_limit(document: Any, limit: int) -> None:
     """A document is refused for its nesting exactly when it nests deeper than it may."""
     expected = "nesting-too-deep" if depth_of(document) > limit else ""
-    assert told(json.dumps(document).encode(), size, limit)[0] == expected
+    assert told(json.dumps(document).encode(), limit)[0] == expected
 
 
-@pytest.mark.parametrize("size", [1, WHOLE])
 @pytest.mark.parametrize(("body", "code"), [
     (b"[1, [[[", "nesting-too-deep"), (b"[x, [[[", "malformed-json"), (b"[1 [[[", "malformed-json"),
     (b"[NaN, [[[", "malformed-json"), (rb'["\ud800", [[[', "malformed-json"), (b"{[[[", "malformed-json"),
     (b"[" + b"9" * 5000 + b", [[[", "nesting-too-deep"), (b'{"a": [{', "nesting-too-deep"),
     (b"[[[\xff", "malformed-json"),
 ])  # fmt: skip
-def test_what_stands_first_is_told(body: bytes, code: str, size: int) -> None:
+def test_what_stands_first_is_told(body: bytes, code: str) -> None:
     """Nesting is told unless the text breaks off before it, or holds bytes that are no text."""
-    assert told(body, size, 2)[0] == code
+    assert told(body, 2)[0] == code
 
 
-def test_the_check_asks_between_pieces() -> None:
-    """A checkpoint is asked for every piece, and ends the reading by what it raises."""
-    asked = []
-    with pieces_of(10):
-        check_text(b"[" + b"123," * 100 + b"1]", DEEP, lambda: asked.append(1))
-        assert len(asked) > 40
-        with pytest.raises(TimeoutError):
-            check_text(b"[" + b"123," * 100 + b"1]", DEEP, raise_timeout)
-
-
-def raise_timeout() -> NoReturn:
-    """End the reading."""
-    raise TimeoutError
-
-
-@pytest.mark.parametrize("size", [1, WHOLE])
 @pytest.mark.parametrize(("body", "place"), [(b"[1, 2, x]", 7), (b"", None), (b'{"a" 1}', 5), (b"[1] 2", 4)])
-def test_the_place_of_the_fault_is_told(body: bytes, place: int | None, size: int) -> None:
+def test_the_place_of_the_fault_is_told(body: bytes, place: int | None) -> None:
     """The message says at which byte the grammar broke."""
-    with pytest.raises(MalformedBodyError) as caught, pieces_of(size):
+    with pytest.raises(MalformedBodyError) as caught:
         check_text(body, DEEP)
     assert place is None or f"byte {place}," in caught.value.detail

@@ -15,7 +15,8 @@ from gradient_service.http.problems import HttpProblemError
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body, open_inference
-from gradient_service.wire.json_grammar import Checkpoint
+from gradient_service.wire.apart import decode_text
+from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.open_inference_reply import ReplyForm, encode
 from gradient_service.wire.tensor_codec import Buffer
 
@@ -53,25 +54,32 @@ class InferenceExchange:
         return self.json_bytes is not None and self.request_coding is None
 
     def memory_bytes(self, body_bytes: int) -> int:
-        """Return what a body of this length takes in memory until it is decoded, at the most."""
+        """Return what a body of this length takes in memory until it is decoded, as a rule."""
         content = body_bytes
         if self.request_coding is not None:
             content = inflated_bytes(body_bytes, self.max_bytes) if body_bytes else 0
         of_json = content if self.json_bytes is None else min(content, self.json_bytes)
         return body_bytes + content + of_json * json_body.MEMORY_PER_BYTE
 
-    def read(self, body: Buffer, checkpoint: Checkpoint) -> Reading:
-        """Decode a body."""
-        content = body
-        if self.request_coding is not None:
-            content = inflate(body, self.request_coding, self.max_bytes, checkpoint)
-        inference = open_inference.decode(
-            content,
-            self.json_bytes,
-            self.operation.request,
+    def content(self, body: Buffer, checkpoint: Checkpoint) -> Buffer:
+        """Return a body without its coding."""
+        if self.request_coding is None:
+            return body
+        return inflate(body, self.request_coding, self.max_bytes, checkpoint)
+
+    def decoding_bytes(self, content: Buffer) -> int:
+        """Return what a body without its coding takes in memory until it is decoded, itself included, at the most."""
+        return len(content) + json_body.memory_bytes(memoryview(content)[: self.json_bytes])
+
+    def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
+        """Decode a body without its coding."""
+        decode = partial(
+            open_inference.decode,
+            json_bytes=self.json_bytes,
+            model=self.operation.request,
             max_nesting=self.settings.max_nesting,
-            checkpoint=checkpoint,
         )
+        inference = decode_text(decode, content, self.json_bytes or len(content), checkpoint)
         write = partial(self._write, inference.form, checkpoint)
         return Reading(inference.decoded, write, inference.form.bytes_per_number)
 

@@ -1,0 +1,104 @@
+"""Long texts are decoded in a process of their own, so that nobody else waits for the interpreter meanwhile.
+
+No JSON parser for Python gives back the interpreter lock while it works. A process that has the decoders loaded forks
+for each text (`forks.py`). The fork answers over a socket, and ends when its caller lets go of that, wherever it is.
+"""
+
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from atexit import register
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from multiprocessing.connection import Connection
+from threading import Lock
+from typing import TypeVar
+
+from gradient_service.wire.checkpoint import Checkpoint
+from gradient_service.wire.tensor_codec import Buffer
+
+APART_BYTES = 1024 * 1024
+"""Of a shorter text the others wait for some milliseconds, about as long as a fork takes."""
+LOOK_SECONDS = 0.02
+"""Between two looks at whether the answer is still wanted."""
+
+T = TypeVar("T")
+
+
+class ForkLostError(Exception):
+    """Raised when a fork ends without an answer: it was killed, as for want of memory, or could not be made."""
+
+
+def decode_text(decode: Callable[[Buffer], T], body: Buffer, text_bytes: int, checkpoint: Checkpoint) -> T:
+    """Return or raise what decoding a body does, in a process of its own where a long text is parsed.
+
+    Args:
+        decode: goes to that process, and its outcome comes back, pickled.
+        body: the bytes.
+        text_bytes: how many of them are parsed.
+        checkpoint: what it raises ends that process.
+
+    Raises:
+        ForkLostError: there is no answer.
+    """
+    if text_bytes <= APART_BYTES:
+        return decode(body)
+    try:
+        with _server().fork() as connection:
+            connection.send(decode)
+            connection.send_bytes(body)
+            while not connection.poll(LOOK_SECONDS):
+                checkpoint()
+            outcome, num_arrays = connection.recv()
+            arrays = [connection.recv_bytes() for _ in range(num_arrays)]
+    except (EOFError, ConnectionError):
+        raise ForkLostError from None
+    value: T | Exception = pickle.loads(outcome, buffers=arrays)  # noqa: S301  from our own process
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+class ForkServer:
+    """The process that forks; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "gradient_service.wire.forks", str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603  fixed words
+                command, pass_fds=[theirs.fileno()], env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+            )
+        register(self.close)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def fork(self) -> Connection:
+        """Return the connection to a new process; where there is none, nothing comes from it."""
+        ours, theirs = socket.socketpair()
+        with theirs, suppress(ConnectionError):
+            socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
+        return Connection(ours.detach())
+
+    def close(self) -> None:
+        """End it, and no fork of it."""
+        self._control.close()
+        self._process.wait()
+
+
+_started = cache(ForkServer)
+_starting = Lock()
+
+
+def _server() -> ForkServer:
+    """Return the one of this process, started when it is first needed, and again when it has ended."""
+    with _starting:
+        if not _started().is_alive:
+            _started.cache_clear()
+        return _started()

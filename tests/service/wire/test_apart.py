@@ -1,0 +1,181 @@
+"""A body decoded in a process of its own becomes what it becomes here; the process ends with its caller's patience."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+from gradient_service.core.errors import InvalidInputError
+from gradient_service.schemas.requests import LossRequest, SoftmaxRequest
+from gradient_service.wire import apart, json_body, open_inference
+from gradient_service.wire.apart import ForkLostError, ForkServer, decode_text
+from gradient_service.wire.checkpoint import without_pause
+from gradient_service.wire.errors import MalformedBodyError
+
+from .open_inference_bodies import binary_request, json_request
+
+JSON_BODIES = [
+    b'{"logits": [[1, 2.5], [3, -1e-320]], "labels": [0, 1], "temperature": 2, "include": ["losses"]}',
+    b'{"logits": [[1, 2]], "labels": [0], "class_mask": [true, false], "class_weights": [1, 1e22]}',
+    b'{"logits": [[1, 2], [3]], "labels": [0, true]}',
+    b'{"logits": [[1e999, 2]], "labels": [9223372036854775808]}',
+    b'{"labels": [0], "labels": [1]}',
+    b'{"logits": [[1, x]]}',
+    b"[" * 100,
+    b"",
+    b"null",
+    b'{"logit": [[1]], "labels": [0]}',
+]
+LOGITS = {"logits": np.array([[1, 2], [3, 4.5]], np.float32)}
+
+read_json = partial(json_body.decode, model=LossRequest, max_nesting=8)
+read_inference = partial(open_inference.decode, json_bytes=None, model=SoftmaxRequest, max_nesting=8)
+run: Callable[[bytes | bytearray | memoryview], Any] = eval
+"""A decoder that does what its body says."""
+
+
+def outcome(decode: Callable[[Any], Any], body: bytes, text_bytes: int) -> Any:
+    """What a body becomes: its fields, or what is wrong with it."""
+    try:
+        decoded = decode_text(decode, body, text_bytes, without_pause)
+    except InvalidInputError as error:
+        return error.faults
+    except MalformedBodyError as error:
+        return error.code, error.pointer, error.detail
+    decoded = getattr(decoded, "decoded", decoded)
+    fields = decoded.request.__dict__.items()
+    arrays = {name: (value.dtype, value.tobytes()) for name, value in fields if isinstance(value, np.ndarray)}
+    return arrays, decoded.request.model_fields_set, decoded.field_order
+
+
+def check_same(decode: Callable[[Any], Any], body: bytes) -> None:
+    """A body taken for a long one has the outcome of a short one."""
+    assert outcome(decode, body, apart.APART_BYTES + 1) == outcome(decode, body, 0)
+
+
+@pytest.mark.parametrize("body", JSON_BODIES)
+def test_a_process_makes_no_difference(body: bytes) -> None:
+    """The same fields come back, and the same faults in the same words."""
+    check_same(read_json, body)
+
+
+@pytest.mark.parametrize("body", [json_request(LOGITS)[0], json_request(LOGITS, id=5)[0], b'{"inputs": [{}]}'])
+def test_a_process_makes_no_difference_to_an_inference(body: bytes) -> None:
+    """So it is with the Open Inference Protocol."""
+    check_same(read_inference, body)
+
+
+def test_a_process_reads_what_lies_behind_a_long_text() -> None:
+    """The tensors behind a long JSON part come back with it."""
+    body, headers = binary_request(LOGITS)
+    json_bytes = int(next(iter(headers.values())))
+    check_same(partial(read_inference, json_bytes=json_bytes), body)
+
+
+def test_a_short_text_is_decoded_here() -> None:
+    """No process is made for a short one."""
+    assert decode_text(run, b"__import__('os').getpid()", apart.APART_BYTES, without_pause) == os.getpid()
+
+
+def decode_apart(body: bytes, checkpoint: Callable[[], None] = without_pause) -> Any:
+    """Do what a body says in a process of its own."""
+    return decode_text(run, body, apart.APART_BYTES + 1, checkpoint)
+
+
+def test_every_text_has_a_process_of_its_own() -> None:
+    """What one leaves behind is gone for the next."""
+    assert decode_apart(b"__import__('os').getpid()") != decode_apart(b"__import__('os').getpid()")
+
+
+def test_an_error_says_where_it_was() -> None:
+    """What a decoder raises that nobody expected is raised here, with its trace."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        decode_apart(b"1 / 0")
+    assert any("ZeroDivisionError" in note for note in caught.value.__notes__)
+
+
+def test_a_process_that_dies_is_told() -> None:
+    """A process that ends without an answer leaves its caller with an error of its own kind, and others with none."""
+    with pytest.raises(ForkLostError):
+        decode_apart(b"__import__('os').kill(__import__('os').getpid(), 9)")
+    assert decode_apart(b"1 + 1") == 2
+
+
+def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something; fail when it has taken too long."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of a number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_process_ends_with_the_patience(tmp_path: Path) -> None:
+    """What the checkpoint raises is raised, and the process is ended wherever it is."""
+    noted = tmp_path / "pid"
+    body = f"(open({str(noted)!r}, 'w').write(str(__import__('os').getpid())), 9 ** 9 ** 9)"
+
+    def check() -> None:
+        if noted.exists() and noted.read_text():
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        decode_apart(body.encode(), check)
+    until(lambda: not is_running(int(noted.read_text())))
+
+
+def test_a_server_that_has_ended_is_started_again() -> None:
+    """Whatever ends the process that forks, the next text finds one."""
+    decode_apart(b"1")
+    os.kill(decode_apart(b"__import__('os').getppid()"), signal.SIGKILL)
+
+    def is_answered() -> bool:
+        with suppress(ForkLostError):
+            return bool(decode_apart(b"1 + 1") == 2)
+        return False
+
+    until(is_answered)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_ends_nothing(number: signal.Signals) -> None:
+    """Texts are read to the end while the service is told to end."""
+    parent = decode_apart(b"__import__('os').getppid()")
+    os.kill(parent, number)
+    assert decode_apart(b"__import__('os').getppid()") == parent
+
+
+def test_a_server_ends_when_it_is_closed() -> None:
+    """The process that forks ends with its service."""
+    server = ForkServer()
+    assert server.is_alive
+    server.close()
+    assert not server.is_alive
+
+
+def test_a_process_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does a body for which there is no process."""
+
+    def fail(_: ForkServer) -> NoReturn:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(ForkServer, "fork", fail)
+    with pytest.raises(ForkLostError):
+        decode_apart(b"1")
