@@ -6,7 +6,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_service.core.blocks import Rows
+from gradient_service.core.blocks import Array, Rows, block_of
 from gradient_service.core.options import (
     Curvature,
     Denominator,
@@ -19,6 +19,8 @@ from gradient_service.core.options import (
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
+
+SINGLE_RANGE_OF_TEMPERATURES = (2.0**-100, 2.0**100)  # beyond it float32 cannot hold the scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,14 @@ class Scores:
         return int(self.logits.shape[1])
 
     @property
+    def working_dtype(self) -> np.dtype[np.floating]:
+        """float64, or float32 for `fast` on float32 logits with a temperature that float32 can scale by."""
+        least, most = SINGLE_RANGE_OF_TEMPERATURES
+        if self.precision is Precision.FAST and least <= self.temperature <= most:
+            return self.logits.dtype
+        return np.dtype(np.float64)
+
+    @property
     def is_compensated(self) -> bool:
         """Whether the rounding errors of differences matter to the result: float64 in accurate precision."""
         return self.precision is Precision.ACCURATE and self.logits.dtype == np.float64
@@ -71,6 +81,14 @@ class Scores:
         if self.has_masking_logits:
             masks.append(np.not_equal(self.logits[rows].T, -np.inf))
         return reduce(np.logical_and, masks) if masks else None
+
+    def block(self, rows: Rows, dtype: np.dtype[np.floating]) -> Array:
+        """Copy the logits of some rows into a working block, (K, rows), −∞ for masked classes."""
+        block = block_of(self.logits[rows], dtype)
+        mask = self.mask(rows)
+        if mask is not None:
+            np.copyto(block, -np.inf, where=~mask)
+        return block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,17 +61,18 @@ class BlockObjective(Protocol):
         """∂E/∂p_i · p_i (1−p_i), (K, rows)."""
 
 
-def objective_of(scores: Scores, supervision: Supervision, rows: Rows, logits: Array) -> BlockObjective:
-    """Return the objective on some rows, its softmax or sigmoid already computed from their (K, rows) logits.
+def objective_of(scores: Scores, supervision: Supervision, rows: Rows, dtype: np.dtype[np.floating]) -> BlockObjective:
+    """Return the objective on some rows, its softmax or sigmoid already computed in a working dtype.
 
     Rounding errors of differences are kept in float64; a wider dtype has digits to spare.
     """
-    compensated = scores.is_compensated and logits.dtype == np.float64
-    targets = target_rows(scores, supervision, rows, logits.dtype)
+    logits = scores.block(rows, dtype)
+    compensated = scores.is_compensated and dtype == np.float64
+    targets = target_rows(scores, supervision, rows, dtype)
     if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
         elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)
         return SigmoidBinaryCrossEntropy(elements, targets)
-    widened = logits.dtype.itemsize > scores.logits.dtype.itemsize
+    widened = dtype.itemsize > scores.logits.dtype.itemsize
     others = None if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY else logits.copy(order="K")
     softmax = softmax_rows(logits, scores.temperature, compensated=compensated, widened=widened)
     if others is None:

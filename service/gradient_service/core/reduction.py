@@ -32,6 +32,10 @@ class Weighing:
     ignored_count: int
     example_count: int
 
+    def num_counted(self, is_chosen: Array) -> int:
+        """Return how many of some rows, (N,), are not ignored."""
+        return int(np.count_nonzero(is_chosen if self.ignored is None else is_chosen & ~self.ignored))
+
     def weight_total(self) -> int:
         """Return Σ r_n V_n over counted rows, exact, as `exact_sum` counts; refuse a sum of targets beyond float64."""
         for part in self.row_weights:
