@@ -40,7 +40,7 @@ def test_a_block_is_a_fresh_transposed_copy(num_classes: int) -> None:
     assert block.dtype == np.float32
     np.testing.assert_array_equal(block, rows.T.astype(np.float32))
     assert not np.shares_memory(block, rows)
-    assert zero_block(block.shape, np.float32).strides == block.strides
+    assert zero_block(rows, block.shape, np.float32).strides == block.strides
 
 
 @pytest.mark.parametrize("num_classes", CLASS_COUNTS)

@@ -38,10 +38,9 @@ def block_of(rows: Array, dtype: DTypeLike) -> Array:
     return rows.astype(dtype, order="C").T
 
 
-def zero_block(shape: tuple[int, int], dtype: DTypeLike) -> Array:
-    """Return a block (K, rows) of zeros in the memory layout of `block_of`."""
-    num_classes, rows = shape
-    return np.zeros(shape, dtype) if num_classes < SHORT_ROW else np.zeros((rows, num_classes), dtype).T
+def zero_block(like: Array, shape: tuple[int, int], dtype: DTypeLike) -> Array:
+    """Return a block (K, rows) of zeros in the memory layout of `block_of`, of the class of another array."""
+    return np.zeros_like(like, dtype, order="C" if shape[0] < SHORT_ROW else "F", shape=shape)
 
 
 def row_sum(terms: Array, *, has_digits_to_spare: bool = False) -> Array:
@@ -53,12 +52,12 @@ def row_sum(terms: Array, *, has_digits_to_spare: bool = False) -> Array:
     """
     num_classes, rows = terms.shape
     if has_digits_to_spare and num_classes >= SHORT_ROW:
-        return np.asarray(np.add.reduce(terms, axis=0))
+        return np.asanyarray(np.add.reduce(terms, axis=0))
     while num_classes > 1:
         half = (num_classes + 1) // 2
         pairs = num_classes - half
         is_transposed = half <= FEW_TERMS or terms.flags.c_contiguous
-        folded = np.empty((half, rows), terms.dtype, order="C" if is_transposed else "F")
+        folded = np.empty_like(terms, shape=(half, rows), order="C" if is_transposed else "F")
         np.add(terms[:pairs], terms[half:], out=folded[:pairs])
         if pairs < half:
             folded[pairs] = terms[pairs]
@@ -76,7 +75,7 @@ def positions(classes: NDArray[np.intp], num_classes: int) -> NDArray[np.intp]:
 
 def take(block: Array, where: NDArray[np.intp]) -> Array:
     """Return one element a row, (rows,), from its memory positions."""
-    return np.asarray(block.ravel(order="K").take(where))
+    return np.asanyarray(block.ravel(order="K").take(where))
 
 
 def put(block: Array, where: NDArray[np.intp], values: Array | float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradient_service.core.blocks import Array, row_blocks
-from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError, raise_if_any
+from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, first_true, raise_if_any
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Objective, TargetsSum
 from gradient_service.core.targets import target_rows
@@ -104,10 +104,8 @@ def _supervision_faults(scores: Scores, supervision: Supervision) -> Iterator[Fa
 
 def _faults(code: str, field: str, is_bad: Array, detail: str) -> Iterator[Fault]:
     """Yield a fault for each true element, the first ones only, naming where it is."""
-    if is_bad.any():
-        for where in np.argwhere(is_bad)[:MAX_FAULTS]:
-            index = tuple(int(i) for i in where)
-            yield Fault(code, field, index, f"{field}{list(index)}: {detail}")
+    for index in first_true(is_bad):
+        yield Fault(code, field, index, f"{field}{list(index)}: {detail}")
 
 
 def _non_finite(field: str, values: Array) -> Iterator[Fault]:
@@ -181,9 +179,8 @@ def _infinite_losses(scores: Scores, supervision: Supervision) -> Iterator[Fault
     detail = "the loss is infinite here: the target meets a probability of 0 with a weight above 0."
     for rows in row_blocks(scores.batch_size, scores.num_classes):
         is_bad = _is_infinite(scores, supervision, rows)
-        for row, column in np.argwhere(is_bad.T):
-            place = int(row) + rows.start
-            index = (place,) if field == "labels" else (place, int(column))
+        for row, column in first_true(is_bad.T, MAX_FOUND):
+            index = (row + rows.start,) if field == "labels" else (row + rows.start, column)
             yield Fault("infinite-loss", field, index, f"{field}{list(index)}: {detail}")
 
 

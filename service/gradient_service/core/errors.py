@@ -1,8 +1,11 @@
 """What the core raises: input that breaks the contract, named by field and element."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
 
 MAX_FAULTS = 20
 """Faults told at once; more would not help and could be millions."""
@@ -40,6 +43,17 @@ class InvalidInputError(ValueError):
             return places.get(fault.field or "", len(places)), [(isinstance(i, str), i) for i in fault.index]
 
         return InvalidInputError(sorted(self.faults, key=place))
+
+
+def first_true(are: NDArray[np.bool_], count: int = MAX_FAULTS) -> Iterator[tuple[int, ...]]:
+    """Yield where the first true elements are, in one pass that ends with the last of them."""
+    flat, start = are.ravel(), 0
+    while count and start < flat.size:
+        start += int(flat[start:].argmax())
+        if not flat[start]:
+            return
+        yield tuple(int(place) for place in np.unravel_index(start, are.shape))
+        start, count = start + 1, count - 1
 
 
 def raise_if_any(faults: Iterable[Fault]) -> None:

@@ -15,6 +15,7 @@ from gradient_service.core.derivatives import largest_gain
 from gradient_service.core.exact_sum import rounded
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
+from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
 from gradient_service.core.options import Objective, Precision
 from gradient_service.core.outputs import Outputs
 from gradient_service.core.reduction import Totals, denominator_of, derivative_factor, weigh
@@ -65,6 +66,8 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
     Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41 (2021), eq. 1.4, with the compensation of `shift`.
     """
     check_shapes(scores)
+    if scores.num_classes > LONG_ROW:
+        scores = with_checkpoints(scores, execution.checkpoint)
     check_values(scores)
     compute: dict[str, Callable[[SoftmaxRows], Array]] = {
         "probabilities": lambda rows: rows.probabilities.T,
@@ -116,6 +119,9 @@ def loss_and_gradient(
         InvalidInputError: an input breaks a rule of `checks.py`, or an output leaves the range of its dtype.
     """
     check_shapes(scores, supervision, reduction)
+    if scores.num_classes > LONG_ROW:
+        scores = with_checkpoints(scores, execution.checkpoint)
+        supervision = with_checkpoints(supervision, execution.checkpoint)
     check_values(scores, supervision, reduction)
     scores = _as_accurate_as_needed(scores, supervision, names)
     weighing = weigh(scores, supervision)

@@ -17,8 +17,8 @@ class Execution:
 
     Args:
         threads: how many threads share the blocks; NumPy's kernels release the interpreter lock.
-        checkpoint: called before each block, and before each output of one is written; what it raises ends the work
-            (a deadline, a departed client).
+        checkpoint: called before each block, before each output of one is written, and all the time within long rows;
+            what it raises ends the work (a deadline, a departed client).
     """
 
     threads: int = 1

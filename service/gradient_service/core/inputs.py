@@ -121,7 +121,7 @@ class Supervision:
         """Which rows carry the ignored label, (N,); None when none can."""
         if self.labels is None or self.ignore_label is None:
             return None
-        return np.asarray(self.labels == self.ignore_label)
+        return np.asanyarray(self.labels == self.ignore_label)
 
     def safe_labels(self, rows: Rows = slice(None)) -> NDArray[np.intp]:
         """Return the labels of some rows, class 0 in place of an ignored one; empty when targets are given."""

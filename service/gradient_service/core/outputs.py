@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, Rows
-from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
+from gradient_service.core.blocks import WIDE, Array, Rows
+from gradient_service.core.errors import Fault, first_true, raise_if_any
 from gradient_service.core.inputs import Scores
 
 PER_ROW = frozenset({"losses", "entropy", "log_normalizer", "predicted_labels"})
@@ -40,6 +40,8 @@ class Outputs:
     def write(self, name: str, rows: Rows, values: Array) -> None:
         """Round values, rows first, into their rows of the output; remember what is not finite."""
         self._checkpoint()
+        if values.dtype == WIDE:
+            values = values.astype(self.arrays[name].dtype)  # slow where the range ends, and a long row has pieces here
         self.arrays[name][rows] = values
         if name not in INTEGER_DTYPES and not np.isfinite(self.arrays[name][rows]).all():
             self._suspects.add(name)
@@ -58,10 +60,10 @@ class Outputs:
                 Fault(
                     code="number-out-of-range",
                     field="logits",
-                    index=tuple(int(i) for i in where[:2]),
+                    index=where[:2],
                     detail=f"{name} leaves the range of {self.arrays[name].dtype} here.",
                 )
-                for where in np.argwhere(is_bad)[:MAX_FAULTS]
+                for where in first_true(is_bad)
             )
 
 

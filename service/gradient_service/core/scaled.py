@@ -30,7 +30,7 @@ class Scaled:
     @classmethod
     def of(cls, value: Number) -> "Scaled":
         """Return a float, an array or a scaled number as a scaled number."""
-        return value if isinstance(value, Scaled) else cls(*np.frexp(np.asarray(value)))
+        return value if isinstance(value, Scaled) else cls(*np.frexp(np.asanyarray(value)))
 
     @classmethod
     def zeros(cls, length: int) -> "Scaled":
@@ -78,7 +78,7 @@ class Scaled:
     def minus(self, other: "Scaled") -> Array:
         """Return the difference, in a dtype where neither part overflows that brings the other back."""
         left, right = (np.ldexp(number.mantissa.astype(WIDE), number.exponent) for number in (self, other))
-        return np.asarray(left - right)
+        return np.asanyarray(left - right)
 
     def over(self, divisor: Union[float, "Scaled"]) -> "Scaled":
         """Return the quotient by one number; over 0 it is 0 (a mean over nothing)."""
@@ -106,7 +106,7 @@ class Scaled:
     def value(self) -> Array:
         """The numbers themselves, rounded once more only where they are subnormal."""
         with np.errstate(over="ignore", under="ignore"):
-            return np.asarray(np.ldexp(self.mantissa, self.exponent))
+            return np.asanyarray(np.ldexp(self.mantissa, self.exponent))
 
     def scale(self, values: Array) -> Array:
         """Multiply (K, rows) or (rows,) in place and return them; a factor 0 gives exactly 0, never −0 or NaN."""

@@ -148,6 +148,6 @@ class SigmoidBinaryCrossEntropy:
 
 def _product(factor: Array, terms: Array) -> Array:
     """Return factor × terms, 0 where the factor is 0 even if the term is infinite."""
-    products = np.asarray(factor * terms)
+    products = np.asanyarray(factor * terms)
     np.copyto(products, 0.0, where=np.broadcast_to(factor == 0, products.shape))
     return products

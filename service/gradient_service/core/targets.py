@@ -61,18 +61,18 @@ class TargetRows:
     def num_unmasked(self) -> Array:
         """K', how many classes take part, (rows,) or one for all."""
         if self.mask is None:
-            return np.asarray(self.shape[0], dtype=self.dtype)
-        return np.asarray(self.mask.sum(axis=0), dtype=self.dtype)
+            return np.asanyarray(self.shape[0], dtype=self.dtype)
+        return np.asanyarray(self.mask.sum(axis=0), dtype=self.dtype)
 
     def shares(self) -> Array:
         """Return ε/K' on the classes that take part and 0 on the masked ones, broadcastable to (K, rows)."""
-        return self.share if self.mask is None else np.asarray(self.mask * self.share)
+        return self.share if self.mask is None else np.asanyarray(self.mask * self.share)
 
     def unsmoothed(self) -> Array:
         """Return c as given, one-hot where labels were, (K, rows)."""
         if self.labels is None:
             return self.given
-        targets = zero_block(self.shape, self.dtype)
+        targets = zero_block(self.labels, self.shape, self.dtype)
         put(targets, positions(self.labels, self.shape[0]), 1.0)
         return targets
 
@@ -100,12 +100,12 @@ class TargetRows:
             least = np.minimum(kept, self.share)
         if self.class_weights is not None:
             least = least * np.where(self.class_weights > 0, self.class_weights, 1).min()
-        return np.asarray(least < np.finfo(self.dtype).tiny)
+        return np.asanyarray(least < np.finfo(self.dtype).tiny)
 
     @property
-    def weights(self) -> Array:
-        """w, (K, 1); all 1 when none are given."""
-        return np.ones((self.shape[0], 1), self.dtype) if self.class_weights is None else self.class_weights
+    def weights(self) -> Array | float:
+        """w, (K, 1), or 1 when none are given."""
+        return 1.0 if self.class_weights is None else self.class_weights
 
     def weighted(self) -> Array:
         """Return w_j c_j, smoothed, (K, rows)."""

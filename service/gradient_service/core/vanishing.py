@@ -58,7 +58,7 @@ def _may_vanish(factor: Scaled, supervision: Supervision) -> bool:
 
 
 def _log_magnitude(factor: Scaled) -> Array:
-    return np.asarray(np.log(np.abs(factor.mantissa)) + factor.exponent * math.log(2))
+    return np.asanyarray(np.log(np.abs(factor.mantissa)) + factor.exponent * math.log(2))
 
 
 def _weights(objective: BlockObjective, supervision: Supervision) -> tuple[Array | float, Array | float]:
@@ -86,4 +86,4 @@ def _has_vanishing_products(powers: Array, log_least: Array | float, log_gain: A
     numbers = np.finfo(powers.dtype)
     top = math.log(numbers.tiny) - log_least
     bottom = math.log(numbers.smallest_subnormal) - 1 - np.maximum(log_gain, 0)
-    return np.asarray(((powers < top) & (powers > bottom)).any(axis=0))
+    return np.asanyarray(((powers < top) & (powers > bottom)).any(axis=0))
