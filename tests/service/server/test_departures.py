@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ pytestmark = [
 ROWS, CLASSES = 100_000, 200
 """N·K² is 4 thousand million: half a minute of work, in hundreds of blocks."""
 GRACE_SECONDS = 0.2
-STARTED_CPU_SECONDS = 1.0
+STARTED_CPU_SECONDS, MORE_CPU_SECONDS, IDLE_CPU_SECONDS = 1.0, 0.3, 0.05
 SETTINGS = {"GRADIENT_MAX_JACOBIAN_ELEMENTS": str(2**40)}
 
 
@@ -47,12 +48,22 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def cpu_seconds_after(pid: int, seconds: float) -> float:
-    """CPU time that a process uses once some time has passed, in one second."""
-    time.sleep(seconds)
-    before = cpu_seconds(pid)
-    time.sleep(1.0)
-    return cpu_seconds(pid) - before
+def cpu_seconds_until_idle(pid: int) -> float:
+    """CPU time that a process still uses, until a second in which it uses next to none."""
+    before = last = cpu_seconds(pid)
+    while True:
+        time.sleep(1.0)
+        now = cpu_seconds(pid)
+        if now <= last + IDLE_CPU_SECONDS:
+            return now - before
+        last = now
+
+
+def wait_for_work(pid: int, seconds: float, connection: socket.socket) -> None:
+    """Wait until a process has used some CPU time, or has answered."""
+    until, give_up = cpu_seconds(pid) + seconds, time.monotonic() + 60
+    while cpu_seconds(pid) < until and not select.select([connection], [], [], 0.01)[0]:
+        assert time.monotonic() < give_up, "no work is done"
 
 
 @contextmanager
@@ -60,30 +71,30 @@ def calling(process: Process, data: bytes) -> Iterator[socket.socket]:
     """Have a call computing while the block begins."""
     (worker,) = process.workers()
     with socket.create_connection(("127.0.0.1", process.port)) as connection:
-        connection.settimeout(30)
-        before = cpu_seconds(worker)
+        connection.settimeout(60)
         connection.sendall(data)
-        deadline = time.monotonic() + 20
-        while cpu_seconds(worker) < before + STARTED_CPU_SECONDS:
-            assert time.monotonic() < deadline, "the work did not begin"
-            time.sleep(0.01)
+        wait_for_work(worker, STARTED_CPU_SECONDS, connection)
         yield connection
 
 
 def test_the_cpu_is_free_once_the_caller_has_left(body: bytes) -> None:
-    """200 ms after the connection has closed the worker is idle, and takes other work."""
+    """The worker does no more than 200 ms of work after the connection has closed, and takes other work.
+
+    CPU time counts, not the clock's, so that other processes do not.
+    """
     with running(**SETTINGS) as process:
         (worker,) = process.workers()
-        with calling(process, head(body) + body):
-            assert cpu_seconds_after(worker, 0) > 0.3, "the work is too short to be ended"
-        assert cpu_seconds_after(worker, GRACE_SECONDS) <= 0.05
+        with calling(process, head(body) + body) as connection:
+            wait_for_work(worker, MORE_CPU_SECONDS, connection)
+            assert not select.select([connection], [], [], 0)[0], "the work is too short to be ended"
+        assert cpu_seconds_until_idle(worker) <= GRACE_SECONDS
         assert process.is_ready()
 
 
 def test_the_cpu_is_free_past_the_deadline(body: bytes) -> None:
     """The answer comes, and the worker is idle, after no more work than until 200 ms past the deadline.
 
-    The caller is still there. CPU time counts, not the clock's, so that other processes do not.
+    The caller is still there. A busy machine may leave the worker little of the time until then.
     """
     with running(**SETTINGS) as process:
         (worker,) = process.workers()
@@ -91,6 +102,6 @@ def test_the_cpu_is_free_past_the_deadline(body: bytes) -> None:
         with calling(process, head(body, "X-Request-Deadline-Ms: 3000") + body) as connection:
             answer = connection.recv(65_536)
             worked = cpu_seconds(worker) - before
-            assert cpu_seconds_after(worker, 0) <= 0.05
+            assert cpu_seconds_until_idle(worker) <= IDLE_CPU_SECONDS
     assert answer.startswith(b"HTTP/1.1 504 ")
     assert worked <= 3.0 + GRACE_SECONDS
