@@ -6,7 +6,7 @@ reduction along a short contiguous axis costs 40 times as much an element. The r
 row's bits never depend on its neighbours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,18 @@ Rows = slice | NDArray[np.intp]
 """Some rows of a batch: those of a block, or single ones by number."""
 
 
-def row_blocks(batch_size: int, num_classes: int) -> Iterator[slice]:
-    """Yield the slices that cut N rows of K float64 numbers into blocks of about `BLOCK_BYTES`."""
+def never_stops() -> None:
+    """Let the work go on."""
+
+
+def row_blocks(batch_size: int, num_classes: int, checkpoint: Callable[[], None] = never_stops) -> Iterator[slice]:
+    """Yield the slices that cut N rows of K float64 numbers into blocks of about `BLOCK_BYTES`.
+
+    The checkpoint is asked before each; what it raises ends the work.
+    """
     rows = max(1, BLOCK_BYTES // (8 * num_classes))
     for start in range(0, batch_size, rows):
+        checkpoint()
         yield slice(start, min(start + rows, batch_size))
 
 

@@ -3,11 +3,11 @@
 A word that is no choice is the schema's to refuse.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, row_blocks
+from gradient_service.core.blocks import Array, never_stops, row_blocks
 from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, first_true, raise_if_any
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Objective, TargetsSum
@@ -55,17 +55,22 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 
 def check_values(
-    scores: Scores, supervision: Supervision | None = None, reduction: ReductionRule | None = None
+    scores: Scores,
+    supervision: Supervision | None = None,
+    reduction: ReductionRule | None = None,
+    *,
+    checkpoint: Callable[[], None] = never_stops,
 ) -> None:
-    """Raise for the values that break a rule, all fields together."""
-    faults = [*_not_positive("temperature", scores.temperature), *_non_finite_logits(scores), *_undefined_rows(scores)]
+    """Raise for the values that break a rule, all fields together; what the checkpoint raises ends the look."""
+    faults = [*_not_positive("temperature", scores.temperature), *_non_finite_logits(scores)]
+    faults += _undefined_rows(scores, checkpoint)
     if supervision is not None:
-        faults += _supervision_faults(scores, supervision)
+        faults += _supervision_faults(scores, supervision, checkpoint)
     if reduction is not None:
         faults += _reduction_faults(reduction)
     raise_if_any(faults)
     if supervision is not None:
-        raise_if_any(_infinite_losses(scores, supervision))
+        raise_if_any(_infinite_losses(scores, supervision, checkpoint))
 
 
 def _not_positive(field: str, value: float) -> Iterator[Fault]:
@@ -80,7 +85,7 @@ def _reduction_faults(reduction: ReductionRule) -> Iterator[Fault]:
         yield from _non_finite("upstream", reduction.upstream)
 
 
-def _supervision_faults(scores: Scores, supervision: Supervision) -> Iterator[Fault]:
+def _supervision_faults(scores: Scores, supervision: Supervision, checkpoint: Callable[[], None]) -> Iterator[Fault]:
     if not 0 <= supervision.label_smoothing <= 1:
         yield Fault("out-of-range", "label_smoothing", (), "label_smoothing must lie in [0, 1].")
     if supervision.labels is not None:
@@ -99,7 +104,7 @@ def _supervision_faults(scores: Scores, supervision: Supervision) -> Iterator[Fa
                 "targets", supervision.targets, 0, 1, "Targets of a binary objective must lie in [0, 1]."
             )
         if supervision.objective is not Objective.SIGMOID_BINARY_CROSS_ENTROPY:
-            yield from _invalid_distributions(supervision)
+            yield from _invalid_distributions(supervision, checkpoint)
 
 
 def _faults(code: str, field: str, is_bad: Array, detail: str) -> Iterator[Fault]:
@@ -141,20 +146,26 @@ def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator
     yield from _faults("label-out-of-range", "labels", is_bad, detail)
 
 
-def _invalid_distributions(supervision: Supervision) -> Iterator[Fault]:
+def _invalid_distributions(supervision: Supervision, checkpoint: Callable[[], None]) -> Iterator[Fault]:
     if supervision.targets_sum is TargetsSum.ANY or supervision.targets is None:
         return
     targets = supervision.targets
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = targets.sum(axis=1, dtype=np.float64)
-        has_bad_element = ~(targets.min(axis=1, initial=0) >= 0) | ~np.isfinite(targets.max(axis=1, initial=0))
     tolerance = max(SUM_TOLERANCE, supervision.targets_roundoff)
+    is_bad = np.empty(len(targets), dtype=bool)
+    for rows in row_blocks(len(targets), targets.shape[1], checkpoint):
+        is_bad[rows] = _is_no_distribution(targets[rows], tolerance)
     detail = f"A row of targets must sum to 1 within {tolerance:g}, unless targets_sum is any."
-    is_bad = ~(np.abs(sums - 1) <= tolerance) & ~has_bad_element  # such an element is told by itself
     yield from _faults("invalid-distribution", "targets", is_bad, detail)
 
 
-def _undefined_rows(scores: Scores) -> Iterator[Fault]:
+def _is_no_distribution(targets: Array, tolerance: float) -> Array:
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = targets.sum(axis=1, dtype=np.float64)
+        has_bad_element = ~(targets.min(axis=1, initial=0) >= 0) | ~np.isfinite(targets.max(axis=1, initial=0))
+        return ~(np.abs(sums - 1) <= tolerance) & ~has_bad_element  # such an element is told by itself
+
+
+def _undefined_rows(scores: Scores, checkpoint: Callable[[], None]) -> Iterator[Fault]:
     """Yield the rows whose every class is masked, ignored rows included: they have no softmax."""
     if scores.class_mask is not None and not scores.class_mask.any():
         yield Fault("undefined-row", "class_mask", (), "At least one class must take part.")
@@ -162,13 +173,13 @@ def _undefined_rows(scores: Scores) -> Iterator[Fault]:
     if scores.element_mask is None and not scores.has_masking_logits:
         return
     field = "logits" if scores.element_mask is None else "element_mask"
-    for rows in row_blocks(scores.batch_size, scores.num_classes):
+    for rows in row_blocks(scores.batch_size, scores.num_classes, checkpoint):
         mask = np.asarray(scores.mask(rows))
         for row in np.flatnonzero(~mask.any(axis=0)) + rows.start:
             yield Fault("undefined-row", field, (int(row),), f"{field}[{row}]: a row needs one class that takes part.")
 
 
-def _infinite_losses(scores: Scores, supervision: Supervision) -> Iterator[Fault]:
+def _infinite_losses(scores: Scores, supervision: Supervision, checkpoint: Callable[[], None]) -> Iterator[Fault]:
     """Yield where a weight above 0 meets log 0: a target on a masked class, or less than all on the only class."""
     if supervision.label_smoothing == 1:
         return
@@ -177,7 +188,7 @@ def _infinite_losses(scores: Scores, supervision: Supervision) -> Iterator[Fault
         return
     field = "targets" if supervision.labels is None else "labels"
     detail = "the loss is infinite here: the target meets a probability of 0 with a weight above 0."
-    for rows in row_blocks(scores.batch_size, scores.num_classes):
+    for rows in row_blocks(scores.batch_size, scores.num_classes, checkpoint):
         is_bad = _is_infinite(scores, supervision, rows)
         for row, column in first_true(is_bad.T, MAX_FOUND):
             index = (row + rows.start,) if field == "labels" else (row + rows.start, column)

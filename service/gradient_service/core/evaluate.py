@@ -68,7 +68,7 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
     check_shapes(scores)
     if scores.num_classes > LONG_ROW:
         scores = with_checkpoints(scores, execution.checkpoint)
-    check_values(scores)
+    check_values(scores, checkpoint=execution.checkpoint)
     compute: dict[str, Callable[[SoftmaxRows], Array]] = {
         "probabilities": lambda rows: rows.probabilities.T,
         "log_probabilities": lambda rows: log_probabilities(rows).T,
@@ -122,9 +122,9 @@ def loss_and_gradient(
     if scores.num_classes > LONG_ROW:
         scores = with_checkpoints(scores, execution.checkpoint)
         supervision = with_checkpoints(supervision, execution.checkpoint)
-    check_values(scores, supervision, reduction)
+    check_values(scores, supervision, reduction, checkpoint=execution.checkpoint)
     scores = _as_accurate_as_needed(scores, supervision, names)
-    weighing = weigh(scores, supervision)
+    weighing = weigh(scores, supervision, execution.checkpoint)
     denominator = denominator_of(reduction, weighing, scores.batch_size)
     factor = derivative_factor(reduction, weighing, denominator)
     factors = Factors(Scaled.of(weighing.sample_weights), factor, largest_gain(factor, scores.temperature, names))

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
-def _never_stops() -> None:
-    """Let the work go on."""
+from gradient_service.core.blocks import never_stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +20,7 @@ class Execution:
     """
 
     threads: int = 1
-    checkpoint: Callable[[], None] = _never_stops
+    checkpoint: Callable[[], None] = never_stops
 
     def run(self, work: Callable[[slice], None], blocks: Sequence[slice]) -> None:
         """Do the work of every block; each writes only its own rows, so that the order cannot matter."""

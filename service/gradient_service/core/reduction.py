@@ -1,13 +1,14 @@
 """From row losses to one loss: the denominators of `mean`, and the exact sums behind them."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, block_of, row_blocks
+from gradient_service.core.blocks import Array, block_of, never_stops, row_blocks
 from gradient_service.core.error_free import sum_over_classes, two_product
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.core.exact_sum import exact_sum, quotient, rounded, rounded_with_tail, scaled_total, units
@@ -60,7 +61,7 @@ class Weighing:
         return InvalidInputError([Fault("number-out-of-range", self.field, (), f"{name} leaves the range of float64.")])
 
 
-def weigh(scores: Scores, supervision: Supervision) -> Weighing:
+def weigh(scores: Scores, supervision: Supervision, checkpoint: Callable[[], None] = never_stops) -> Weighing:
     """Compute what each row counts for, and the sum of the `weights` denominator."""
     ignored = supervision.ignored()
     ignored_count = 0 if ignored is None else int(np.count_nonzero(ignored))
@@ -74,7 +75,8 @@ def weigh(scores: Scores, supervision: Supervision) -> Weighing:
     if given or not (supervision.targets is None or supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY):
         with np.errstate(over="ignore", invalid="ignore"):
             factor = Scaled.of(np.broadcast_to(weights, scores.batch_size))
-            parts = [product for part in target_sums(scores, supervision) for product in factor.times_exactly(part)]
+            sums = target_sums(scores, supervision, checkpoint)
+            parts = [product for part in sums for product in factor.times_exactly(part)]
     return Weighing(
         sample_weights=weights,
         row_weights=tuple(parts),
@@ -85,7 +87,7 @@ def weigh(scores: Scores, supervision: Supervision) -> Weighing:
     )
 
 
-def target_sums(scores: Scores, supervision: Supervision) -> tuple[Array | float, ...]:
+def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[], None]) -> tuple[Array | float, ...]:
     """Return V_n = Σ_j w_j c_nj with the targets as given, before smoothing; (N,), or 1 for all.
 
     Sums of targets come with what rounding left out, so that (0.1, 0.2, 0.7) counts as 1 like any other row.
@@ -96,7 +98,7 @@ def target_sums(scores: Scores, supervision: Supervision) -> tuple[Array | float
     if supervision.targets is None:
         return (1.0 if weights is None else weights.astype(np.float64)[supervision.safe_labels()],)
     sums, left_out = np.empty((2, scores.batch_size))
-    for rows in row_blocks(scores.batch_size, scores.num_classes):
+    for rows in row_blocks(scores.batch_size, scores.num_classes, checkpoint):
         block = block_of(supervision.targets[rows], np.float64)
         if weights is None:
             sums[rows], left_out[rows] = sum_over_classes(block)
