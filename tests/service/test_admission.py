@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from gradient_service.app import create_app
 from gradient_service.http import admission
-from gradient_service.http.admission import ARRIVING_SECONDS, MAX_UNBEGUN, WAITING_FOR_EACH, Admission, Reservation
+from gradient_service.http.admission import ARRIVING_SECONDS, WAITING_FOR_EACH, Admission, Reservation
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
@@ -197,13 +197,14 @@ async def test_bodies_that_arrive_have_a_place(monkeypatch: pytest.MonkeyPatch) 
     assert admitting.has_room
 
 
-def test_small_calls_are_refused_where_too_many_are_unbegun() -> None:
-    """Calls that the event loop has not come to are counted until it does."""
-    admitting = admission_of()
-    begins = [admitting.expect(100) for _ in range(MAX_UNBEGUN)]
-    assert admitting.refuses(100)
-    begins[0]()
+def test_large_calls_in_the_line_have_a_place() -> None:
+    """A large call counts among those that wait for a thread before it is worked on."""
+    admitting = admission_of(max_concurrency=1)
+    begins = [admitting.expect(MIB) for _ in range(1 + WAITING_FOR_EACH)]
+    assert admitting.refuses(MIB)
     assert not admitting.refuses(100)
+    begins[0]()
+    assert not admitting.refuses(MIB)
 
 
 async def test_a_small_body_with_large_work_meets_the_queue(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:

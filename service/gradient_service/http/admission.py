@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from gradient_service.http.line import Line
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
@@ -21,8 +22,6 @@ WAITING_SECONDS = 2.0
 """No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
-MAX_UNBEGUN = 1024
-"""So many calls may wait for the event loop, for about half a second: many clients asking at once are served."""
 MEMORY = 8
 """Of how many calls, about, the mean duration is taken."""
 
@@ -46,9 +45,8 @@ class Admission:
         self.in_flight_bytes = 0
         self.turns = 0
         """Calls that compute in a thread, or wait to."""
-        self._unbegun = 0
-        """Calls whose head has been read and that the event loop has not come to."""
-        self._unbegun_large = 0
+        self.line = Line()
+        self._large_in_line = 0
 
     @property
     def has_room(self) -> bool:
@@ -57,17 +55,15 @@ class Admission:
 
     def refuses(self, body_bytes: int) -> bool:
         """Return whether a call with a body of this length is known to find no room, before anything is done for it."""
-        return self._unbegun >= MAX_UNBEGUN or (body_bytes > INLINE_BINARY_BYTES and not self._has_turn)
+        return self.line.is_long or (body_bytes > INLINE_BINARY_BYTES and not self._has_turn)
 
     def expect(self, body_bytes: int) -> Callable[[], None]:
-        """Count a call until the event loop comes to it; return what to call then."""
+        """Count a call with a body of this length until it is worked on; return what to call then."""
         is_large = body_bytes > INLINE_BINARY_BYTES
-        self._unbegun += 1
-        self._unbegun_large += is_large
+        self._large_in_line += is_large
 
         def begin() -> None:
-            self._unbegun -= 1
-            self._unbegun_large -= is_large
+            self._large_in_line -= is_large
 
         return begin
 
@@ -127,7 +123,7 @@ class Admission:
     @property
     def _has_turn(self) -> bool:
         """Whether one more call that computes in a thread would not wait behind too many, nor for too long."""
-        waiting = self.turns + self._num_arriving() + self._unbegun_large - self._threads
+        waiting = self.turns + self._num_arriving() + self._large_in_line - self._threads
         return waiting < 0 or (
             waiting < self._threads * WAITING_FOR_EACH
             and waiting * self._mean_seconds <= self._threads * WAITING_SECONDS

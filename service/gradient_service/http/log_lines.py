@@ -23,6 +23,8 @@ MAX_CAUSES = 3
 TELLING = (OSError, ImportError)
 """Errors whose text is the system's; that of others may quote a request, and is not told."""
 OFF = logging.CRITICAL + 1
+UNTOLD = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+"""What no line says of where it comes from; to find it out for each record takes as long as to write the line."""
 
 Fields = dict[str, Any]
 
@@ -36,6 +38,8 @@ def install(level: str) -> None:
     handler.setLevel(number)
     logging.basicConfig(level=number, handlers=[handler])
     logging.captureWarnings(capture=True)
+    for name in UNTOLD:
+        setattr(logging, name, False)
 
 
 class LineHandler(logging.Handler):

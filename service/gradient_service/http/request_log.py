@@ -122,5 +122,5 @@ def _write(fields: dict[str, Any]) -> None:
     """Log what is known of a request."""
     level = logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
     if logger.isEnabledFor(level):
-        # As `logger.log` does, but for its search of the stack for the caller, who is known.
-        logger.handle(logging.LogRecord(logger.name, level, __file__, 0, fields, None, None))
+        # As `logger.log` does, but for its search of the stack for the caller, which no line says.
+        logger.handle(logging.LogRecord(logger.name, level, "", 0, fields, None, None))

@@ -4,7 +4,7 @@ The event loop's own server accepts one, then sees to every other connection bef
 new callers wait until they have given up, and what is accepted then is answered to nobody.
 """
 
-from asyncio import AbstractEventLoop, Protocol, Task, gather
+from asyncio import AbstractEventLoop, BaseProtocol, Task, gather
 from collections.abc import Callable
 from contextlib import suppress
 from socket import socket
@@ -23,7 +23,7 @@ class Acceptor:
         loop: the event loop that runs.
     """
 
-    def __init__(self, listener: socket, protocol: Callable[[], Protocol], loop: AbstractEventLoop) -> None:
+    def __init__(self, listener: socket, protocol: Callable[[], BaseProtocol], loop: AbstractEventLoop) -> None:
         self._listener = listener
         self._protocol = protocol
         self._loop = loop

@@ -1,12 +1,10 @@
-"""Taking from a connection what is left of a body that nobody reads, so that the connection can go on.
+"""Passing over what is left of a body that nobody reads, so that its connection can go on.
 
 Copying a body of a megabyte through the event loop and the parser takes ten times as long as refusing it.
 """
 
-from asyncio import AbstractEventLoop, Transport
-from collections.abc import Callable
+from asyncio import Transport
 from contextlib import suppress
-from os import dup
 from socket import AF_INET, IPPROTO_TCP, MSG_TRUNC, SOCK_STREAM, socket
 
 SCRATCH = bytearray(1024 * 1024)
@@ -18,48 +16,32 @@ class Discard:
 
     Args:
         transport: of the connection.
-        num_bytes: how many there are, more than none.
+        num_bytes: how many there are.
     """
 
     def __init__(self, transport: Transport, num_bytes: int) -> None:
-        self._transport = transport
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
         self._missing = num_bytes
-        # A second descriptor, because the event loop lets nobody watch those of its transports.
-        descriptor = dup(transport.get_extra_info("socket").fileno())
-        self._socket = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP, descriptor)
-        self._loop: AbstractEventLoop | None = None
 
-    def take(self) -> bool:
-        """Take what is there, and what the other side sends meanwhile; return whether that was all."""
-        taken = -1
-        with suppress(BlockingIOError):
-            while self._missing and taken:
-                taken = self._take_some()
-                self._missing -= taken
-        if not taken:  # the other side has left
-            self._transport.close()
-        elif not self._missing:
-            self.stop()
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of them are taken."""
         return not self._missing
 
-    def wait(self, loop: AbstractEventLoop, done: Callable[[], None]) -> None:
-        """Take the rest as it comes, then call; the transport must not read meanwhile."""
-        self._loop = loop
-        loop.add_reader(self._socket, self._take_and_tell, done)
+    def take(self, data: bytes) -> bytes:
+        """Take what has been read, and what is there to be read; return what has been read of the next message."""
+        behind = data[self._missing :]
+        self._missing -= len(data) - len(behind)
+        if self._missing:
+            self._take_unread()
+        return behind
 
-    def _take_some(self) -> int:
-        try:
-            return self._socket.recv_into(SCRATCH, min(self._missing, len(SCRATCH)), MSG_TRUNC)
-        except ConnectionError:
-            return 0
+    def _take_unread(self) -> None:
+        connection = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP, self._descriptor)
+        with suppress(OSError):  # no more is there, or the other side has left, which the event loop will notice
+            while self._missing and (taken := self._receive(connection)):
+                self._missing -= taken
+        connection.detach()  # it stays the event loop's
 
-    def _take_and_tell(self, done: Callable[[], None]) -> None:
-        if self.take():
-            done()
-
-    def stop(self) -> None:
-        """Take no more."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._socket)
-            self._loop = None
-        self._socket.close()
+    def _receive(self, connection: socket) -> int:
+        return connection.recv_into(SCRATCH, min(self._missing, len(SCRATCH)), MSG_TRUNC)

@@ -5,6 +5,7 @@ a caller still sending gets to read why it was refused.
 """
 
 from asyncio import TimerHandle, Transport
+from functools import partial
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -58,8 +59,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._unwatch()
-        if self._discard is not None:
-            self._discard.stop()
         self.note_departure()
         super().connection_lost(exc)
 
@@ -72,6 +71,14 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse what arrived, or pass over it where the connection is being closed."""
         if self._closing.swallows(data):
             return
+        if self._discard is not None:
+            data = self._pass_over(self._discard, data)
+        if data:
+            self._parse(data)
+        self._watch()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse what arrived, and see to what is too much of it."""
         self._unset_keepalive_if_required()
         if self._receipt.phase == "idle":
             self._receipt = Receipt(since=self.loop.time())
@@ -85,7 +92,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._check_head()
         elif self._receipt.phase == "body" and self._is_answered:
             self._begin_discard()
-        self._watch()
 
     def _feed(self, data: bytes) -> None:
         """Parse; where the message asks for another protocol, parse it again as one that does not.
@@ -154,31 +160,32 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_used = True
 
     @property
+    def wants_much(self) -> bool:
+        """Whether a body arrives that is read."""
+        return self._receipt.phase == "body" and not self._is_answered
+
+    @property
     def _is_answered(self) -> bool:
         """Whether the message that is arriving has its answer already."""
         cycle: RequestResponseCycle | None = self.cycle
         return self._is_refused or (cycle is not None and cycle.response_complete)
 
     def _begin_discard(self) -> None:
-        """Take what is left of a body that nobody reads, where it is known how much that is."""
+        """Begin to pass over what is left of a body that nobody reads, where it is known how much that is."""
         declared = self._receipt.declared_bytes
         if declared is None or declared > SWALLOWED_BYTES or self._closing.is_closing():
             return
-        discard = Discard(self.transport, declared - self._receipt.body_bytes)
-        if discard.take():
-            self._go_on()
-        else:
-            self.flow.pause_reading()
-            self._discard = discard
-            discard.wait(self.loop, self._go_on)
+        self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
+        self._pass_over(self._discard, b"")
 
-    def _go_on(self) -> None:
-        """Expect the next message, the rest of the last one having been discarded."""
-        self._discard = None
-        self.parser = HttpRequestParser(self)
-        self.on_message_complete()
-        self.flow.resume_reading()
-        self._watch()
+    def _pass_over(self, discard: Discard, data: bytes) -> bytes:
+        """Return what lies behind the body that is passed over, the next message; expect that once there is none."""
+        behind = discard.take(data)
+        if discard.is_complete:
+            self._discard = None
+            self.parser = HttpRequestParser(self)
+            self.on_message_complete()
+        return behind
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""
@@ -199,14 +206,19 @@ class GuardedProtocol(HttpToolsProtocol):
         request_log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Have a call answered, and count it until that begins."""
-        begin = self.readiness.admission.expect(self._receipt.declared_bytes or 0)
+        """Have a call answered in its turn, and at once who asks for anything else, as for health."""
+        admission = self.readiness.admission
+        is_worked_on = admission.expect(self._receipt.declared_bytes or 0)
 
         async def counted(*arguments: Any) -> None:
-            begin()
+            is_worked_on()
             await app(*arguments)
 
-        super()._start_asgi_task(cycle, counted)
+        begin = partial(super()._start_asgi_task, cycle, counted)
+        if cycle.scope["method"] == "POST":
+            admission.line.join(begin, self.loop.call_soon)
+        else:
+            begin()
 
     def shutdown(self) -> None:
         """End the connection with the reply that is under way, or with that to a request which is on its way."""

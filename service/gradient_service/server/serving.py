@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from gradient_service.app import create_app
 from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
 from gradient_service.server.accepting import Acceptor
+from gradient_service.server.intake import Intake
 from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.protocol import guarded_protocol
 from gradient_service.server.supervisor import Supervisor
@@ -89,9 +91,9 @@ class Worker(uvicorn.Server):
         loop = asyncio.get_running_loop()
         self._acceptors = [Acceptor(each, self._protocol, loop) for each in sockets or []]
 
-    def _protocol(self) -> asyncio.Protocol:
-        speak: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return speak(self.config, self.server_state, self.lifespan.state)
+    def _protocol(self) -> Intake:
+        speak: Callable[..., Any] = self.config.http_protocol_class
+        return Intake(speak(self.config, self.server_state, self.lifespan.state))
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end: when told to, or when nobody is left to tell."""

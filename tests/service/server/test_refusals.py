@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -14,6 +15,7 @@ from uvicorn.server import ServerState
 
 from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
+from gradient_service.server.intake import Intake
 from gradient_service.server.protocol import guarded_protocol
 from gradient_service.settings import Settings
 
@@ -69,8 +71,8 @@ async def talk(app: FastAPI) -> AsyncIterator[Talk]:
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
-    speak: Callable[..., asyncio.Protocol] = config.http_protocol_class
-    server = await loop.create_server(lambda: speak(config, state, {}), "127.0.0.1", 0)
+    speak: Callable[..., Any] = config.http_protocol_class
+    server = await loop.create_server(lambda: Intake(speak(config, state, {})), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     yield Talk(reader, writer)
     writer.close()
@@ -133,6 +135,13 @@ async def test_the_connection_of_a_refused_call_goes_on(talk: Talk, size: int) -
 @pytest.mark.usefixtures("crowded")
 async def test_health_is_never_refused(talk: Talk) -> None:
     """Only calls count as work."""
+    await talk.send(GET)
+    assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
+
+
+async def test_health_stands_in_no_line(app: FastAPI, talk: Talk) -> None:
+    """However slowly the line moves, who asks for health is answered."""
+    app.state.admission.line.join(lambda: None, lambda _: None)  # a call that never ends
     await talk.send(GET)
     assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
 

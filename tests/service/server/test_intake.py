@@ -1,0 +1,45 @@
+"""How much is read at a time: before a message is known, of a body that is wanted, and of one that is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradient_service.server.intake import LITTLE, MUCH, Intake
+from gradient_service.server.protocol import GuardedProtocol
+
+
+class Speaker:
+    """What speaks on a connection: it keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.wants_much = False
+        self.received: list[bytes] = []
+        self.data_received = self.received.append
+
+
+@pytest.fixture
+def speaker() -> Speaker:
+    """One that expects a head."""
+    return Speaker()
+
+
+@pytest.fixture
+def intake(speaker: Speaker) -> Intake:
+    """What reads for it."""
+    stands_for: GuardedProtocol = speaker  # type: ignore[assignment]  # it has what is asked for
+    return Intake(stands_for)
+
+
+def test_much_is_read_only_of_what_is_wanted(speaker: Speaker, intake: Intake) -> None:
+    """A head, and a body that nobody reads, are read in small parts, so that little is copied in vain."""
+    assert len(intake.get_buffer(-1)) == len(LITTLE)
+    speaker.wants_much = True
+    assert len(intake.get_buffer(-1)) == len(MUCH)
+
+
+def test_what_has_arrived_is_kept(speaker: Speaker, intake: Intake) -> None:
+    """What was passed on stays as it was when the next bytes arrive in the same memory."""
+    for part in (b"first", b"2nd"):
+        intake.get_buffer(-1)[: len(part)] = part
+        intake.buffer_updated(len(part))
+    assert speaker.received == [b"first", b"2nd"]
