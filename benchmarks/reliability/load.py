@@ -108,6 +108,8 @@ class Tally:
     unsent: int = 0
     """Calls for which no connection was left: the load was less than it should be."""
     malformed_refusals: int = 0
+    behind: float = 0.0
+    """By how many seconds the load was behind its schedule at the most."""
     seconds: dict[int, list[float]] = field(default_factory=dict)
     """From the moment of a call, on the clock of the schedule, to the first byte of its answer; by status."""
 
@@ -172,7 +174,10 @@ class OpenLoad:
         start, made = perf_counter(), 0
         while made < rate * seconds:
             await asyncio.sleep(TICK_SECONDS)
-            due = min(int((perf_counter() - start) * rate), int(rate * seconds) + 1)
+            now = perf_counter() - start
+            due = min(int(now * rate), int(rate * seconds) + 1)
+            if made < due:
+                self._tally.behind = max(self._tally.behind, now - made / rate)
             for number in range(made, due):
                 self._call(start + number / rate)
             made = max(made, due)

@@ -1,23 +1,24 @@
 """The service with a clock in its protocol: `python -m benchmarks.reliability.observed serve …`.
 
 It notes how long each refusal takes, from the last byte that it needs being read to its first byte being sent, and
-writes the notes to the file that `OBSERVED_FILE` names.
+writes the notes, at its end, to the file that `OBSERVED_FILE` names.
 """
 
-import json
 import os
+from array import array
 from pathlib import Path
+from socket import socket
 from time import perf_counter
-from typing import Any
 
 from gradient_service.cli import main
 from gradient_service.server.protocol import GuardedProtocol
+from gradient_service.server.serving import Worker
 
 FILE = "OBSERVED_FILE"
-NOTES_AT_ONCE = 100
 
 data_received, refuse_call = GuardedProtocol.data_received, GuardedProtocol._refuse_call  # noqa: SLF001 - what is measured
-seconds: list[float] = []
+shutdown = Worker.shutdown
+seconds = array("d")
 read_at = 0.0
 
 
@@ -28,15 +29,27 @@ def timed_data_received(protocol: GuardedProtocol, data: bytes) -> None:
     data_received(protocol, data)
 
 
-def timed_refuse_call(protocol: GuardedProtocol, *arguments: Any) -> None:
+def timed_refuse_call(protocol: GuardedProtocol) -> None:
     """Note how long the refusal took."""
-    refuse_call(protocol, *arguments)
+    refuse_call(protocol)
     seconds.append(perf_counter() - read_at)
-    if len(seconds) % NOTES_AT_ONCE == 0:
-        Path(os.environ[FILE]).write_text(json.dumps(seconds[-100 * NOTES_AT_ONCE :]))
+
+
+async def told_shutdown(worker: Worker, sockets: list[socket] | None = None) -> None:
+    """End as ever, and write the notes."""
+    await shutdown(worker, sockets)
+    Path(os.environ[FILE]).write_bytes(seconds.tobytes())  # noqa: ASYNC240 - nobody is served any more
+
+
+def noted_seconds(file: Path) -> list[float]:
+    """Read the notes."""
+    found = array("d")
+    found.frombytes(file.read_bytes())
+    return found.tolist()
 
 
 if __name__ == "__main__":
     GuardedProtocol.data_received = timed_data_received  # type: ignore[assignment,method-assign]  # the clock
     GuardedProtocol._refuse_call = timed_refuse_call  # type: ignore[assignment,method-assign]  # noqa: SLF001 - the clock
+    Worker.shutdown = told_shutdown  # type: ignore[assignment,method-assign]  # the notes
     main()
