@@ -38,7 +38,7 @@ async def test_work_ends_at_the_deadline(
 ) -> None:
     """Past the deadline the answer is 504, and no block is begun any more."""
     async with client_of(app_with(monkeypatch, slow)) as http:
-        reply = await http.post(path, content=body, headers=JSON | {DEADLINE: "100"})
+        reply = await http.post(path, content=body, headers=JSON | {DEADLINE: "500"})
         check_problem(reply, 504, "deadline-exceeded")
         done = slow.done
         await asyncio.sleep(0.1)
@@ -77,7 +77,7 @@ async def test_work_ends_when_the_server_cancels_the_call(monkeypatch: pytest.Mo
 async def test_threads_that_share_the_blocks_all_end(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
     """Every thread of a call looks at its deadline."""
     async with client_of(app_with(monkeypatch, slow, threads=4)) as http:
-        reply = await http.post(NATIVE_PATH, content=LARGE, headers=JSON | {DEADLINE: "100"})
+        reply = await http.post(NATIVE_PATH, content=LARGE, headers=JSON | {DEADLINE: "500"})
         check_problem(reply, 504, "deadline-exceeded")
     assert 0 < slow.done < BLOCKS
 
@@ -120,7 +120,7 @@ async def test_who_leaves_the_queue_is_not_computed(monkeypatch: pytest.MonkeyPa
 async def test_a_small_call_looks_between_its_stages(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:
     """A call on the event loop whose computation outlasts the deadline is 504, not written."""
     async with client_of(app_with(monkeypatch, slow)) as http:
-        check_problem(await post(http, NATIVE_PATH, SMALL, X_Request_Deadline_Ms="20"), 504, "deadline-exceeded")
+        check_problem(await post(http, NATIVE_PATH, SMALL, X_Request_Deadline_Ms="500"), 504, "deadline-exceeded")
     assert 0 < slow.done < BLOCKS
 
 
