@@ -44,6 +44,8 @@ class Supervisor:
             self._start()
         while self._started:
             pid, status = os.wait()
+            if pid not in self._started:
+                continue  # what a worker left behind: in a container, the first process inherits it
             lifetime = time.monotonic() - self._started.pop(pid)
             if not self._is_ending:
                 logger.warning("worker %d ended (%d) and is replaced", pid, os.waitstatus_to_exitcode(status))

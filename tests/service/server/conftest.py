@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import select
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 START_SECONDS = 30.0
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,23 @@ class Process:
             return False
 
 
+def adopt_orphans() -> None:
+    """Have what this process starts stay below it when its own parent ends, as the first process of a container has."""
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
 @contextmanager
 def running(*arguments: str, **settings: str) -> Iterator[Process]:
-    """Serve on a free port while the block runs."""
+    """Serve on a free port while the block runs, as the first process of a container does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
     environment |= {"GRADIENT_READINESS_LEAD_SECONDS": "0", **settings}
     command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", "0", *arguments]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as parent:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=adopt_orphans,  # noqa: PLW1509 - no other thread runs
+    ) as parent:
         log: list[bytes] = []
         try:
             yield Process(_port_of(parent), parent, log)

@@ -26,6 +26,11 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.01)
 
 
+def children_of(pid: int) -> list[str]:
+    """What a process has started."""
+    return [child for each in Path(f"/proc/{pid}/task").glob("*/children") for child in each.read_text().split()]
+
+
 def answers(process: Process) -> bool:
     """Whether a new connection is answered."""
     return process.is_ready()
@@ -41,6 +46,21 @@ def test_a_killed_worker_is_replaced(workers: int) -> None:
         wait_until(lambda: len(process.workers()) == workers and before[0] not in process.workers(), 1.0)
         wait_until(lambda: answers(process), 2.0)
         assert set(before[1:]) <= set(process.workers())
+
+
+def test_what_a_worker_leaves_behind_ends_nobody() -> None:
+    """The process that decodes long texts ends with its worker, and the service goes on."""
+    body = b'{"logits": [[' + b"0," * 600_000 + b"0]]}"
+    head = b"POST /softmax HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with running() as process:
+        time.sleep(0.6)  # a worker that ends at once after its start is replaced with care
+        assert process.send(head + body, seconds=30).startswith(b"HTTP/1.1 200")
+        (worker,) = process.workers()
+        (left_behind,) = children_of(worker)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{left_behind}").exists(), 10.0)
+        wait_until(lambda: answers(process), 10.0)
+    assert process.parent.returncode == 0
 
 
 def test_a_stopped_parent_leaves_no_worker() -> None:
