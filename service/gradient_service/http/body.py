@@ -1,6 +1,7 @@
 """Bodies in and out, in memory once: read no further than their limit, sent from where they lie."""
 
-from collections.abc import Callable, Mapping, Sequence
+from asyncio import sleep
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -81,11 +82,27 @@ class PartsResponse(Response):
         if sum(map(len, self._parts)) <= PIECE_BYTES:
             await send({"type": "http.response.body", "body": b"".join(self._parts), "more_body": False})
             return
-        for part in self._parts:
-            for start in range(0, len(part), PIECE_BYTES):
-                piece = part[start : start + PIECE_BYTES] if len(part) > PIECE_BYTES else part
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        for piece in _pieces(self._parts):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await sleep(0)  # to a caller as quick as this all would be sent before anybody else is served
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _pieces(parts: Iterable[Buffer]) -> Iterator[Buffer]:
+    """Yield the same bytes in pieces that a socket takes, long parts cut and short ones joined."""
+    short: list[Buffer] = []
+    size = 0
+    for part in parts:
+        if size + len(part) > PIECE_BYTES and short:
+            yield b"".join(short)
+            short, size = [], 0
+        if len(part) < PIECE_BYTES:
+            short.append(part)
+            size += len(part)
+        else:
+            yield from (part[start : start + PIECE_BYTES] for start in range(0, len(part), PIECE_BYTES))
+    if short:
+        yield b"".join(short)
 
 
 def _too_large(max_bytes: int) -> HttpProblemError:
