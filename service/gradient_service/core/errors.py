@@ -40,7 +40,9 @@ class InvalidInputError(ValueError):
         places = {name: place for place, name in enumerate(fields)}
 
         def place(fault: Fault) -> tuple[int, list[tuple[bool, int | str]]]:
-            return places.get(fault.field or "", len(places)), [(isinstance(i, str), i) for i in fault.index]
+            field, index = fault.field or "", fault.index
+            member = f"{field}.{index[0]}" if index else field
+            return places.get(member, places.get(field, len(places))), [(isinstance(i, str), i) for i in index]
 
         return InvalidInputError(sorted(self.faults, key=place))
 

@@ -1,0 +1,207 @@
+"""A claim held against the reference: how far it is off, where most, and what holds of it by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradient_service.core.blocks import Array
+from gradient_service.core.claims import Claim, Tolerance
+from gradient_service.core.error_figures import SAMPLED_ELEMENTS, Errors, Figures
+from gradient_service.core.plain import FLOAT64, PlainRows
+from gradient_service.core.recipes import Recipe
+
+USUAL = Tolerance()
+MANY_TIMES = 1000
+"""An error so many times the usual one has lost digits that the number itself has."""
+SURE = 0.01
+"""Of a row's weight: a loss below it, or a derivative at its target, is what is left where much cancels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One output of a claim beside the reference; the reduced loss counts as one row."""
+
+    claim: Claim
+    reference: Array
+    excess: Array
+    """(N,): the largest error of each row over what is tolerated; ∞ where it is not finite."""
+    usual_excess: Array
+    """The same over what is usual, whatever the caller tolerates."""
+    worst_class: Array
+    """(N,): where that is."""
+    relative: Array
+    """(N,): the largest error of each row over its size."""
+    has_lost_digits: Array
+    """(N,), where a number next to 0 lost its digits, although what it is left of is right."""
+    spread: Array
+    """g, (N,)."""
+    row_sum: float
+    """The largest |Σ_j| of a row."""
+    row_sum_excess: float
+    """The same over what is usual for a sum that is 0."""
+    num_opposite: int
+    """Elements whose sign is wrong, and not by rounding."""
+    claimed_errors: Errors | None
+    """None without a finite number."""
+    plain_errors: Errors | None
+    """What plain NumPy would err in the same type."""
+
+    @property
+    def is_match(self) -> bool:
+        """Whether every element is within the tolerance, and the claim says something."""
+        return bool((self.excess <= 1).all()) and not self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the claim says nothing: all its elements are equal, and the reference's, in its type, are not."""
+        if not self.claim.is_constant:
+            return False
+        rounded = self.claim.type.rounded(self.reference)
+        return not bool((rounded == rounded.flat[0]).all())
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no mistake is looked for: a claim of zeros, or of equal elements, is reproduced by too many."""
+        return self.is_empty or not self.claim.values.any()
+
+    @property
+    def largest_excess(self) -> float:
+        """The largest error over what is usual."""
+        return float(self.usual_excess.max(initial=0))
+
+    @property
+    def num_not_finite(self) -> int:
+        """Elements that are NaN or infinite."""
+        return int(self.claim.values.size - np.count_nonzero(np.isfinite(self.claim.values)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What the errors of some rows are measured by, (rows,) or (rows, K)."""
+
+    values: Array
+    tolerated: Array
+    usual: Array
+    of_number: Array
+    """What is usual for an error of the number itself, however small beside the size."""
+    of_ulp: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """What one output is held against.
+
+    Args:
+        claim: `losses`, `gradient` or `probabilities`.
+        reference: the same, float64.
+        recipe: the right one.
+        tolerance: what the caller tolerates.
+        checkpoint: called now and then; what it raises ends the work.
+    """
+
+    claim: Claim
+    reference: Array
+    recipe: Recipe
+    tolerance: Tolerance
+    checkpoint: Callable[[], None]
+
+    def compared(self) -> Comparison:
+        """Go through all rows."""
+        claim, recipe = self.claim, self.recipe
+        claimed, plain = Figures(claim.type), Figures(claim.type)
+        found: list[dict[str, Array]] = []
+        every = 1 + recipe.logits.size // SAMPLED_ELEMENTS
+        for number, rows in enumerate(recipe.blocks()):
+            self.checkpoint()
+            is_sampled = number % every == 0
+            here = PlainRows(recipe, rows)
+            sizes = self._sizes(here, self.reference[rows])
+            found.append(self._judged(rows, here, sizes))
+            claimed.add(claim.values[rows], self.reference[rows], sizes.of_ulp, is_sampled=is_sampled)
+            if is_sampled:
+                plain.add(self._as_usual(rows, here), self.reference[rows], sizes.of_ulp)
+
+        def joined(name: str) -> Array:
+            return np.concatenate([np.zeros(0), *(block[name] for block in found if name in block)])
+
+        return Comparison(
+            claim,
+            self.reference,
+            excess=joined("excess"),
+            usual_excess=joined("usual_excess"),
+            worst_class=joined("worst_class"),
+            relative=joined("relative"),
+            has_lost_digits=joined("has_lost_digits") > 0,
+            spread=joined("spread"),
+            row_sum=float(joined("row_sum").max(initial=0)),
+            row_sum_excess=float(joined("row_sum_excess").max(initial=0)),
+            num_opposite=int(joined("opposite").sum()),
+            claimed_errors=claimed.errors(),
+            plain_errors=plain.errors(),
+        )
+
+    def _as_usual(self, rows: slice, here: PlainRows) -> Array:
+        """Return what plain NumPy makes of the rows in the claimed type."""
+        of = self.claim.type
+        if of.computed_in != FLOAT64:
+            here = PlainRows(self.recipe, rows, of.computed_in)
+        return of.rounded(here.output(self.claim.name)[0].astype(np.float64))
+
+    def _sizes(self, here: PlainRows, reference: Array) -> _Sizes:
+        of, recipe, magnitudes = self.claim.type, self.recipe, np.abs(reference)
+        sizes = magnitudes if self.claim.name == "probabilities" else here.output(self.claim.name)[1]
+
+        def relative(tolerance: Tolerance) -> Array:
+            by_rows = tolerance.relative(of, here.spread, recipe.num_classes)
+            return by_rows if sizes.ndim == 1 else by_rows[:, np.newaxis]
+
+        is_difference = recipe.labels is None or recipe.smoothing > 0 or (recipe.is_softmax and recipe.is_binary)
+        return _Sizes(
+            values=sizes,
+            tolerated=self.tolerance.absolute(of) + relative(self.tolerance) * sizes,
+            usual=USUAL.absolute(of) + relative(USUAL) * sizes,
+            of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
+            of_ulp=np.maximum(magnitudes, sizes) if self.claim.name == "gradient" and is_difference else magnitudes,
+        )
+
+    def _judged(self, rows: slice, here: PlainRows, sizes: _Sizes) -> dict[str, Array]:
+        claimed, reference = self.claim.values[rows], self.reference[rows]
+        error = np.abs(claimed - reference)
+        error[~np.isfinite(claimed)] = np.inf
+        excess, usual = (np.where(error == 0, 0, error / each) for each in (sizes.tolerated, sizes.usual))
+        relative = np.where(error == 0, 0, error / np.maximum(sizes.values, self.claim.type.smallest_normal))
+        is_opposite = (np.sign(claimed) * np.sign(reference) < 0) & (usual > 1)
+        judged = {
+            "worst_class": excess.argmax(axis=1) if excess.ndim > 1 else np.zeros(len(excess), np.intp),
+            "excess": _largest(excess),
+            "usual_excess": _largest(usual),
+            "relative": _largest(relative),
+            "has_lost_digits": self._has_lost_digits(rows, here, (error > sizes.of_number) & (usual <= 1)),
+            "spread": here.spread,
+            "opposite": is_opposite.reshape(len(error), -1).sum(axis=1),
+        }
+        return judged | self._row_sums(claimed, sizes)
+
+    def _has_lost_digits(self, rows: slice, here: PlainRows, is_off: Array) -> Array:
+        """Return the rows where some number is off that is what a row's weight nearly cancels to."""
+        sizes = here.output(self.claim.name)[1]
+        is_off = is_off & (np.abs(self.reference[rows]) < SURE * sizes)
+        if self.claim.name == "losses":
+            return is_off
+        if self.claim.name == "probabilities" or not is_off.any():
+            return np.zeros(len(is_off), bool)
+        weighted = self.recipe.weights * self.recipe.target_rows(rows)
+        total = weighted.sum(axis=1, keepdims=True) if self.recipe.is_softmax else self.recipe.weights
+        return np.asarray((is_off & (weighted == total)).any(axis=1))
+
+    def _row_sums(self, claimed: Array, sizes: _Sizes) -> dict[str, Array]:
+        if self.claim.name != "gradient" or not self.recipe.is_softmax:
+            return {}
+        sums = np.abs(claimed.sum(axis=1))
+        sums[~np.isfinite(sums)] = np.inf
+        return {"row_sum": sums, "row_sum_excess": sums / sizes.usual.sum(axis=1)}
+
+
+def _largest(values: Array) -> Array:
+    return values.reshape(len(values), -1).max(axis=1)

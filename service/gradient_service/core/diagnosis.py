@@ -1,0 +1,164 @@
+"""Which known mistakes reproduce a claim that is not right: each is made, and compared.
+
+A few rows, the worst among them, are enough to dismiss most. What explains these is followed through all rows. Pairs
+are looked for where no single mistake explains an output.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, islice
+
+from gradient_service.core.claim_comparison import Comparison
+from gradient_service.core.diagnosis_codes import DiagnosisCode
+from gradient_service.core.mistakes import SCALINGS, STEPS, Scaling
+from gradient_service.core.number_faults import lower_precision, overflow_unshifted
+from gradient_service.core.recipes import Recipe
+from gradient_service.core.variants import Judge, Variant, judge_of
+
+BETTER = 4
+"""What explains a claim leaves so many times less of its error."""
+MAX_PAIRS = 8
+"""Enough of them are told."""
+MAX_DIAGNOSES = 6
+FEW_ELEMENTS = 1 << 20
+"""A mistake that looks at the whole batch beforehand is combined with other steps up to this size."""
+PLACES = {code: place for place, code in enumerate(DiagnosisCode)}
+
+NUMBER_FAULTS = (
+    (DiagnosisCode.OVERFLOW_UNSHIFTED, overflow_unshifted),
+    (DiagnosisCode.LOWER_PRECISION, lower_precision),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A mistake that reproduces what was claimed."""
+
+    code: DiagnosisCode
+    explanation: str
+    residual: float
+    """The largest error that it leaves, over its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One or two mistakes that together reproduce an output."""
+
+    codes: tuple[DiagnosisCode, ...]
+    output: str
+    residual: float
+
+
+def diagnose(recipe: Recipe, compared: Sequence[Comparison], checkpoint: Callable[[], None]) -> list[Diagnosis]:
+    """Return what explains a claim, best first; nothing for one that is right, but that it lost digits.
+
+    Args:
+        recipe: the right one.
+        compared: each claimed output beside the reference.
+        checkpoint: called before each recipe; what it raises ends the search.
+    """
+    if all(found.is_match for found in compared):
+        lost = [found for found in compared if found.has_lost_digits.any()]
+        return _told([Finding((DiagnosisCode.CANCELLATION,), found.claim.name, _residual(found)) for found in lost])
+    findings: list[Finding] = []
+    for found in compared:
+        if not found.is_match and not found.says_nothing:
+            findings += Search(recipe, found, checkpoint).findings()
+    return _told(findings)
+
+
+def _residual(found: Comparison) -> float:
+    return float(found.relative.max(initial=0))
+
+
+@dataclass(slots=True)
+class Search:
+    """The search for what reproduces one output."""
+
+    recipe: Recipe
+    found: Comparison
+    checkpoint: Callable[[], None]
+    _judge: Judge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._judge = judge_of(self.recipe, self.found)
+
+    def findings(self) -> list[Finding]:
+        """Return the single mistakes that reproduce the output, else the pairs that do; nothing for a usual error."""
+        if self.found.largest_excess <= 1:
+            return []
+        singles = list(self._singles())
+        alone = [*self._explaining(singles), *self._number_faults()]
+        return alone or list(islice(self._explaining(self._pairs(singles)), MAX_PAIRS))
+
+    def _explaining(self, variants: Iterable[Variant]) -> Iterator[Finding]:
+        most = min(1.0, self.found.largest_excess / BETTER)
+        for variant in variants:
+            self.checkpoint()
+            if self._judge.at_a_glance(variant).excess <= most:
+                left = self._judge.in_full(variant)
+                if left.excess <= most:
+                    yield Finding(variant.codes, self.found.claim.name, left.residual)
+
+    def _number_faults(self) -> Iterator[Finding]:
+        for code, fault in NUMBER_FAULTS:
+            self.checkpoint()
+            residual = fault(self.recipe, self.found)
+            if residual is not None:
+                yield Finding((code,), self.found.claim.name, residual)
+
+    def _singles(self) -> Iterator[Variant]:
+        for scaling in self._scalings():
+            for factor in _factors(scaling, self.recipe):
+                yield Variant((scaling.code,), self.recipe, factor)
+        for step in STEPS:
+            for recipe in step.ways(self.recipe):
+                yield Variant((step.code,), recipe)
+
+    def _scalings(self) -> list[Scaling]:
+        return [scaling for scaling in SCALINGS if self.found.claim.name in scaling.outputs]
+
+    def _pairs(self, singles: list[Variant]) -> Iterator[Variant]:
+        scaled = [each for each in singles if each.recipe is self.recipe]
+        for first, second in combinations(scaled, 2):
+            if first.codes != second.codes:
+                yield Variant(first.codes + second.codes, self.recipe, first.factor * second.factor)
+        steps = [each for each in singles if each.recipe is not self.recipe and self._judge.has_effect(each)]
+        for step in steps:
+            for scaling in self._scalings():
+                for factor in _factors(scaling, self.recipe, step.recipe):
+                    yield Variant((scaling.code, *step.codes), step.recipe, factor)
+        yield from self._pairs_of_steps(steps)
+
+    def _pairs_of_steps(self, made: list[Variant]) -> Iterator[Variant]:
+        """Yield two steps gone wrong, each of which has an effect by itself."""
+        is_small = self.recipe.logits.size <= FEW_ELEMENTS
+        effective = {code for each in made for code in each.codes}
+        steps = {step.code: step for step in STEPS if step.code in effective and (is_small or not step.is_of_batch)}
+        for first in made:
+            for code, second in steps.items():
+                if first.codes[0] in steps and PLACES[code] > PLACES[first.codes[0]]:
+                    for recipe in second.beside(first.recipe):
+                        yield Variant((*first.codes, code), recipe)
+
+
+def _factors(scaling: Scaling, *recipes: Recipe) -> list[float]:
+    found = dict.fromkeys(factor for recipe in recipes for factor in scaling.factors(recipe))
+    return [factor for factor in found if factor != 1]
+
+
+def _told(findings: Iterable[Finding]) -> list[Diagnosis]:
+    """Return findings by their mistakes: single ones first, then those that explain more outputs, then by order."""
+    outputs: dict[tuple[DiagnosisCode, ...], dict[str, float]] = {}
+    for finding in findings:
+        left = outputs.setdefault(finding.codes, {})
+        left[finding.output] = min(finding.residual, left.get(finding.output, finding.residual))
+    ranked = sorted(outputs, key=lambda codes: (len(codes), -len(outputs[codes]), *(PLACES[code] for code in codes)))
+    told: dict[DiagnosisCode, Diagnosis] = {}
+    for codes in ranked:
+        for code in codes:
+            others = [other for other in codes if other != code]
+            together = f" Together with {others[0]}." if others else ""
+            explanation = f"{', '.join(outputs[codes])}: {code.meaning}.{together}"
+            told.setdefault(code, Diagnosis(code, explanation, max(outputs[codes].values())))
+    return list(told.values())[:MAX_DIAGNOSES]

@@ -1,0 +1,85 @@
+"""A claimed reduced loss held against the reference, and what recipes make of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradient_service.core.blocks import Array
+from gradient_service.core.claim_comparison import MANY_TIMES, SURE, USUAL, Comparison
+from gradient_service.core.claims import Claim, Tolerance
+from gradient_service.core.error_figures import Figures
+from gradient_service.core.plain import FLOAT64, PlainRows
+from gradient_service.core.recipes import Recipe
+
+
+def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tolerance) -> Comparison:
+    """Hold a reduced loss against the reference; its size is the sum of the rows' sizes.
+
+    Args:
+        claim: `loss`, (1,).
+        reference: (1,).
+        recipe: the right one.
+        tolerance: what the caller tolerates.
+    """
+    of, found = claim.type, reduced(recipe)
+    as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of.computed_in)
+    usual, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
+    error = np.where(np.isfinite(claim.values), np.abs(claim.values - reference), np.inf)
+    excess, usual_excess = (np.where(error == 0, 0, error / each) for each in (tolerated, usual))
+    relative = error / max(found.size, of.smallest_normal)
+    of_number = MANY_TIMES * (usual - of.smallest_normal) / max(found.size, of.smallest_normal) * np.abs(reference)
+    claimed, plain = Figures(of), Figures(of)
+    claimed.add(claim.values, reference, np.abs(reference))
+    plain.add(of.rounded(np.array([as_usual.loss])), reference, np.abs(reference))
+    is_lost = (error > of_number + of.smallest_normal) & (np.abs(reference) < SURE * found.size) & (usual_excess <= 1)
+    return Comparison(
+        claim,
+        reference,
+        excess,
+        usual_excess,
+        np.zeros(1, np.intp),
+        relative,
+        is_lost,
+        np.zeros(1),
+        row_sum=0.0,
+        row_sum_excess=0.0,
+        num_opposite=int(np.sign(claim.values[0]) * np.sign(reference[0]) < 0),
+        claimed_errors=claimed.errors(),
+        plain_errors=plain.errors(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """The reduced loss of a recipe, and what its error is measured by."""
+
+    loss: float
+    size: float
+    """Σ of the sizes of the rows, over D."""
+    spread_size: float
+    """The same, each size times its g."""
+    num_classes: int
+    num_rows: int
+
+    def tolerated(self, tolerance: Tolerance, claim: Claim) -> float:
+        """Return atol + Σ rtol_n size_n / D."""
+        if not self.size:
+            return tolerance.absolute(claim.type)
+        mean_spread = np.array([self.spread_size / self.size])
+        relative = tolerance.relative(claim.type, mean_spread, self.num_classes, self.num_rows)
+        return tolerance.absolute(claim.type) + float(relative[0]) * self.size
+
+
+def reduced(recipe: Recipe, dtype: np.dtype[np.floating] = FLOAT64) -> Reduced:
+    """Follow a recipe through all rows, and reduce their losses in a dtype."""
+    parts = [PlainRows(recipe, rows, dtype) for rows in recipe.blocks()]
+    found = [(*part.output("losses"), part.spread) for part in parts]
+    losses, sizes, spread = (np.concatenate([np.zeros(0), *(part[place] for part in found)]) for place in range(3))
+    divisor = recipe.denominator
+    return Reduced(
+        loss=float(losses.sum() / divisor),
+        size=float(sizes.sum() / divisor),
+        spread_size=float((sizes * spread).sum() / divisor),
+        num_classes=recipe.num_classes,
+        num_rows=recipe.batch_size,
+    )

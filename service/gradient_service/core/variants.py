@@ -1,0 +1,194 @@
+"""How well a recipe with mistakes in it reproduces one claimed output: on a few rows, and on all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from gradient_service.core.blocks import Array, Rows
+from gradient_service.core.claim_comparison import USUAL, Comparison
+from gradient_service.core.diagnosis_codes import DiagnosisCode
+from gradient_service.core.plain import PlainRows
+from gradient_service.core.recipes import BLOCK_ELEMENTS, Layout, Recipe
+from gradient_service.core.reduced_loss import Reduced, reduced
+
+SAMPLED_ROWS = 4
+"""The worst ones, and as many spread over the batch."""
+SAMPLED_ELEMENTS = 4 * 1024
+CONFIRMED_ELEMENTS = 1 << 22
+"""A recipe is followed through so many elements at the most; of a larger batch these are rows spread over it."""
+REDUCED_ELEMENTS = 1 << 24
+"""So many elements are gone through for all recipes of a reduced loss together, which no few rows can dismiss."""
+SLACK = 2
+"""A recipe has rounding errors of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A recipe with one or two mistakes in it, and what they multiply its outputs by."""
+
+    codes: tuple[DiagnosisCode, ...]
+    recipe: Recipe
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a recipe leaves of the error: the most over what is usual, and over the size."""
+
+    excess: float
+    residual: float
+
+    @classmethod
+    def of(cls, error: Array, tolerated: Array, sizes: Array) -> "Left":
+        """Return what is left of some numbers."""
+        error = np.where(np.isfinite(error), error, np.inf)
+        excess, residual = (np.where(error == 0, 0, error / each) for each in (tolerated, sizes))
+        return cls(float(excess.max(initial=0)), float(residual.max(initial=0)))
+
+
+EVERYTHING = Left(np.inf, np.inf)
+
+
+class Judge(Protocol):
+    """Holds recipes against one output."""
+
+    def at_a_glance(self, variant: Variant) -> Left:
+        """Return what is left on a few rows."""
+
+    def in_full(self, variant: Variant) -> Left:
+        """Return what is left on all rows."""
+
+    def has_effect(self, variant: Variant) -> bool:
+        """Return whether the mistake changes anything."""
+
+
+@dataclass(slots=True)
+class RowsJudge:
+    """Judges by rows: of losses, of the gradient or of probabilities."""
+
+    recipe: Recipe
+    found: Comparison
+    _sample: Array = field(init=False)
+    _turned: dict[Layout, Array] = field(default_factory=dict)
+    _last: tuple[Recipe, Array, Array, Array] | None = None
+    _followed_through: dict[tuple[int, float], tuple[Recipe, Left]] = field(default_factory=dict)
+    """By recipe, told apart by its id while it is kept, and factor."""
+
+    def __post_init__(self) -> None:
+        batch_size, num_classes = self.recipe.logits.shape
+        count = min(SAMPLED_ROWS, max(1, SAMPLED_ELEMENTS // (2 * num_classes)), batch_size)
+        worst = np.argpartition(-self.found.usual_excess, count - 1)[:count]
+        even = np.linspace(0, batch_size - 1, count).astype(np.intp)
+        self._sample = np.unique(np.concatenate([worst, even]))
+
+    def at_a_glance(self, variant: Variant) -> Left:
+        """Return what is left on the worst rows and some others."""
+        if self._last is None or self._last[0] is not variant.recipe:
+            self._last = variant.recipe, *self._followed(variant.recipe, self._sample)
+        return self._left(variant, self._sample, self._last[1:])
+
+    def in_full(self, variant: Variant) -> Left:
+        """Return what is left on all rows, or on as many as there is time for; of what does not fit the beginning."""
+        key = id(variant.recipe), variant.factor
+        if key not in self._followed_through:  # several mistakes may make the same recipe, or the same factor
+            self._followed_through[key] = variant.recipe, self._through_all(variant)
+        return self._followed_through[key][1]
+
+    def _through_all(self, variant: Variant) -> Left:
+        worst = Left(0.0, 0.0)
+        for rows in self._all_rows():
+            here = self._left(variant, rows, self._followed(variant.recipe, rows))
+            worst = Left(max(worst.excess, here.excess), max(worst.residual, here.residual))
+            if worst.excess > 1:
+                break
+        return worst
+
+    def has_effect(self, variant: Variant) -> bool:
+        """Return whether the mistake changes anything on the few rows."""
+        right, sizes, tolerated = self._followed(self.recipe, self._sample)
+        made = self._followed(variant.recipe, self._sample)[0]
+        if variant.recipe.layout is not Layout.ROWS:
+            return True
+        return Left.of(np.abs(made - right), tolerated, sizes).excess > 1
+
+    def _all_rows(self) -> Iterator[Rows]:
+        batch_size, num_classes = self.recipe.logits.shape
+        if batch_size * num_classes <= CONFIRMED_ELEMENTS:
+            yield from self.recipe.blocks()
+            return
+        chosen = np.linspace(0, batch_size - 1, max(1, CONFIRMED_ELEMENTS // num_classes)).astype(np.intp)
+        yield from np.array_split(chosen, max(1, len(chosen) * num_classes // BLOCK_ELEMENTS))
+
+    def _followed(self, recipe: Recipe, rows: Rows) -> tuple[Array, Array, Array]:
+        """Return the output of some rows, its sizes, and what errors of it are usual but for the smallest."""
+        here = PlainRows(recipe, rows)
+        values, sizes = here.output(self.found.claim.name)
+        relative = SLACK * USUAL.relative(self.found.claim.type, here.spread, recipe.num_classes)
+        return values, sizes, sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
+
+    def _left(self, variant: Variant, rows: Rows, followed: tuple[Array, Array, Array]) -> Left:
+        values, sizes, usual = followed
+        scale = abs(variant.factor)
+        error = np.abs(self._claimed(variant.recipe.layout)[rows] - variant.factor * values)
+        least = SLACK * USUAL.absolute(self.found.claim.type)
+        return Left.of(error, scale * usual + least, np.maximum(scale * sizes, least))
+
+    def _claimed(self, layout: Layout) -> Array:
+        values = self.found.claim.values
+        if layout is Layout.ROWS or values.ndim == 1:
+            return values
+        if layout not in self._turned:
+            self._turned[layout] = layout.turned_back(values)
+        return self._turned[layout]
+
+
+@dataclass(slots=True)
+class LossJudge:
+    """Judges by the reduced loss, which takes all rows of each recipe; one after the other until time is up."""
+
+    recipe: Recipe
+    found: Comparison
+    _right: Reduced | None = None
+    _num_elements: int = 0
+    _last: tuple[Recipe, Reduced] | None = None
+
+    def at_a_glance(self, variant: Variant) -> Left:
+        """Return what is left."""
+        return self.in_full(variant)
+
+    def in_full(self, variant: Variant) -> Left:
+        """Return what is left; everything once time is up."""
+        made = self._reduced(variant.recipe)
+        if made is None:
+            return EVERYTHING
+        scale, claim = abs(variant.factor), self.found.claim
+        error = np.abs(claim.values - variant.factor * made.loss)
+        least = SLACK * USUAL.absolute(claim.type)
+        tolerated = np.array([SLACK * scale * made.tolerated(USUAL, claim) + least])
+        return Left.of(error, tolerated, np.array([max(scale * made.size, least)]))
+
+    def has_effect(self, variant: Variant) -> bool:
+        """Return whether the mistake changes the loss."""
+        made, right = self._reduced(variant.recipe), self._reduced(self.recipe)
+        if made is None or right is None:
+            return False
+        return abs(made.loss - right.loss) > right.tolerated(USUAL, self.found.claim)
+
+    def _reduced(self, recipe: Recipe) -> Reduced | None:
+        if recipe is self.recipe and self._right is not None:
+            return self._right
+        if self._last is None or self._last[0] is not recipe:
+            if self._num_elements > REDUCED_ELEMENTS:
+                return None
+            self._num_elements += recipe.logits.size
+            self._last = recipe, reduced(recipe)
+        if recipe is self.recipe:
+            self._right = self._last[1]
+        return self._last[1]
+
+
+def judge_of(recipe: Recipe, found: Comparison) -> Judge:
+    """Return who judges an output."""
+    return (LossJudge if found.claim.name == "loss" else RowsJudge)(recipe, found)

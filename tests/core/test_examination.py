@@ -1,0 +1,173 @@
+"""What is right is a match and never accused; what says nothing is neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from gradient_service.core.errors import InvalidInputError
+from gradient_service.core.invariants import Invariant
+from tests.core import wrong_programs as wrong
+from tests.core.calls import evaluated
+from tests.core.claiming import codes_of, computed, examined
+from tests.core.test_options_property import questions
+from tests.core.wrong_programs import Batch, draw
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("value", [0.0, 0.1, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("output", ["losses", "gradient", "probabilities"])
+def test_equal_elements_explain_nothing(output: str, value: float, dtype: str) -> None:
+    """A claim that is the same number everywhere is no match and has no diagnosis, whatever is tolerated."""
+    for options in ({}, {"label_smoothing": 1.0}, {"reduction": "sum"}):
+        batch = draw(2, dtype, **options)
+        shape = batch.labels.shape if output == "losses" else batch.logits.shape
+        found = examined(batch, {output: np.full(shape, value, dtype)}, rtol=1e9, atol=1e9)
+        assert not found.is_match
+        assert found.diagnoses == []
+
+
+def test_a_loss_of_zero_is_not_explained() -> None:
+    """A reduced loss claimed as 0 is reproduced by nothing, where it is not 0."""
+    batch = draw(2, "float64")
+    found = examined(batch, {"loss": np.float64(0)})
+    assert (found.is_match, found.diagnoses) == (False, [])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_right_programs_are_not_accused(dtype: str) -> None:
+    """Plain NumPy is a match on batches of any scale, with nothing beside it but digits that it lost."""
+    for seed in range(100):
+        batch = draw(seed, dtype, scale=float(10.0 ** (seed % 5 - 2)))
+        found = examined(batch, wrong.right(batch))
+        assert found.is_match, seed
+        assert set(codes_of(found)) <= {"cancellation"}, seed
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_usual_errors_are_no_mistakes(dtype: str) -> None:
+    """Right numbers, each off by a few units in its last place, are a match without any diagnosis."""
+    random = np.random.default_rng(0)
+    for seed in range(100):
+        batch = draw(seed, dtype)
+        gradient = computed("gradient", batch).astype(dtype)
+        noise = random.integers(-8, 9, gradient.shape).astype(dtype)
+        found = examined(batch, {"gradient": gradient + noise * np.spacing(gradient)})
+        assert (found.is_match, found.diagnoses) == (True, []), seed
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_lost_digits_stand_beside_a_match(dtype: str) -> None:
+    """p − 1 of a confident row is 0, which is right by its size; that its digits are lost is told, and only there."""
+    sure = Batch(np.array([[40, 0, 1], [0, 1, 2]], dtype), np.array([0, 0]))
+    unsure = Batch(np.array([[4, 0, 1], [0, 1, 2]], dtype), np.array([0, 0]))
+    assert examined(sure, wrong.right(sure)).is_match
+    assert codes_of(examined(sure, wrong.right(sure))) == ["cancellation"]
+    assert codes_of(examined(unsure, wrong.right(unsure))) == []
+
+
+@given(question=questions(is_valid=True))
+@settings(deadline=None, max_examples=60)
+def test_the_reference_is_never_accused(question: tuple[Any, dict[str, Any]]) -> None:
+    """What the core itself computes is a match with no diagnosis, over the whole space of options."""
+    logits, options = question
+    names = ["losses", "gradient"] + ([] if options["reduction"] == "none" else ["loss"])
+    try:
+        evaluation = evaluated(logits, names, **options)
+    except InvalidInputError:
+        return
+    claims = evaluation.arrays | ({} if evaluation.loss is None else {"loss": evaluation.loss})
+    found = examined(Batch(logits, np.asarray(options.get("labels", [])), options), claims)
+    assert (found.is_match, found.diagnoses) == (True, [])
+
+
+def test_the_caller_may_tolerate_more_or_less() -> None:
+    """rtol and atol take the place of the defaults, and make no diagnosis of what is usual."""
+    batch = draw(4, "float64")
+    gradient = wrong.right(batch)["gradient"]
+    assert examined(batch, {"gradient": gradient * 1.01}, rtol=0.1).is_match
+    assert examined(batch, {"gradient": gradient + 1e-3}, atol=0.1).is_match
+    for claimed in (gradient, gradient * (1 + 1e-15)):
+        strict = examined(batch, {"gradient": claimed}, rtol=0.0, atol=0.0)
+        assert (strict.is_match, strict.diagnoses) == (False, [])
+
+
+def test_the_worst_rows_come_first() -> None:
+    """Each of the worst rows is told once, with its worst element, both numbers and the largest error first."""
+    batch = draw(4, "float64")
+    gradient = wrong.right(batch)["gradient"].copy()
+    gradient[1, 2] += 0.25
+    gradient[1, 0] += 0.01
+    gradient[0, 1] -= 0.125
+    first, second = examined(batch, {"gradient": gradient}).worst_rows[:2]
+    assert (first.output, first.row, first.column, first.claimed) == ("gradient", 1, 2, gradient[1, 2])
+    assert (second.row, second.column) == (0, 1)
+    assert first.claimed - first.reference == pytest.approx(0.25)
+
+
+def test_errors_are_counted_in_units_of_the_last_place() -> None:
+    """One unit off is one ulp, in the type of the claim; plain NumPy's own errors stand beside it."""
+    batch = draw(4, "float32")
+    probabilities = computed("probabilities", batch)
+    off = probabilities + np.spacing(probabilities)
+    (found,) = examined(batch, {"probabilities": off}).compared
+    assert found.claimed_errors is not None
+    assert found.plain_errors is not None
+    assert found.claimed_errors.median["ulp"] == pytest.approx(1, abs=0.5)
+    assert found.claimed_errors.maximum["ulp"] <= 1.501
+    assert 0 < found.plain_errors.maximum["ulp"] < 20
+
+
+def test_invariants_are_told_with_their_value() -> None:
+    """Rows that do not sum to 0, wrong signs and numbers that are none are counted whatever the reference is."""
+    batch = draw(4, "float64")
+    gradient = -wrong.right(batch)["gradient"]
+    gradient[0, 0] = np.nan
+    held = {each.invariant: each for each in examined(batch, {"gradient": gradient}).invariants}
+    assert (held[Invariant.FINITE].holds, held[Invariant.FINITE].value) == (False, 1)
+    assert not held[Invariant.GRADIENT_ROWS_SUM_TO_ZERO].holds
+    assert held[Invariant.GRADIENT_SIGNS].value == gradient.size - 1
+
+
+def test_the_invariants_of_a_right_gradient_hold() -> None:
+    """Rows sum to 0 within rounding, signs are right, and all is finite."""
+    batch = draw(4, "float32")
+    assert all(each.holds for each in examined(batch, wrong.right(batch)).invariants)
+
+
+def test_an_empty_batch_matches_an_empty_claim() -> None:
+    """No rows have loss 0 and no gradient; there is nothing to diagnose."""
+    batch = Batch(np.zeros((0, 3)), np.zeros(0, np.int64))
+    found = examined(batch, {"loss": np.float64(0), "gradient": np.zeros((0, 3))})
+    assert (found.is_match, found.diagnoses, found.worst_rows) == (True, [], [])
+
+
+@pytest.mark.parametrize(
+    ("claims", "code", "index"),
+    [
+        ({}, "missing-field", ()),
+        ({"gradient": np.zeros((2, 4))}, "length-mismatch", ("gradient",)),
+        ({"losses": np.zeros(3)}, "length-mismatch", ("losses",)),
+    ],
+)
+def test_a_claim_must_fit(claims: dict[str, Any], code: str, index: tuple[str, ...]) -> None:
+    """No claim at all, or one of another shape, is refused by name."""
+    batch = Batch(np.zeros((2, 3)), np.zeros(2, np.int64))
+    with pytest.raises(InvalidInputError) as refused:
+        examined(batch, claims)
+    (fault,) = refused.value.faults
+    assert (fault.code, fault.field, fault.index) == (code, "claimed", index)
+
+
+@pytest.mark.parametrize("name", ["rtol", "atol"])
+@pytest.mark.parametrize("value", [-1e-300, np.inf, np.nan])
+def test_a_tolerance_is_a_number_from_0_up(name: str, value: float) -> None:
+    """Nothing below 0 and nothing that is not finite is tolerated."""
+    batch = draw(1, "float64")
+    with pytest.raises(InvalidInputError, match=name):
+        examined(
+            batch, wrong.right(batch), rtol=value if name == "rtol" else None, atol=value if name == "atol" else None
+        )
