@@ -41,7 +41,7 @@ def before_call(context: Any, case: Any, kwargs: Mapping[str, Any]) -> None:
     if given.isascii() and given.isdecimal() and 0 < int(given) < int(PATIENT):
         case.headers[DEADLINE] = PATIENT
     is_allowed = case.meta is not None and case.meta.generation.mode.is_positive
-    if is_allowed and case.operation.path in {"/softmax", "/loss", "/gradient"}:
+    if is_allowed and case.operation.path in {"/softmax", "/loss", "/gradient", "/check"}:
         name = case.operation.path.removeprefix("/")
         if case.media_type == "application/json":
             case.body = fitted(case.body, name)
@@ -66,6 +66,7 @@ def fitted(body: Body, name: str) -> Body:
         "class_mask": [True] * num_classes,
         "element_mask": [[True] * num_classes] * num_rows,
         "upstream": weights(body, "upstream", num_rows),
+        "claimed": {"losses": weights(body.get("claimed", {}), "losses", num_rows)},
     }
     fields: Body = {field: made.get(field, value) for field, value in body.items()}
     fields |= {field: min(max(fields[field], 0.5), 1e6) for field in FLOATS if field in fields}

@@ -24,6 +24,7 @@ OPERATION_IDS = {
     ("post", "/softmax"): "softmax",
     ("post", "/loss"): "loss",
     ("post", "/gradient"): "gradient",
+    ("post", "/check"): "check",
     ("get", "/limits"): "limits",
     ("get", "/livez"): "livez",
     ("get", "/readyz"): "readyz",

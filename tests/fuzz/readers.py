@@ -8,7 +8,7 @@ from typing import Any
 
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.limits import WorkLimits
-from gradient_service.http.catalogue import OPERATIONS, Operation
+from gradient_service.http.catalogue import MODELS, OPERATIONS, Operation
 from gradient_service.operations import Work
 from gradient_service.wire import open_inference, open_inference_reply, safetensors_body
 from gradient_service.wire.errors import MalformedBodyError
@@ -29,7 +29,7 @@ def read_safetensors(content: bytes) -> None:
 
 def read_open_inference(content: bytes) -> None:
     """Read a body; the three bytes before it say of which operation, and how long its JSON part is."""
-    operation, body = OPERATIONS[sum(content[:1]) % len(OPERATIONS)], content[1 + LENGTH_BYTES :]
+    operation, body = MODELS[sum(content[:1]) % len(MODELS)], content[1 + LENGTH_BYTES :]
     length = int.from_bytes(content[1 : 1 + LENGTH_BYTES], "little")
     with suppress(MalformedBodyError, InvalidInputError):
         json_bytes = None if length == NO_LENGTH else length

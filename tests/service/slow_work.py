@@ -55,7 +55,9 @@ def app_with(monkeypatch: pytest.MonkeyPatch, slow: SlowWork, **settings: int) -
     """An application whose softmax is the slow one, on the native path and under /v2."""
     listed = tuple(replace(each, perform=slow.perform) if each.name == "softmax" else each for each in OPERATIONS)
     monkeypatch.setattr("gradient_service.http.routes.OPERATIONS", listed)
-    monkeypatch.setattr("gradient_service.http.open_inference.endpoints.OPERATIONS", listed)
+    monkeypatch.setattr(
+        "gradient_service.http.open_inference.endpoints.MODELS", [each for each in listed if each.answers_tensors]
+    )
     app = create_app(Settings.model_construct(None, **settings))
     app.state.lifecycle.is_started = True
     return app

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 
 FOLDER = Path(__file__).parents[2] / "openapi" / "examples"
 FILES = {file.name: file.read_bytes() for file in sorted(FOLDER.iterdir())}
-NAMES = [name.removesuffix(".request.safetensors") for name in FILES if name.endswith(".request.safetensors")]
+NAMES = [name.removesuffix(".answer.safetensors") for name in FILES if name.endswith(".answer.safetensors")]
+CHECKS = [name.removesuffix(".request.safetensors") for name in FILES if name.startswith("check.")]
 CALLS = ("softmax", "loss", "gradient")
 BINARY = "application/x-safetensors"
 INTEGERS = {"predicted_labels": "int64", "one_hot": "uint8"}
@@ -63,7 +64,9 @@ def test_every_answered_example_has_its_files() -> None:
         if example["status"] == 200
     }
     assert set(NAMES) == names
-    assert set(FILES) == {f"{name}.{part}.safetensors" for name in names for part in ("request", "answer")}
+    checks = {f"check.{name}" for name, example in stored("check").items() if example["status"] == 200}
+    requests = {f"{name}.request.safetensors" for name in names | checks}
+    assert set(FILES) == requests | {f"{name}.answer.safetensors" for name in names}
 
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES.keys())
@@ -80,6 +83,17 @@ def test_a_request_file_asks_what_the_json_example_does(name: str) -> None:
     options = json.loads(header_of(content)["__metadata__"]["options"])
     tensors = {field: array.tolist() for field, array in load(content).items()}
     assert tensors | options == of_json(name)[1]["request"]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_a_check_of_a_file_is_answered_as_its_json_example(http: httpx.AsyncClient, name: str) -> None:
+    """A claim in tensors has the verdict of the same claim in JSON, unless its dtype is its own: float64 here."""
+    path, example = of_json(name)
+    content = FILES[f"{name}.request.safetensors"]
+    reply = await http.post(path, content=content, headers={"Content-Type": BINARY})
+    assert reply.headers["content-type"] == "application/json"
+    if "dtype" not in example["request"]:
+        assert reply.json() == (await post(http, path, example["request"])).json()
 
 
 @pytest.mark.parametrize("name", NAMES)

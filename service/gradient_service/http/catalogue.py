@@ -7,8 +7,8 @@ from typing import Any
 from gradient_service import operations
 from gradient_service.operations import CallRequest, Work
 from gradient_service.schemas.fields import Body
-from gradient_service.schemas.replies import GradientReply, LossReply, SoftmaxReply
-from gradient_service.schemas.requests import GradientRequest, LossRequest, SoftmaxRequest
+from gradient_service.schemas.replies import CheckReply, GradientReply, LossReply, SoftmaxReply
+from gradient_service.schemas.requests import CheckRequest, GradientRequest, LossRequest, SoftmaxRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Operation:
     perform: Callable[[Any, Work], Body]
     summary: str
     description: str
+    answers_tensors: bool = True
+    """Whether its reply is tensors above all: it is written in each dialect then, and served as a model."""
 
 
 OPERATIONS = (
@@ -49,4 +51,17 @@ OPERATIONS = (
         "∂E/∂s_i = Σ_j (∂E/∂p_j)(∂p_j/∂s_i), ending at **p − c** for the default objective; on request every factor of "
         "the chain rule, the factors multiplied out, and what the Jacobian's diagonal alone would give.",
     ),
+    Operation(
+        "check",
+        CheckRequest,
+        CheckReply,
+        operations.check,
+        "Whether a claim is right, and which mistake it is if not",
+        "Compares the caller's own loss, gradient or probabilities with the reference, |claimed − reference| ≤ atol + "
+        "rtol · size, and names the known mistakes that reproduce what is off: each is recomputed and compared, alone "
+        "and in pairs. The answer is JSON, whatever the request is.",
+        answers_tensors=False,
+    ),
 )
+MODELS = tuple(operation for operation in OPERATIONS if operation.answers_tensors)
+"""Those that the Open Inference Protocol offers: it knows no other replies."""

@@ -13,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from gradient_service.http.catalogue import OPERATIONS, Operation
+from gradient_service.schemas.members import flat
 from gradient_service.schemas.tensor import tensor_fields
 from gradient_service.wire import safetensors_body
 from gradient_service.wire.json_writer import dump
@@ -48,14 +49,16 @@ def binary_files() -> dict[str, bytes]:
     for operation in OPERATIONS:
         for name, example in answered(examples(operation.name)).items():
             made[file_name(operation.name, name, "request")] = _request(operation, example["request"])
-            made[file_name(operation.name, name, "answer")] = _answer(operation, example["answer"])
+            if operation.answers_tensors:
+                made[file_name(operation.name, name, "answer")] = _answer(operation, example["answer"])
     return made
 
 
 def _request(operation: Operation, request: dict[str, Any]) -> bytes:
     kinds = {name: tensor.kind for name, tensor in tensor_fields(operation.request).items()}
-    tensors = {name: np.array(request[name], REQUEST_DTYPES[kinds[name]]) for name in request if name in kinds}
-    options = {name: value for name, value in request.items() if name not in tensors}
+    fields = flat(request, operation.request)
+    tensors = {name: np.array(fields[name], REQUEST_DTYPES[kinds[name]]) for name in fields if name in kinds}
+    options = {name: value for name, value in fields.items() if name not in tensors}
     return b"".join(safetensors_body.encode_file(tensors, {"options": dump(options).decode()}))
 
 

@@ -19,7 +19,7 @@ from gradient_service.settings import Settings
 from gradient_service.wire import json_body
 from gradient_service.wire.apart import decode_text
 from gradient_service.wire.checkpoint import Checkpoint
-from gradient_service.wire.dialects import DIALECTS, Dialect
+from gradient_service.wire.dialects import DIALECTS, JSON, ONLY_JSON, Dialect
 from gradient_service.wire.tensor_codec import Buffer
 
 READ_BY = frozenset({b"content-encoding", b"content-type"})
@@ -89,7 +89,9 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Nat
     """
     reader = _reader(_fields(request, READ_BY))
     check_declared_length(request, max_body_bytes(reader, settings))
-    reply_type = _reply_type(_fields(request, WRITTEN_BY), reader.media_type)
+    spoken = DIALECTS if operation.answers_tensors else ONLY_JSON
+    preferred = reader.media_type if reader.media_type in spoken else JSON.media_type
+    reply_type = _reply_type(_fields(request, WRITTEN_BY), tuple(spoken), preferred)
     return NativeExchange(operation.request, settings, reader, reply_type)
 
 
@@ -108,8 +110,8 @@ def _reader(fields: Fields) -> Dialect:
 
 
 @lru_cache(maxsize=256)
-def _reply_type(fields: Fields, preferred: str) -> str:
+def _reply_type(fields: Fields, spoken: tuple[str, ...], preferred: str) -> str:
     """Return the type of the reply, which has no coding."""
     headers = Headers(raw=list(fields))
     reply_coding(headers, spoken=())
-    return reply_media_type(headers, tuple(DIALECTS), preferred)
+    return reply_media_type(headers, spoken, preferred)

@@ -29,13 +29,21 @@ REQUEST_BODY = """\
 JSON, or a safetensors file: array fields are tensors under their own names (F16, BF16, F32 or F64 for numbers, any
 integer type for labels, BOOL for masks), all other fields are one JSON object, as text in `options` of the header's
 `__metadata__`. `application/octet-stream` is another name for `application/x-safetensors`.
-
+"""
+REPLY_BODY = """
 The reply has the type that `Accept` asks for; by default that of the request. In a safetensors reply arrays are tensors
 under their own names (F32 or F64, I64 labels, U8 one-hot rows), all other fields are one JSON object in `result`.
 
 Each example that is answered is also there as two files, such as
 [`examples/{everyday_request}`](examples/{everyday_request}) and
 [`examples/{everyday_answer}`](examples/{everyday_answer}); the others have their names in place of `everyday`.
+"""
+JSON_REPLY_BODY = """
+What was computed is one object: the tensors `claimed.gradient`, `claimed.losses`, `claimed.probabilities`, and
+`claimed.loss` without axes, each in its own type; NaN and infinities may be among their numbers. The reply is JSON.
+
+Each example that is answered is also there as a file, such as
+[`examples/{everyday_request}`](examples/{everyday_request}); the others have their names in place of `everyday`.
 """
 BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 PROBLEM_STATUSES = {
@@ -87,8 +95,9 @@ def call_document(operation: Operation) -> dict[str, Any]:
     """Return what the framework cannot know of an operation: its body, its replies and their examples."""
     document = body_document(operation.request, operation.reply, operation.name, CALL_STATUSES)
     document["requestBody"]["description"] = _request_description(operation)
-    for body in (document["requestBody"], document["responses"]["200"]):
-        body["content"] |= BINARY_CONTENT
+    document["requestBody"]["content"] |= BINARY_CONTENT
+    if operation.answers_tensors:
+        document["responses"]["200"]["content"] |= BINARY_CONTENT
     return document
 
 
@@ -145,7 +154,8 @@ def _request_description(operation: Operation) -> str:
     loads all of them when an operation is opened, and loses clicks meanwhile.
     """
     request, answer = (file_name(operation.name, "everyday", part) for part in ("request", "answer"))
-    return REQUEST_BODY.format(everyday_request=request, everyday_answer=answer)
+    reply_body = REPLY_BODY if operation.answers_tensors else JSON_REPLY_BODY
+    return REQUEST_BODY + reply_body.format(everyday_request=request, everyday_answer=answer)
 
 
 def install(app: FastAPI) -> None:

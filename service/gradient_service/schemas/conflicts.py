@@ -9,7 +9,15 @@ from pydantic import BaseModel
 
 from gradient_service.core.errors import Fault, raise_if_any
 from gradient_service.core.options import Curvature, Denominator, Objective, Reduction, TargetsSum
-from gradient_service.schemas.requests import GradientOutput, GradientRequest, LossOutput, SupervisedBody
+from gradient_service.schemas.members import body_fields, member_names, path_of, placed
+from gradient_service.schemas.requests import (
+    CheckRequest,
+    DifferentiatedBody,
+    GradientOutput,
+    GradientRequest,
+    LossOutput,
+    SupervisedBody,
+)
 
 MAX_NAME_LENGTH = 64
 
@@ -26,7 +34,9 @@ def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
     Raises:
         InvalidInputError: `unknown-field`, with the nearest known name; `missing-field`; `conflicting-fields`.
     """
-    raise_if_any(chain(unknown_fields(model.model_fields, names), _missing(model, names), _both(model, names)))
+    known = [*model.model_fields, *member_names(model)]
+    unknown = placed(unknown_fields(known, names), model)
+    raise_if_any(chain(unknown, _missing(model, names), _both(model, names)))
 
 
 def unknown_fields(known: Collection[str], names: Iterable[str]) -> Iterator[Fault]:
@@ -45,9 +55,12 @@ def required_fields(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _missing(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
+    given = {path_of(name, model)[0] for name in names} if body_fields(model) else names
     for name in required_fields(model):
-        if name not in names:
-            yield Fault("missing-field", name, (), f"{name} is required.")
+        if name not in given:
+            members = body_fields(model).get(name)
+            needed = f"{name} is required." if members is None else f"One of {', '.join(members.model_fields)} is."
+            yield Fault("missing-field", name, (), needed)
     if issubclass(model, SupervisedBody) and not {"labels", "targets"} & set(names):
         yield Fault("missing-field", "labels", (), "One of labels and targets is required.")
 
@@ -108,7 +121,7 @@ def _reduction_conflicts(request: SupervisedBody) -> Iterator[Fault]:
     elif request.denominator_value is not None and request.denominator is not Denominator.WEIGHTS:
         yield _conflict("denominator_value", "Give denominator or denominator_value, not both.")
     if (
-        isinstance(request, GradientRequest)
+        isinstance(request, DifferentiatedBody)
         and request.upstream is not None
         and request.reduction is not Reduction.NONE
     ):
@@ -116,6 +129,8 @@ def _reduction_conflicts(request: SupervisedBody) -> Iterator[Fault]:
 
 
 def _output_conflicts(request: SupervisedBody) -> Iterator[Fault]:
+    if isinstance(request, CheckRequest) and request.claimed.loss is not None and request.reduction is Reduction.NONE:
+        yield Fault("conflicting-fields", "claimed", ("loss",), "With reduction none there is no loss; claim losses.")
     for position, output in enumerate(getattr(request, "include", ())):
         if output in {LossOutput.LOSS, GradientOutput.LOSS} and request.reduction is Reduction.NONE:
             if "include" in request.model_fields_set:

@@ -17,12 +17,14 @@ DOUBLE = {"format": "double"}
 INT64 = {"format": "int64"}
 
 Number = Annotated[float, Field(json_schema_extra=DOUBLE)]
+NumberFromZero = Annotated[float, Field(strict=True, json_schema_extra=DOUBLE | {"minimum": 0})]
 PositiveNumber = Annotated[float, Field(strict=True, json_schema_extra=DOUBLE | {"exclusiveMinimum": 0})]
 Fraction = Annotated[float, Field(strict=True, json_schema_extra=DOUBLE | {"minimum": 0, "maximum": 1})]
 """The bounds only describe, as those of arrays do: values come after shapes, and the core checks them."""
 Integer = Annotated[int, Field(strict=True, ge=INT64_RANGE.start, lt=INT64_RANGE.stop, json_schema_extra=INT64)]
 Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
 
+Scalar = Annotated[Array, Tensor(rank=0, kind="number")]
 Rows = Annotated[Array, Tensor(rank=2, kind="number")]
 Labels = Annotated[Array, Tensor(rank=1, kind="integer", minimum=None)]
 Targets = Annotated[Array, Tensor(rank=2, kind="number", minimum=0)]

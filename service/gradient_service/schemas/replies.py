@@ -1,8 +1,12 @@
 """Reply bodies, one model each. Outputs that were not asked for are left out; nothing has a default."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from gradient_service.core.options import Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
+from pydantic import Field
+
+from gradient_service.core.diagnosis_codes import DiagnosisCode
+from gradient_service.core.invariants import Invariant
+from gradient_service.core.options import Choice, Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
 from gradient_service.schemas.fields import (
     Absent,
     Body,
@@ -28,8 +32,8 @@ class SoftmaxApplied(Body):
     dtype: Dtype
 
 
-class LossApplied(SoftmaxApplied):
-    """Each scalar option in force, and the number that `mean` divided by."""
+class SupervisedApplied(Body):
+    """The options in force of what scores are compared with."""
 
     objective: Objective
     reduction: Reduction
@@ -45,11 +49,31 @@ class LossApplied(SoftmaxApplied):
     """Under a softmax objective."""
 
 
+class LossApplied(SupervisedApplied, SoftmaxApplied):
+    """Each scalar option in force, and the number that `mean` divided by."""
+
+
 class GradientApplied(LossApplied):
     """Each scalar option in force, and the number that `mean` divided by."""
 
     curvature: Curvature | Absent = None
     """Under an objective that has second derivatives."""
+
+
+class ScoresApplied(Body):
+    """The options in force of how scores are read."""
+
+    temperature: Number
+    dtype: Dtype
+
+
+class CheckApplied(SupervisedApplied, ScoresApplied):
+    """Each scalar option in force, and the number that `mean` divided by."""
+
+    rtol: Number | Absent = None
+    """When one was given."""
+    atol: Number | Absent = None
+    """When one was given."""
 
 
 class SummaryBody(Body):
@@ -124,6 +148,89 @@ class GradientReply(Body):
     """(N, K): second derivatives of the loss by each logit, by `curvature`."""
     summary: SummaryBody | Absent = None
     applied: GradientApplied
+
+
+class Verdict(Choice):
+    """What became of a claim."""
+
+    MATCH = "match", "every element is within the tolerance"
+    MISMATCH = "mismatch", "some element is not, or all are equal where those of the reference differ"
+
+
+class DiagnosisBody(Body):
+    """A mistake that reproduces what was claimed."""
+
+    code: DiagnosisCode
+    explanation: str
+    """Which outputs it explains, and in plain words what it is."""
+    residual: Number
+    """The largest error that it leaves, over its size."""
+
+
+class WorstRow(Body):
+    """A row, and its element that is off the most."""
+
+    output: str
+    row: Count
+    column: Annotated[Count | Absent, Field(alias="class")] = None
+    """Left out where the output has one number a row."""
+    claimed: Number | Absent = None
+    """Left out where it is no finite number."""
+    reference: Number
+
+
+class ErrorsBody(Body):
+    """The largest error and the middle one."""
+
+    maximum: Number
+    median: Number
+
+
+class ErrorKinds(Body):
+    """Errors in units of the last place of the claimed dtype, as they are, and over the number itself."""
+
+    ulp: ErrorsBody
+    absolute: ErrorsBody
+    relative: ErrorsBody
+
+
+class OutputStatistics(Body):
+    """How far a claimed output is off, and how far plain NumPy would be in the same dtype."""
+
+    claimed: ErrorKinds | Absent = None
+    """Of its finite numbers; left out where there is none."""
+    plain: ErrorKinds | Absent = None
+
+
+class StatisticsBody(Body):
+    """The errors of each claimed output."""
+
+    loss: OutputStatistics | Absent = None
+    losses: OutputStatistics | Absent = None
+    gradient: OutputStatistics | Absent = None
+    probabilities: OutputStatistics | Absent = None
+
+
+class InvariantBody(Body):
+    """Something that holds of every right claim."""
+
+    name: Invariant
+    holds: bool
+    value: Number
+    """What was found: a count, or the largest number that should be 0."""
+
+
+class CheckReply(Body):
+    """Whether a claim is right, and if not, which mistakes reproduce it."""
+
+    verdict: Verdict
+    diagnoses: list[DiagnosisBody]
+    """Best first; none for a right claim, but that it lost digits next to 0."""
+    worst_rows: list[WorstRow]
+    """Those with the largest errors, worst first."""
+    statistics: StatisticsBody
+    invariants: list[InvariantBody]
+    applied: CheckApplied
 
 
 class LimitsReply(Body):

@@ -6,7 +6,7 @@ Python object on the way. What fields mean together stands in `conflicts.py`.
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gradient_service.core.options import Choice, Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
 from gradient_service.schemas.fields import (
@@ -18,8 +18,10 @@ from gradient_service.schemas.fields import (
     Labels,
     Mask,
     MaskRows,
+    NumberFromZero,
     PositiveNumber,
     Rows,
+    Scalar,
     Targets,
     Vector,
     Weights,
@@ -75,12 +77,17 @@ class ScoresBody(Body):
     """(N, K): false where a class takes no part in that row. With `class_mask`, both must be true."""
     temperature: PositiveNumber = 1.0
     """T > 0; the logits are divided by it."""
-    precision: Precision = Precision.ACCURATE
     dtype: Dtype | Absent = None
     """Numbers are rounded to it as read, results have it. JSON: float64 when left out; binary: the logits' own."""
 
 
-class SoftmaxRequest(ScoresBody):
+class PreciseBody(Body):
+    """The field of every request that is answered with numbers computed."""
+
+    precision: Precision = Precision.ACCURATE
+
+
+class SoftmaxRequest(PreciseBody, ScoresBody):
     """Scores to turn into probabilities."""
 
     include: Annotated[list[SoftmaxOutput], MAX_OUTPUTS] = [SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS]
@@ -110,18 +117,23 @@ class SupervisedBody(ScoresBody):
     """ε: c ← (1−ε) c + ε/K' over the K' unmasked classes; softmax objectives only."""
 
 
-class LossRequest(SupervisedBody):
+class LossRequest(PreciseBody, SupervisedBody):
     """Scores to compare with labels or targets."""
 
     include: Annotated[list[LossOutput], MAX_OUTPUTS] = [LossOutput.LOSS, LossOutput.SUMMARY]
     """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
 
 
-class GradientRequest(SupervisedBody):
-    """Scores to compare with labels or targets, and to differentiate by."""
+class DifferentiatedBody(SupervisedBody):
+    """The fields of every request that has to do with derivatives."""
 
     upstream: Vector | Absent = None
     """(N,), with reduction `none`: the derivative of the caller's scalar by each row's loss. All 1 when left out."""
+
+
+class GradientRequest(PreciseBody, DifferentiatedBody):
+    """Scores to compare with labels or targets, and to differentiate by."""
+
     curvature: Curvature = Curvature.EXACT
     include: Annotated[list[GradientOutput], MAX_OUTPUTS] = [
         GradientOutput.LOSS,
@@ -129,3 +141,29 @@ class GradientRequest(SupervisedBody):
         GradientOutput.SUMMARY,
     ]
     """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
+
+
+class Claimed(Body):
+    """What the caller computed: at least one output, by the options of the request."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    loss: Scalar | Absent = None
+    """The reduced loss in nats."""
+    losses: Vector | Absent = None
+    """(N,): the loss of each row in nats, with its weights."""
+    gradient: Rows | Absent = None
+    """(N, K): ∂loss/∂logits, with the reduction's factor."""
+    probabilities: Rows | Absent = None
+    """(N, K)."""
+
+
+class CheckRequest(DifferentiatedBody):
+    """Scores, what they are compared with, and what the caller makes of them."""
+
+    claimed: Claimed
+    """The caller's own outputs. In JSON they count as numbers of `dtype`; in binary NaN and infinities are possible."""
+    rtol: NumberFromZero | Absent = None
+    """|claimed − reference| ≤ atol + rtol · size is a match. When left out, what is usual of the claimed dtype."""
+    atol: NumberFromZero | Absent = None
+    """When left out, the smallest normal number of the claimed dtype."""

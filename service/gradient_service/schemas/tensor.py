@@ -8,8 +8,12 @@ import numpy as np
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from gradient_service.schemas.members import body_fields, member_names
+
 ROUNDOFF = "unit_roundoff"
 """Key of an array's dtype metadata: how coarse the numbers were before they were widened."""
+UNTYPED: np.dtype[np.float64] = np.dtype(np.float64, metadata={"is_untyped": True})
+"""Of numbers that came without a type of their own."""
 Kind = Literal["number", "integer", "boolean"]
 FORMATS: dict[Kind, str] = {"number": "double", "integer": "int64"}
 """Without them generators of typed languages take a number for float32 and an integer for int32."""
@@ -27,8 +31,11 @@ class Tensor:
     is_nullable: bool = False
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Accept an array; the codec that made it has checked rank and kind."""
-        return core_schema.is_instance_schema(np.ndarray)
+        """Accept an array; the codec that made it has checked rank and kind. A single number becomes one."""
+        is_array = core_schema.is_instance_schema(np.ndarray)
+        if self.rank > 0:
+            return is_array
+        return core_schema.no_info_before_validator_function(_scalar_array, is_array)
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
@@ -46,6 +53,16 @@ class Tensor:
         return described
 
 
+def _scalar_array(value: Any) -> Any:
+    """Return a number as an array without axes, and anything else as it is."""
+    return np.array(value, UNTYPED) if type(value) in {int, float} else value
+
+
+def is_untyped(array: np.ndarray[Any, Any]) -> bool:
+    """Return whether the numbers of an array came without a type of their own."""
+    return array.dtype.metadata is not None and array.dtype.metadata == UNTYPED.metadata
+
+
 def roundoff(array: np.ndarray[Any, Any]) -> float:
     """Return the unit roundoff of the numbers of an array, as they were sent."""
     metadata = array.dtype.metadata or {}
@@ -54,12 +71,19 @@ def roundoff(array: np.ndarray[Any, Any]) -> float:
 
 @cache
 def tensor_fields(model: type[BaseModel]) -> dict[str, Tensor]:
-    """Return the array fields of a model by name."""
-    return {
+    """Return the array fields of a model by name, members of its fields among them."""
+    own = {
         name: tensor
         for name, field in model.model_fields.items()
         for tensor in _tensors_in(field.annotation, field.metadata)
     }
+    bodies = body_fields(model)
+    members = {
+        name: tensor_fields(bodies[field])[member]
+        for name, (field, member) in member_names(model).items()
+        if member in tensor_fields(bodies[field])
+    }
+    return own | members
 
 
 @cache

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gradient_service.core.errors import Fault, InvalidInputError
+from gradient_service.schemas.members import body_fields, nested, placed
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,15 +29,15 @@ def validate(model: type[Model], values: Mapping[str, Any], faults: Sequence[Fau
         InvalidInputError: `wrong-type`, `unknown-value`, `out-of-range`, and the faults given; of these only the types,
             if any are wrong, else only the shapes.
     """
-    found = list(faults)
+    found = placed(faults, model)
     try:
-        request = model.model_validate(dict(values))
+        request = model.model_validate(nested(values, model))
     except ValidationError as error:
         named = {fault.field for fault in found}
         for details in error.errors(include_url=False, include_context=False):
             field = str(details["loc"][0])
             if field not in named and details["type"] != "none_required":
-                found.append(_fault(field, details))
+                found.append(_fault(field, details, body_fields(model).get(field)))
     if found:
         first = min(map(_layer, found))
         raise InvalidInputError(fault for fault in found if _layer(fault) == first)
@@ -48,9 +49,10 @@ def _layer(fault: Fault) -> int:
     return (fault.code in SHAPES) + 2 * (fault.code in VALUES)
 
 
-def _fault(field: str, details: ErrorDetails) -> Fault:
-    index = tuple(part for part in details["loc"][1:] if isinstance(part, int))
-    where = field + "".join(f"[{part}]" for part in index)
+def _fault(field: str, details: ErrorDetails, body: type[BaseModel] | None) -> Fault:
+    members = () if body is None else body.model_fields
+    index = tuple(part for part in details["loc"][1:] if isinstance(part, int) or part in members)
+    where = field + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in index)
     code = "wrong-type"
     if details["type"] in UNKNOWN_VALUE and isinstance(details["input"], str):
         code = "unknown-value"

@@ -46,3 +46,5 @@ DIALECTS = {
     SAFETENSORS.media_type: SAFETENSORS,
     "application/octet-stream": SAFETENSORS,
 }
+ONLY_JSON = {JSON.media_type: JSON}
+"""For replies that are no tensors."""

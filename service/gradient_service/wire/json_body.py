@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
-from gradient_service.schemas.conflicts import check_fields
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError, raise_if_any
+from gradient_service.schemas.conflicts import check_fields, unknown_fields
 from gradient_service.schemas.fields import Body
-from gradient_service.schemas.tensor import tensor_fields
+from gradient_service.schemas.members import DOT, body_fields, member_names
+from gradient_service.schemas.tensor import UNTYPED, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.checkpoint import Checkpoint, without_pause
 from gradient_service.wire.decoded import Decoded, Model
@@ -80,10 +81,16 @@ def present(body: Body) -> dict[str, Any]:
     """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
     values, given = body.__dict__, body.model_fields_set
     return {
-        name: present(values[name]) if isinstance(values[name], Body) else values[name]
-        for name in type(body).model_fields
+        field.alias or name: _presented(values[name])
+        for name, field in type(body).model_fields.items()
         if name in given
     }
+
+
+def _presented(value: Any) -> Any:
+    if isinstance(value, Body):
+        return present(value)
+    return [_presented(each) for each in value] if isinstance(value, list) else value
 
 
 def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:
@@ -110,10 +117,28 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
     known = model.model_fields
     names = first_names(root)
     values = members_of(root, known)
-    options = [name for name in known if name in values and name not in tensor_fields(model)]
+    plain = known.keys() - tensor_fields(model).keys() - body_fields(model).keys()
+    options = [name for name in plain if name in values]
     if len(names) > MAX_NAMES or len(values) < len(names) or any(is_nested(values[name]) for name in options):
         source.check()  # names repeated here or further in, or nesting nothing may follow
+    raise_if_any(unknown_fields(known, [name for name in names if name in member_names(model)]))
+    for field in body_fields(model):
+        if is_object(values.get(field)):
+            _take_out_members(source, field, values, names, model)
     return JsonObject(values, names, source.body)
+
+
+def _take_out_members(
+    source: JsonText, field: str, values: dict[str, Any], names: list[str], model: type[Body]
+) -> None:
+    """Have the members of a field stand for it, under the names that wires know them by."""
+    members = first_names(values[field])
+    if len(members) > MAX_NAMES or len(set(members)) < len(members):
+        source.check()
+    found = members_of(values.pop(field), body_fields(model)[field].model_fields)
+    values |= {f"{field}{DOT}{member}": value for member, value in found.items()}
+    place = names.index(field)
+    names[place : place + 1] = [f"{field}{DOT}{member}" for member in members]
 
 
 def _count_of_arrays(values: Mapping[str, Any]) -> int:
@@ -139,11 +164,14 @@ def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
 
 def _values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
     """Return every field that is an array of its rank and kind, or any value but null; the others as faults."""
-    values, faults = read_options(document, without=tensor_fields(model))
-    for name, tensor in tensor_fields(model).items():
+    arrays = {name: tensor for name, tensor in tensor_fields(model).items() if tensor.rank}
+    values, faults = read_options(document, without=arrays)
+    for name, tensor in arrays.items():
         if name in document.names:
             try:
                 values[name] = read_array(document.values[name], tensor)
+                if name in member_names(model):
+                    values[name] = values[name].view(UNTYPED)
             except (TypeError, ValueError):
                 faults.extend(islice(find_faults(name, document.values[name], tensor), MAX_FAULTS))
     return values, faults

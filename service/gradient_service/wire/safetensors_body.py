@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.fields import Body
+from gradient_service.schemas.members import path_of
 from gradient_service.schemas.tensor import tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
@@ -99,7 +100,8 @@ def _decode(entries: Mapping[str, Entry], data: memoryview, options: JsonText, m
     document = read_object(options, model)
     for name in document.names:
         if name in entries:
-            raise MalformedBodyError("duplicate-field", "A field is both a tensor and an option.", pointer((name,)))
+            detail = "A field is both a tensor and an option."
+            raise MalformedBodyError("duplicate-field", detail, pointer(path_of(name, model)))
     names = [*entries, *document.names]
     check_fields(model, names)
     values, faults = read_options(document)
@@ -109,7 +111,8 @@ def _decode(entries: Mapping[str, Entry], data: memoryview, options: JsonText, m
         faults += found
         if not found and name in tensor_fields(model):
             part = data[entry.begin : entry.end]
-            values[name] = decode_tensor(part, ELEMENT_TYPES[entry.dtype], entry.shape, f"/{name}")
+            place = pointer(path_of(name, model))
+            values[name] = decode_tensor(part, ELEMENT_TYPES[entry.dtype], entry.shape, place)
     try:
         return Decoded(validate(model, values, faults), names)
     except InvalidInputError as error:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from gradient_service import __version__
 from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call
-from gradient_service.http.catalogue import OPERATIONS, Operation
+from gradient_service.http.catalogue import MODELS, Operation
 from gradient_service.http.health import Readiness
 from gradient_service.http.open_inference.exchange import negotiate
 from gradient_service.http.open_inference.models import config_of, metadata_of
@@ -57,7 +57,7 @@ class InferenceServer:
 
     def __init__(self, settings: Settings, readiness: Readiness) -> None:
         self._readiness = readiness
-        self._models = {operation.name: Model(operation, settings, readiness.admission) for operation in OPERATIONS}
+        self._models = {operation.name: Model(operation, settings, readiness.admission) for operation in MODELS}
 
     async def live(self, request: Request) -> Response:
         """Answer that the server lives."""

@@ -1,0 +1,126 @@
+"""What `/check` does: a request with a claim in, a verdict out."""
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from gradient_service.core.blocks import Array
+from gradient_service.core.checks import check_claims, check_shapes
+from gradient_service.core.claim_comparison import Comparison
+from gradient_service.core.claims import BFLOAT16, CLAIMED, Claim, NumberType, Tolerance
+from gradient_service.core.error_figures import ERRORS, Errors
+from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
+from gradient_service.core.examination import Examination, examine
+from gradient_service.core.examination import WorstRow as FoundRow
+from gradient_service.core.limits import check_work
+from gradient_service.operations.inputs import (
+    dtype_of,
+    in_dtype,
+    rule_of,
+    scores_of,
+    supervised_applied,
+    supervision_of,
+)
+from gradient_service.operations.work import NUMBER_BYTES, Work
+from gradient_service.schemas.conflicts import check_conflicts
+from gradient_service.schemas.replies import (
+    CheckApplied,
+    CheckReply,
+    DiagnosisBody,
+    ErrorKinds,
+    ErrorsBody,
+    InvariantBody,
+    OutputStatistics,
+    StatisticsBody,
+    Verdict,
+    WorstRow,
+)
+from gradient_service.schemas.requests import CheckRequest
+from gradient_service.schemas.tensor import is_untyped, roundoff
+
+ROW_BYTES = 256
+"""What is kept of each row of each claimed output, and on the way there."""
+COPIES = 3
+"""Of a claimed array: as float64, the reference, and itself turned."""
+
+
+def check(request: CheckRequest, work: Work) -> CheckReply:
+    """Answer `/check`."""
+    check_conflicts(request)
+    scores, supervision, rule = scores_of(request), supervision_of(request), rule_of(request)
+    check_shapes(scores, supervision, rule)
+    arrays = {name: np.atleast_1d(array) for name in CLAIMED if (array := getattr(request.claimed, name)) is not None}
+    check_claims(scores, {name: array.shape for name, array in arrays.items()})
+    check_work(scores, [], work.limits)
+    numbers = scores.logits.size + COPIES * sum(array.size for array in arrays.values())
+    work.reserve(NUMBER_BYTES * numbers + ROW_BYTES * len(arrays) * scores.batch_size)
+    claims = [_claim(name, array, dtype_of(request)) for name, array in arrays.items()]
+    rounded = in_dtype(dtype_of(request), scores, supervision, rule)
+    scores, supervision, rule = in_dtype(np.dtype(np.float64), *rounded)
+    found = examine(scores, supervision, rule, (claims, Tolerance(request.rtol, request.atol)), work.execution)
+    return CheckReply.of(
+        verdict=Verdict.MATCH if found.is_match else Verdict.MISMATCH,
+        diagnoses=[
+            DiagnosisBody.of(code=each.code, explanation=each.explanation, residual=each.residual)
+            for each in found.diagnoses
+        ],
+        worst_rows=[_worst_row(each) for each in found.worst_rows],
+        statistics=StatisticsBody.of(**{each.claim.name: _statistics(each) for each in found.compared}),
+        invariants=[
+            InvariantBody.of(name=each.invariant, holds=each.holds, value=float(each.value))
+            for each in found.invariants
+        ],
+        applied=CheckApplied.of(**_applied(request, found)),
+    )
+
+
+def _claim(name: str, array: Array, dtype: np.dtype[np.floating]) -> Claim:
+    """Return a claim in its own type; what came without one has the type of the answer.
+
+    Raises:
+        InvalidInputError: `number-out-of-range` where that type does not hold a number.
+    """
+    of = NumberType.of(dtype if is_untyped(array) else array.dtype)
+    if roundoff(array) == BFLOAT16.epsilon / 2:
+        of = BFLOAT16  # which was widened as it was read
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        values = array.astype(np.float64)
+    if is_untyped(array):
+        values = of.rounded(values)
+        raise_if_any(_beyond(name, values, of))
+    return Claim(name, values, of)
+
+
+def _beyond(name: str, values: Array, of: NumberType) -> Iterator[Fault]:
+    for where in np.argwhere(np.isinf(values))[:MAX_FAULTS]:
+        index = () if name == "loss" else tuple(map(int, where))
+        detail = f"claimed.{name}: this number leaves the range of {of.name}."
+        yield Fault("number-out-of-range", "claimed", (name, *index), detail)
+
+
+def _worst_row(found: FoundRow) -> WorstRow:
+    values: dict[str, Any] = {"output": found.output, "row": found.row}
+    if found.column is not None:
+        values["column"] = found.column
+    if isfinite(found.claimed):
+        values["claimed"] = found.claimed
+    return WorstRow.of(**values, reference=found.reference)
+
+
+def _statistics(found: Comparison) -> OutputStatistics:
+    errors = {"claimed": found.claimed_errors, "plain": found.plain_errors}
+    return OutputStatistics.of(**{name: _kinds(each) for name, each in errors.items() if each is not None})
+
+
+def _kinds(errors: Errors) -> ErrorKinds:
+    return ErrorKinds.of(
+        **{kind: ErrorsBody.of(maximum=errors.maximum[kind], median=errors.median[kind]) for kind in ERRORS}
+    )
+
+
+def _applied(request: CheckRequest, found: Examination) -> dict[str, Any]:
+    given = {"rtol": request.rtol, "atol": request.atol}
+    tolerance = {name: value for name, value in given.items() if value is not None}
+    return supervised_applied(request, found.denominator) | tolerance

@@ -1,0 +1,56 @@
+"""How much work a request makes, who does it, and what bounds it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradient_service.core.execution import Execution
+from gradient_service.core.inputs import Scores
+from gradient_service.core.limits import MULTIPLIES_BY_CLASSES, WorkLimits, check_work, num_reply_numbers
+from gradient_service.schemas.requests import CheckRequest, GradientRequest, LossRequest, SoftmaxRequest
+
+CallRequest = SoftmaxRequest | LossRequest | GradientRequest | CheckRequest
+NUMBER_BYTES = 8
+ROW_BYTES = 64
+"""What is kept of a row until the rows are summed, whatever the reply holds: its loss and factor, with exponents."""
+
+FOLLOWED_ELEMENTS = 1 << 20
+"""A check follows hundreds of recipes through a few rows, however few there are."""
+
+
+def _finds_room(_: int) -> None:
+    """Let the work go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much one request may ask for, who does it, and who knows what room there is."""
+
+    limits: WorkLimits
+    execution: Execution = field(default_factory=Execution)
+    reserve: Callable[[int], None] = _finds_room
+    """Told the bytes that the work will take beside the request, before it takes them; what it raises ends the work."""
+
+
+def num_elements(request: CallRequest) -> int:
+    """Return how many numbers the work on a request goes through, about: N·K, or N·K² where the Jacobian is needed."""
+    if isinstance(request, CheckRequest):
+        return int(request.logits.size) + FOLLOWED_ELEMENTS
+    if MULTIPLIES_BY_CLASSES.intersection(request.include):
+        return int(request.logits.size * request.logits.shape[1])
+    return int(request.logits.size)
+
+
+def num_array_bytes(request: CallRequest) -> int:
+    """Return what the arrays of a request take in memory."""
+    values = [*vars(request).values(), *(vars(request.claimed).values() if isinstance(request, CheckRequest) else ())]
+    return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
+
+
+def take_on(scores: Scores, names: list[str], dtype: np.dtype[np.floating], work: Work) -> None:
+    """Raise where the work exceeds its limits, then reserve the memory that it takes, at the most."""
+    check_work(scores, names, work.limits)
+    per_number = NUMBER_BYTES + work.limits.bytes_per_number
+    copied = 0 if scores.logits.dtype == dtype else scores.logits.size * dtype.itemsize
+    work.reserve(per_number * num_reply_numbers(scores, names) + ROW_BYTES * scores.batch_size + copied)

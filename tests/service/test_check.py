@@ -1,0 +1,214 @@
+"""`/check` over HTTP: its examples, its refusals, both dialects, and what it is no part of."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from gradient_service.app import create_app
+from gradient_service.core.diagnosis_codes import DiagnosisCode
+from gradient_service.settings import Settings
+
+from .bad_claims import CLAIM, CLAIMED, CLAIMS, SHARED
+from .bad_values import LABELLED
+from .conftest import JSON, check_problem, client_of, post
+from .stored_answers import has_widest_kernels, stored
+from .wire.safetensors_files import file_of
+from .wire.safetensors_files import stored as tensor
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = stored("check")
+BINARY = {"Content-Type": "application/x-safetensors"}
+OTHER_TENSORS = {"logits": "float64", "labels": "int64"}
+GRADIENT = [
+    [0.045015286585190224, 0.12236423552739878, -0.16737952211258905],
+    [-0.33333333333333337, 0.16666666666666666, 0.16666666666666666],
+]
+
+
+def ids(case: tuple[Any, ...]) -> str:
+    """The name of a bad request."""
+    return f"{case[0]} {case[5]}".encode("ascii", "backslashreplace").decode()
+
+
+async def post_tensors(http: httpx.AsyncClient, members: dict[str, Any], **options: Any) -> httpx.Response:
+    """The reply to the two rows with a claim of tensors, each as stored."""
+    tensors = {name: tensor(LABELLED[name], dtype) for name, dtype in OTHER_TENSORS.items()}
+    tensors |= {f"claimed.{name}": value for name, value in members.items()}
+    return await http.post("/check", content=file_of(tensors, options), headers=BINARY)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_an_example_is_answered_as_stored(http: httpx.AsyncClient, name: str) -> None:
+    """Status, verdict and codes are the stored ones, and everything is where the kernels are the same."""
+    example = EXAMPLES[name]
+    reply = await post(http, "/check", example["request"], X_Request_ID="example")
+    assert reply.status_code == example["status"]
+    answer, expected = reply.json(), example["answer"]
+    assert answer.get("verdict") == expected.get("verdict")
+    codes = [[each["code"] for each in one.get("diagnoses", [])] for one in (answer, expected)]
+    assert codes[0] == codes[1]
+    if has_widest_kernels():
+        assert answer == expected
+
+
+def test_the_first_examples_are_those_of_every_operation() -> None:
+    """Everyday, two classes, confident row and refused lead the list."""
+    assert list(EXAMPLES)[:4] == ["everyday", "two_classes", "confident_row", "refused"]
+
+
+@pytest.mark.parametrize("case", CLAIMS, ids=ids)
+async def test_a_bad_claim_is_refused(http: httpx.AsyncClient, case: tuple[Any, ...]) -> None:
+    """A claim that is none, or does not fit, is named by field, member and element."""
+    check_problem(await post(http, "/check", case[2]), *case[3:])
+
+
+@pytest.mark.parametrize("case", SHARED, ids=ids)
+async def test_what_gradient_refuses_is_refused(http: httpx.AsyncClient, case: tuple[Any, ...]) -> None:
+    """The fields that both operations have obey the same rules in both."""
+    check_problem(await post(http, "/check", case[2]), *case[3:])
+
+
+async def test_what_the_catalogue_spoils_is_good(http: httpx.AsyncClient) -> None:
+    """The request that it changes is answered."""
+    assert (await post(http, "/check", CLAIMED)).status_code == 200
+
+
+@pytest.mark.parametrize("text", ['{"loss": 1, "loss": 1}', '{"losses": [0, 0], "losses": [0, 0]}'])
+async def test_a_member_given_twice_is_a_duplicate(http: httpx.AsyncClient, text: str) -> None:
+    """Names are given once within the claim too."""
+    body = json.dumps(LABELLED)[:-1] + f', "claimed": {text}}}'
+    reply = await http.post("/check", content=body, headers=JSON)
+    assert (reply.status_code, reply.json()["type"]) == (400, "/problems/duplicate-field")
+
+
+@pytest.mark.parametrize("depth", [9, 1000])
+async def test_deep_nesting_in_a_claim_is_told_as_such(http: httpx.AsyncClient, depth: int) -> None:
+    """Nesting beyond the limit is 400 wherever it stands."""
+    body = json.dumps(LABELLED)[:-1] + ', "claimed": {"gradient": ' + "[" * depth + "]" * depth + "}}"
+    check_problem(await http.post("/check", content=body, headers=JSON), 400, "nesting-too-deep")
+
+
+async def test_a_long_claim_is_as_good_as_a_short_one(http: httpx.AsyncClient) -> None:
+    """A claim that another process decodes has the dtype asked for, and a fault in it has its place."""
+    rows = 20_000
+    body: dict[str, Any] = {"logits": [[0.5, 1.5, 2.5]] * rows, "labels": [0] * rows, "dtype": "float32"}
+    gradient = (await post(http, "/gradient", body)).json()["gradient"]
+    right = await post(http, "/check", body | {"claimed": {"gradient": gradient}})
+    assert right.json()["verdict"] == "match"
+    gradient[-1][2] = "1"
+    wrong = await post(http, "/check", body | {"claimed": {"gradient": gradient}})
+    check_problem(wrong, 422, "wrong-type", f"/claimed/gradient/{rows - 1}/2")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+async def test_a_binary_claim_has_its_own_dtype(http: httpx.AsyncClient, dtype: str) -> None:
+    """A right gradient rounded to a type is a match in it, whatever the logits have."""
+    reply = await post_tensors(http, {"gradient": tensor(GRADIENT, dtype)})
+    assert (reply.status_code, reply.json()["verdict"]) == (200, "match")
+    off = np.array(GRADIENT).astype(dtype) * np.array(1 + 400 * np.finfo(dtype).eps, dtype)
+    reply = await post_tensors(http, {"gradient": tensor(off, dtype)})
+    assert reply.json()["verdict"] == "mismatch"
+
+
+async def test_json_claims_have_the_dtype_of_the_answer(http: httpx.AsyncClient) -> None:
+    """With dtype float32 an error of float32 is none, and without it is."""
+    off = [[number * (1 + 1e-7) for number in row] for row in GRADIENT]
+    body = LABELLED | {"claimed": {"gradient": off}}
+    assert (await post(http, "/check", body)).json()["verdict"] == "mismatch"
+    assert (await post(http, "/check", body | {"dtype": "float32"})).json()["verdict"] == "match"
+
+
+async def test_a_binary_loss_has_no_axes(http: httpx.AsyncClient) -> None:
+    """The reduced loss is a tensor without axes; one of another rank is refused."""
+    loss = (await post(http, "/loss", LABELLED)).json()["loss"]
+    assert (await post_tensors(http, {"loss": tensor(loss, "float64")})).json()["verdict"] == "match"
+    check_problem(await post_tensors(http, {"loss": tensor([loss], "float64")}), 422, "wrong-rank", "/claimed/loss")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+async def test_binary_claims_may_hold_what_is_no_number(http: httpx.AsyncClient, value: float) -> None:
+    """NaN and infinities are a mismatch that the reply, which is JSON, tells without them."""
+    wrong = np.array(GRADIENT)
+    wrong[1, 2] = value
+    reply = await post_tensors(http, {"gradient": tensor(wrong, "float64")})
+    answer = reply.json()
+    assert (reply.status_code, answer["verdict"]) == (200, "mismatch")
+    assert answer["worst_rows"][0] == {"output": "gradient", "row": 1, "class": 2, "reference": GRADIENT[1][2]}
+    assert answer["invariants"][0] == {"name": "finite", "holds": False, "value": 1.0}
+
+
+@pytest.mark.parametrize("name", ["claimed.gradiant", "claimed.", "claim.gradient"])
+async def test_an_unknown_tensor_is_named(http: httpx.AsyncClient, name: str) -> None:
+    """A member that there is not is unknown in tensors too, by the pointer of its JSON form."""
+    tensors = {each: tensor(LABELLED[each], dtype) for each, dtype in OTHER_TENSORS.items()}
+    tensors |= {"claimed.losses": tensor([0, 0], "float64"), name: tensor([0, 0], "float64")}
+    reply = await http.post("/check", content=file_of(tensors), headers=BINARY)
+    place = name.replace(".", "/", 1) if name.startswith("claimed.") else name
+    check_problem(reply, 422, "unknown-field", f"/{place}")
+
+
+async def test_members_are_no_options(http: httpx.AsyncClient) -> None:
+    """In a binary body the claim is tensors; among the options it is refused."""
+    reply = await post_tensors(http, {}, claimed={"losses": [0, 0]})
+    check_problem(reply, 422, "wrong-type", "/claimed/losses")
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/json", "application/x-safetensors, application/json;q=0.1"])
+async def test_the_reply_is_json(http: httpx.AsyncClient, accept: str) -> None:
+    """JSON is answered whatever the request is written in."""
+    headers = {"Accept": accept} if accept else {}
+    reply = await post_tensors(http, {"gradient": tensor(GRADIENT, "float64")})
+    assert reply.headers["content-type"] == "application/json"
+    reply = await post(http, "/check", CLAIMED, **headers)
+    assert (reply.headers["content-type"], reply.headers["vary"]) == ("application/json", "Accept")
+
+
+async def test_no_other_reply_is_written(http: httpx.AsyncClient) -> None:
+    """Who accepts tensors only is told that there are none."""
+    reply = await post(http, "/check", CLAIMED, Accept="application/x-safetensors")
+    check_problem(reply, 406, "not-acceptable")
+    assert reply.headers["accept"] == "application/json"
+
+
+async def test_it_is_no_model(http: httpx.AsyncClient) -> None:
+    """The Open Inference Protocol has no reply for a verdict."""
+    assert (await http.get("/v2/models/check")).status_code == 404
+    assert (await http.post("/v2/models/check/infer", content=b"{}")).status_code == 404
+
+
+async def test_the_document_lists_every_code(http: httpx.AsyncClient) -> None:
+    """Clients know all diagnoses by name."""
+    document = (await http.get("/openapi.json")).json()
+    assert document["components"]["schemas"]["DiagnosisCode"]["enum"] == [code.value for code in DiagnosisCode]
+
+
+async def test_limits_hold() -> None:
+    """A batch beyond the limit of elements is refused, and one whose gradient would be too large to send is not."""
+    app = create_app(Settings.model_construct(max_elements=5))
+    async with client_of(app) as client:
+        check_problem(await post(client, "/check", CLAIMED), 422, "output-too-large", "/logits")
+    app = create_app(Settings.model_construct(max_reply_bytes=1))
+    async with client_of(app) as client:
+        assert (await post(client, "/check", LABELLED | {"claimed": {"gradient": GRADIENT}})).status_code == 200
+
+
+async def test_options_in_force_are_told(http: httpx.AsyncClient) -> None:
+    """The reply says what was applied: no precision, which a check has not, and a tolerance that was given."""
+    reply = await post(http, "/check", LABELLED | {"claimed": CLAIM, "rtol": 0.5})
+    assert reply.json()["applied"] == {
+        "temperature": 1.0,
+        "dtype": "float64",
+        "objective": "softmax_cross_entropy",
+        "reduction": "mean",
+        "denominator": "weights",
+        "denominator_value": 2.0,
+        "label_smoothing": 0.0,
+        "rtol": 0.5,
+    }
