@@ -3,7 +3,7 @@
 from ._async_client import AsyncGradientClient
 from ._client import GradientClient
 from ._events import Event
-from ._options import ArrayLike, GradientOptions, LossOptions, SoftmaxOptions
+from ._options import ArrayLike, CheckOptions, GradientOptions, LossOptions, SoftmaxOptions
 from ._retry import Retry
 from ._transport import AsyncTransport, HttpReply, HttpRequest, Transport
 from ._version import __version__
@@ -22,6 +22,7 @@ from .errors import (
     UnavailableError,
     UnsupportedWireError,
 )
+from .reports import CheckResult, Diagnosis, Invariant, WorstRow
 from .results import Attempt, GradientResult, Limits, LossResult, Meta, SoftmaxResult, Summary
 
 __all__ = [
@@ -29,8 +30,11 @@ __all__ = [
     "AsyncGradientClient",
     "AsyncTransport",
     "Attempt",
+    "CheckOptions",
+    "CheckResult",
     "ConfigurationError",
     "DeadlineExceededError",
+    "Diagnosis",
     "Event",
     "GradientClient",
     "GradientClientError",
@@ -39,6 +43,7 @@ __all__ = [
     "HttpReply",
     "HttpRequest",
     "InputError",
+    "Invariant",
     "Limits",
     "LossOptions",
     "LossResult",
@@ -57,5 +62,6 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnsupportedWireError",
+    "WorstRow",
     "__version__",
 ]

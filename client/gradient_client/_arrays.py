@@ -29,7 +29,11 @@ _CURES = {
     "M": "convert dates to numbers first",
     "m": "convert durations to numbers first",
 }
-_SHAPES = {1: "it takes one entry each, shape (n,)", 2: "it takes rows, shape (rows, classes)"}
+_SHAPES = {
+    0: "it takes one number",
+    1: "it takes one entry each, shape (n,)",
+    2: "it takes rows, shape (rows, classes)",
+}
 
 
 def to_array(field: str, value: object) -> AnyArray:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 from ._calls import Send, Sleep, Steps
 from ._events import EventHook
 from ._lifecycle import Lifecycle
-from ._options import ArrayLike, GradientOptions, LossOptions, SoftmaxOptions
+from ._options import ArrayLike, CheckOptions, GradientOptions, LossOptions, SoftmaxOptions
 from ._pause import async_pause
-from ._protocol import GRADIENT, LOSS, SOFTMAX
+from ._protocol import CHECK, GRADIENT, LOSS, SOFTMAX
 from ._retry import DEFAULT_RETRY, Retry
 from ._settings import ClientSettings
 from ._transport import AsyncTransport, HttpReply
 from ._wire import WireName
+from .reports import CheckResult
 from .results import GradientResult, Limits, LossResult, SoftmaxResult
 
 if TYPE_CHECKING:
@@ -120,6 +121,29 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
             ResponseError: the reply breaks the contract.
         """
         return await self._run(self._calls.compute(GRADIENT, {"logits": logits, "labels": labels}, options))
+
+    async def check(
+        self, logits: ArrayLike, labels: ArrayLike | None = None, **options: Unpack[CheckOptions]
+    ) -> CheckResult:
+        """Whether what you computed is right, and which known mistake reproduces it if not.
+
+        Formula: |claimed − reference| ≤ atol + rtol · size, in every element
+
+        Args:
+            logits: (N, K) finite numbers.
+            labels: (N,) integers, 0 ≤ label < K; or give `targets` instead.
+            options: what you claim, `gradient`, `loss`, `losses` or `probabilities`, and see `CheckOptions`.
+
+        Returns:
+            `verdict` and `diagnoses`, and the figures behind them.
+
+        Raises:
+            InputError: an argument cannot be sent.
+            ServiceError: the service refused or failed; see `errors` for the classes.
+            TransportError: no reply arrived in time or at all.
+            ResponseError: the reply breaks the contract.
+        """
+        return await self._run(self._calls.compute(CHECK, {"logits": logits, "labels": labels}, options))
 
     async def limits(self) -> Limits:
         """The limits of the running service.

@@ -84,7 +84,7 @@ class Call:
             "X-Request-ID": self.request_id,
         }
         if self._message.media_type is not None:
-            headers |= {"Accept": self._message.media_type, "Content-Type": self._message.media_type}
+            headers |= {"Accept": self._message.accept, "Content-Type": self._message.media_type}
         if settings.api_key is not None:
             headers["Authorization"] = f"Bearer {settings.api_key}"
         if math.isfinite(seconds):

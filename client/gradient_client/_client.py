@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 from ._calls import Send, Sleep, Steps
 from ._events import EventHook
 from ._lifecycle import Lifecycle
-from ._options import ArrayLike, GradientOptions, LossOptions, SoftmaxOptions
+from ._options import ArrayLike, CheckOptions, GradientOptions, LossOptions, SoftmaxOptions
 from ._pause import pause
-from ._protocol import GRADIENT, LOSS, SOFTMAX
+from ._protocol import CHECK, GRADIENT, LOSS, SOFTMAX
 from ._retry import DEFAULT_RETRY, Retry
 from ._settings import ClientSettings
 from ._transport import HttpReply, Transport
 from ._wire import WireName
+from .reports import CheckResult
 from .results import GradientResult, Limits, LossResult, SoftmaxResult
 
 if TYPE_CHECKING:
@@ -118,6 +119,27 @@ class GradientClient(Lifecycle[Transport]):
             ResponseError: the reply breaks the contract.
         """
         return self._run(self._calls.compute(GRADIENT, {"logits": logits, "labels": labels}, options))
+
+    def check(self, logits: ArrayLike, labels: ArrayLike | None = None, **options: Unpack[CheckOptions]) -> CheckResult:
+        """Whether what you computed is right, and which known mistake reproduces it if not.
+
+        Formula: |claimed − reference| ≤ atol + rtol · size, in every element
+
+        Args:
+            logits: (N, K) finite numbers.
+            labels: (N,) integers, 0 ≤ label < K; or give `targets` instead.
+            options: what you claim, `gradient`, `loss`, `losses` or `probabilities`, and see `CheckOptions`.
+
+        Returns:
+            `verdict` and `diagnoses`, and the figures behind them.
+
+        Raises:
+            InputError: an argument cannot be sent.
+            ServiceError: the service refused or failed; see `errors` for the classes.
+            TransportError: no reply arrived in time or at all.
+            ResponseError: the reply breaks the contract.
+        """
+        return self._run(self._calls.compute(CHECK, {"logits": logits, "labels": labels}, options))
 
     def limits(self) -> Limits:
         """The limits of the running service.

@@ -24,6 +24,15 @@ def read_numbers(field: str, value: object, *, rank: int) -> AnyArray:
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
+def read_claim(field: str, value: object, *, rank: int) -> AnyArray:
+    """An array of floats as the caller has them, in their own dtype, whatever they are; integers become float64."""
+    array = to_array(field, value)
+    check_kind(field, array, "fiu", "it takes numbers")
+    if rank or array.ndim:
+        check_rank(field, array, rank)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
 def read_integers(field: str, value: object) -> AnyArray:
     """An array of class indices, shape (N,)."""
     array = to_array(field, value)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike as NumpyLike
 from ._arrays import SupportsDLPack
 from ._fields import (
     Value,
+    read_claim,
     read_integer,
     read_integers,
     read_mask,
@@ -79,13 +80,18 @@ class SharedOptions(TypedDict, total=False):
     """(N, K) booleans: classes that take part in that row."""
     temperature: _Number
     """> 0; the logits are divided by it."""
-    precision: Annotated[Precision | None, read_word]
-    """Bounded to the last digits, or faster."""
     dtype: Annotated[FloatDtype | None, read_word]
     """Of the results; left out, that of the logits if they are a floating array, else float64."""
 
 
-class SoftmaxOptions(SharedOptions, total=False):
+class PrecisionOption(TypedDict, total=False):
+    """The option of every operation that answers numbers."""
+
+    precision: Annotated[Precision | None, read_word]
+    """Bounded to the last digits, or faster."""
+
+
+class SoftmaxOptions(SharedOptions, PrecisionOption, total=False):
     """Options of `softmax`."""
 
     include: Annotated[Sequence[SoftmaxOutput] | None, read_words]
@@ -117,24 +123,47 @@ class ObjectiveOptions(SharedOptions, total=False):
     """0 to 1, spread over the unmasked classes."""
 
 
-class LossOptions(ObjectiveOptions, total=False):
+class LossOptions(ObjectiveOptions, PrecisionOption, total=False):
     """Options of `loss`."""
 
     include: Annotated[Sequence[LossOutput] | None, read_words]
     """Outputs to compute, in place of `loss` and `summary`."""
 
 
-class GradientOptions(ObjectiveOptions, total=False):
-    """Options of `gradient`."""
+class DerivativeOptions(ObjectiveOptions, total=False):
+    """Options of every operation that has to do with derivatives."""
 
     upstream: _Vector
     """(N,), with `reduction="none"`: ∂(the caller's scalar)/∂(each row's loss)."""
+
+
+class GradientOptions(DerivativeOptions, PrecisionOption, total=False):
+    """Options of `gradient`."""
+
     curvature: Annotated[Curvature | None, read_word]
     """Which second derivative `hessian_diagonal` is."""
     include: Annotated[Sequence[GradientOutput] | None, read_words]
     """Outputs to compute, in place of `loss`, `gradient` and `summary`."""
 
 
+class CheckOptions(DerivativeOptions, total=False):
+    """Options of `check`: what you computed, at least one of the four, and what you tolerate."""
+
+    loss: Annotated[ArrayLike | None, partial(read_claim, rank=0)]
+    """Your reduced loss, in nats."""
+    losses: Annotated[ArrayLike | None, partial(read_claim, rank=1)]
+    """(N,), your loss of each row, with its weights."""
+    gradient: Annotated[ArrayLike | None, partial(read_claim, rank=2)]
+    """(N, K), your ∂loss/∂logits, with the reduction's factor; NaN and infinities may be in it."""
+    probabilities: Annotated[ArrayLike | None, partial(read_claim, rank=2)]
+    """(N, K)."""
+    rtol: _Number
+    """≥ 0; left out, what is usual of the dtype of what you claim."""
+    atol: _Number
+    """≥ 0; left out, the smallest normal number of that dtype."""
+
+
+CLAIMS = ("loss", "losses", "gradient", "probabilities")
 Reader = Callable[[str, object], Value]
 
 

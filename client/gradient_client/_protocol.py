@@ -9,13 +9,16 @@ from typing import Generic, TypeVar, cast
 
 import numpy as np
 
+from ._arrays import AnyArray
 from ._fields import Value
-from ._options import GradientOptions, LossOptions, Reader, SoftmaxOptions, readers
+from ._options import CLAIMS, CheckOptions, GradientOptions, LossOptions, Reader, SoftmaxOptions, readers
 from ._outputs import ContractError, check_dtype, read_output, read_summary
 from ._records import Output, ReadOnlyMapping, Result, outputs_of
 from ._refusal import refusal
+from ._reports import read_report
 from ._transport import HttpReply
 from ._wire import WIRES, Wire, reply_dtype
+from .reports import CheckResult
 from .results import GradientResult, Limits, LossResult, Meta, SoftmaxResult
 
 ResultT = TypeVar("ResultT", bound=Result)
@@ -30,6 +33,8 @@ class Operation(Generic[ResultT]):
     result: type[ResultT]
     arrays: Mapping[str, Output]
     defaults: tuple[str, ...]
+    claims: tuple[str, ...] = ()
+    """Fields that are members of `claimed`; then the answer is a report, in JSON."""
 
 
 def _operation(name: str, options: type, result: type[ResultT], *defaults: str) -> Operation[ResultT]:
@@ -40,6 +45,8 @@ SOFTMAX = _operation("softmax", SoftmaxOptions, SoftmaxResult, "probabilities", 
 LOSS = _operation("loss", LossOptions, LossResult, "loss", "summary")
 GRADIENT = _operation("gradient", GradientOptions, GradientResult, "loss", "gradient", "summary")
 
+CHECK = Operation("check", readers(CheckOptions), CheckResult, {}, (), claims=CLAIMS)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -49,6 +56,7 @@ class Message:
     path: str
     body: bytes = b""
     media_type: str | None = None
+    accept: str = WIRES["json"].media_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class Expectation(Generic[ResultT]):
 
     operation: Operation[ResultT]
     wire: Wire
+    """Of the reply."""
     shape: tuple[int, int]
     dtype: str
     outputs: tuple[str, ...]
@@ -80,11 +89,13 @@ def build_request(
         TypeError: an argument the operation does not have.
     """
     fields = _read_fields(operation, inputs)
-    message = Message("POST", f"/{operation.name}", wire.encode(fields), wire.media_type)
+    answer = WIRES["json"] if operation.claims else wire
+    claimed = _named_claims(operation, fields, wire)
+    message = Message("POST", f"/{operation.name}", wire.encode(claimed), wire.media_type, answer.media_type)
     logits = fields["logits"]
     batch_size, num_classes = np.shape(logits)
     shape, outputs = (batch_size, num_classes), _asked_outputs(operation, fields)
-    return message, Expectation(operation, wire, shape, reply_dtype(fields), outputs)
+    return message, Expectation(operation, answer, shape, reply_dtype(fields), outputs)
 
 
 def _read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) -> dict[str, Value]:
@@ -117,6 +128,19 @@ def _name_mask(fields: dict[str, Value]) -> dict[str, Value]:
     return fields
 
 
+def _named_claims(operation: Operation[ResultT], fields: Mapping[str, Value], wire: Wire) -> dict[str, Value]:
+    """The fields with what is claimed under the names that it travels by."""
+    if operation.claims and not any(name in fields for name in operation.claims):
+        raise refusal(
+            "check()", "is given nothing to check", f"pass {' or '.join(f'{name}=' for name in operation.claims)}"
+        )
+    if wire is WIRES["json"]:
+        for name in operation.claims:
+            if name in fields and not np.isfinite(cast("AnyArray", fields[name])).all():
+                raise refusal(name, "holds NaN or an infinity, which JSON does not", 'check it with wire="binary"')
+    return {f"claimed.{name}" if name in operation.claims else name: value for name, value in fields.items()}
+
+
 def _asked_outputs(operation: Operation[ResultT], fields: Mapping[str, Value]) -> tuple[str, ...]:
     include = fields.get("include")
     if isinstance(include, list):
@@ -144,6 +168,8 @@ def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) ->
         raise ContractError("applied is missing or no object")
     applied = cast("Mapping[str, object]", document["applied"])
     check_dtype(applied, expected.dtype)
+    if expected.operation.claims:
+        return expected.operation.result(read_report(document), applied=ReadOnlyMapping(applied), meta=meta)
     outputs: dict[str, object] = {}
     for name in expected.outputs:
         if name not in document:

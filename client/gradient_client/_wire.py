@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 
@@ -63,7 +63,14 @@ class JsonWire:
         Logits of at most 32 bits with no dtype asked for get `dtype: "float32"`, so that the answer has the
         logits' precision here as it does on the wire that carries dtypes.
         """
-        document = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
+        document: dict[str, object] = {}
+        for name, value in fields.items():
+            field, _, member = name.partition(".")
+            entry = value.tolist() if isinstance(value, np.ndarray) else value
+            if member:
+                cast("dict[str, object]", document.setdefault(field, {}))[member] = entry
+            else:
+                document[field] = entry
         if reply_dtype(fields) == "float32":
             document["dtype"] = "float32"
         return _dump(document).encode()

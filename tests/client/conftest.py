@@ -76,6 +76,20 @@ def problem(status: int, slug: str, pointer: str = "", **headers: str) -> HttpRe
     return HttpReply(status, {"Content-Type": "application/problem+json"} | named, json.dumps(body).encode())
 
 
+def report_reply(**changes: object) -> HttpReply:
+    """The report of a gradient of two rows that is the sum where the mean was asked for."""
+    errors = {kind: {"maximum": 1.0, "median": 0.5} for kind in ("ulp", "absolute", "relative")}
+    report: dict[str, object] = {
+        "verdict": "mismatch",
+        "diagnoses": [{"code": "sum_instead_of_mean", "explanation": "gradient: it is the sum.", "residual": 1e-16}],
+        "worst_rows": [{"output": "gradient", "row": 1, "class": 0, "claimed": 0.5, "reference": 0.25}],
+        "statistics": {"gradient": {"claimed": errors, "plain": errors}},
+        "invariants": [{"name": "finite", "holds": True, "value": 0.0}],
+        "applied": {"dtype": "float64"},
+    }
+    return json_reply(report | changes)
+
+
 def softmax_reply(**changes: object) -> HttpReply:
     """A softmax answer for two rows of two classes."""
     document = {

@@ -232,3 +232,12 @@ def test_a_call_tells_about_itself(ask: Ask) -> None:
     assert set(meta.server_timing) == {"read", "parse", "compute", "encode"}
     assert meta.request_bytes
     assert meta.reply_bytes
+
+
+def test_a_check_names_the_mistake(ask: Ask) -> None:
+    """A sum where the mean was asked for is named through each client and wire, and a right gradient is a match."""
+    right = ask("gradient", PAIR, [2, 0]).gradient
+    assert ask("check", PAIR, [2, 0], gradient=right).verdict == "match"
+    report = ask("check", PAIR, [2, 0], gradient=2 * right)
+    assert (report.verdict, report.diagnoses[0].code) == ("mismatch", "sum_instead_of_mean")
+    assert report.applied["denominator_value"] == 2
