@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from gradient_service.core.errors import InvalidInputError
-from gradient_service.schemas.requests import LossRequest, SoftmaxRequest
+from gradient_service.schemas.requests import CheckRequest, LossRequest, SoftmaxRequest
+from gradient_service.schemas.tensor import is_untyped
 from gradient_service.wire import apart, json_body, open_inference
 from gradient_service.wire.apart import ForkLostError, ForkServer, decode_text
 from gradient_service.wire.checkpoint import without_pause
@@ -79,6 +80,15 @@ def test_a_process_reads_what_lies_behind_a_long_text() -> None:
     body, headers = binary_request(LOGITS)
     json_bytes = int(next(iter(headers.values())))
     check_same(partial(read_inference, json_bytes=json_bytes), body)
+
+
+def test_numbers_without_a_type_come_back_as_such() -> None:
+    """What a process reads of a claim in JSON has the type of the answer, as what is read here."""
+    body = b'{"logits": [[1, 2]], "labels": [0], "claimed": {"gradient": [[1, -1]]}}'
+    decode = partial(json_body.decode, model=CheckRequest, max_nesting=8)
+    claimed = decode_text(decode, body, apart.APART_BYTES + 1, without_pause).request.claimed
+    assert claimed.gradient is not None
+    assert is_untyped(claimed.gradient)
 
 
 def test_a_short_text_is_decoded_here() -> None:
