@@ -10,6 +10,8 @@ from gradient_service.core.recipes import Recipe
 
 HALF_ROUNDINGS = 16
 """So many times less errs what is only read in half precision, and computed in float32."""
+VANISHED = 1 + 1e-9
+"""The relative error of a number that became 0, and what rounding adds to it."""
 HALF = 0.5
 """At least so many rows are off where the type is to blame."""
 
@@ -57,7 +59,7 @@ def _is_vanished(recipe: Recipe, found: Comparison) -> Array:
 
 def lower_precision(recipe: Recipe, found: Comparison) -> float | None:
     """Return the error where most rows have one, and all have what is usual of a type with fewer digits; else None."""
-    if found.relative.max() > 1:
+    if found.relative.max() > VANISHED:
         return None  # no type is that coarse
     is_something = found.reference.reshape(len(found.excess), -1).any(axis=1)
     if np.count_nonzero(found.usual_excess[is_something] > 1) < max(1, HALF * np.count_nonzero(is_something)):
