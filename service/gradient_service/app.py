@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from gradient_service import __version__
-from gradient_service.http import cross_origin, openapi, problems, routes
+from gradient_service.http import openapi, routes
 from gradient_service.http.admission import Admission
 from gradient_service.http.health import Lifecycle, Readiness
-from gradient_service.http.message_rules import MessageRules, MessageRulesMiddleware
-from gradient_service.http.request_log import RequestLogMiddleware
+from gradient_service.http.layers import layered
 from gradient_service.settings import Settings
 
 
@@ -44,10 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.lifecycle = lifecycle
     app.state.admission = admission
     app.state.readiness = Readiness(lifecycle, admission)
-    problems.install(app)
-    cross_origin.install(app, settings)
-    app.add_middleware(MessageRulesMiddleware, rules=MessageRules.of(settings), lifecycle=lifecycle)
-    app.add_middleware(RequestLogMiddleware)
     routes.install(app, settings, app.state.readiness)
     openapi.install(app)
+    app.middleware_stack = layered(app, settings, lifecycle)
     return app

@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from fastapi import FastAPI, Response
+from fastapi import Response
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from gradient_service.settings import Settings
 
@@ -38,16 +39,17 @@ class CrossOriginMiddleware(CORSMiddleware):
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=told)
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Let pages of the listed origins call; without any nothing is added, and browsers let none.
+def admitting(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Return the application open to pages of the listed origins; without any it stays as it is, open to none.
 
     Credentials that a browser keeps, such as cookies, are none here: a page sends its key itself.
     """
-    if settings.cors_origins:
-        app.add_middleware(
-            CrossOriginMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=METHODS,
-            allow_headers=REQUEST_HEADERS,
-            expose_headers=REPLY_HEADERS,
-        )
+    if not settings.cors_origins:
+        return app
+    return CrossOriginMiddleware(
+        app,
+        allow_origins=settings.cors_origins,
+        allow_methods=METHODS,
+        allow_headers=REQUEST_HEADERS,
+        expose_headers=REPLY_HEADERS,
+    )

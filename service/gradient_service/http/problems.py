@@ -1,13 +1,12 @@
 """The one door out for errors: the table from slug to status, and the body that every answer from 400 up has."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
@@ -145,8 +144,8 @@ def _of_fault(fault: Fault) -> ProblemError:
     return problem_error(fault.code, fault.detail, pointer(path))
 
 
-def install(app: FastAPI) -> None:
-    """Make every exception that the application or the framework can raise a problem; before other middleware."""
+def handlers(app: FastAPI) -> dict[type[Exception], Callable[..., Awaitable[Response]]]:
+    """Return what makes a problem of every exception that the application or the framework can raise."""
 
     async def on_invalid_input(request: Request, error: InvalidInputError) -> Response:
         return problem_response(request, map(_of_fault, error.faults))
@@ -161,29 +160,30 @@ def install(app: FastAPI) -> None:
         slug = SLUG_BY_STATUS.get(HTTPStatus(error.status_code), Slug.INTERNAL_ERROR)
         return problem_response(request, [problem_error(slug, FRAMEWORK_DETAILS[slug])], _allow(app, request, slug))
 
-    async def on_anything_else(request: Request, error: Exception) -> Response:
-        logger.error({"message": "a request failed", "request_id": request_id_of(request.scope)}, exc_info=error)
-        return problem_response(request, [problem_error(Slug.INTERNAL_ERROR, FRAMEWORK_DETAILS[Slug.INTERNAL_ERROR])])
-
-    async def on_fault_of_middleware(request: Request, error: Exception) -> Response:
-        response = await on_anything_else(request, error)
-        response.headers[request_id.HEADER] = request_id_of(request.scope)
-        return response
-
     async def on_departure(request: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
 
-    app.exception_handlers = {
+    return {
         InvalidInputError: on_invalid_input,
         MalformedBodyError: on_malformed_body,
         HttpProblemError: on_http_problem,
         HTTPException: on_framework_error,
         ClientDisconnect: on_departure,
-        Exception: on_fault_of_middleware,
+        Exception: on_anything_else,
     }
-    # The framework answers `Exception` outside of all middleware, which adds header fields and writes the log; so what
-    # a route raises is answered inside of it.
-    app.add_middleware(ExceptionMiddleware, handlers={Exception: on_anything_else})
+
+
+async def on_anything_else(request: Request, error: Exception) -> Response:
+    """Answer for what nobody foresaw, and log where it was raised."""
+    logger.error({"message": "a request failed", "request_id": request_id_of(request.scope)}, exc_info=error)
+    return problem_response(request, [problem_error(Slug.INTERNAL_ERROR, FRAMEWORK_DETAILS[Slug.INTERNAL_ERROR])])
+
+
+async def on_fault_of_layer(request: Request, error: Exception) -> Response:
+    """Answer for what a layer itself raised, outside of the one that adds the request's id."""
+    response = await on_anything_else(request, error)
+    response.headers[request_id.HEADER] = request_id_of(request.scope)
+    return response
 
 
 def _allow(app: FastAPI, request: Request, slug: str) -> dict[str, str]:
