@@ -10,11 +10,12 @@ from gradient_service.core.derivatives import write_derivatives
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.objectives import BlockObjective, objective_of
 from gradient_service.core.outputs import Outputs
+from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.vanishing import rows_beyond_range, vanishing_rows
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Factors:
     """What multiplies the results of each row, (N,) or one for all."""
 

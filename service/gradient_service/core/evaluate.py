@@ -4,7 +4,7 @@ What is reduced over rows is exact (`exact_sum.py`), so the order of the blocks 
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
 from gradient_service.core.options import Objective, Precision
 from gradient_service.core.outputs import Outputs
+from gradient_service.core.records import record
 from gradient_service.core.reduction import Totals, denominator_of, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
@@ -34,7 +35,7 @@ NEEDS_ACCURACY = frozenset({"jacobian", "gradient_by_chain_rule"})
 """Outputs, like the third objective, that multiply probabilities with each other: `fast` would err twice as much."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Evaluation:
     """What one call computed."""
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
 from gradient_service.core.blocks import never_stops
+from gradient_service.core.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Execution:
     """Who does the work and who may stop it.
 

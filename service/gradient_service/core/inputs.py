@@ -1,6 +1,5 @@
 """What a computation is asked for: the scores, what they are compared with, and how losses are reduced."""
 
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -15,6 +14,7 @@ from gradient_service.core.options import (
     Reduction,
     TargetsSum,
 )
+from gradient_service.core.records import record
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Integers = NDArray[np.integer]
@@ -23,7 +23,7 @@ Booleans = NDArray[np.bool_]
 SINGLE_RANGE_OF_TEMPERATURES = (2.0**-100, 2.0**100)  # beyond it float32 cannot hold the scaling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Scores:
     """The logits of N rows and K classes, and how they are read; results have the logits' dtype.
 
@@ -91,7 +91,7 @@ class Scores:
         return block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Supervision:
     """What the scores are compared with: exactly one of `labels` and `targets`, and their weights.
 
@@ -133,7 +133,7 @@ class Supervision:
         return labels.astype(np.intp)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ReductionRule:
     """How the losses of the rows become one number, and what multiplies each row's derivatives.
 

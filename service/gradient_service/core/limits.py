@@ -1,17 +1,17 @@
 """How much work one request may ask for, judged from shapes alone, before anything is allocated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.core.inputs import Scores
 from gradient_service.core.outputs import is_array, shape_of
+from gradient_service.core.records import record
 
 MULTIPLIES_BY_CLASSES = frozenset({"jacobian", "gradient_by_chain_rule"})
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class WorkLimits:
     """The bounds on one request."""
 

@@ -14,11 +14,12 @@ from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.core.exact_sum import exact_sum, quotient, rounded, rounded_with_tail, scaled_total, units
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Denominator, Objective, Reduction
+from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.summary import Summary
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Weighing:
     """What each row counts for, known before any loss is."""
 

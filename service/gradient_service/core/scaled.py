@@ -4,13 +4,13 @@ The factor of a row is one such (weights over a denominator over a temperature),
 where a small c brings the quotient back.
 """
 
-from dataclasses import dataclass
 from typing import Union
 
 import numpy as np
 
 from gradient_service.core.blocks import WIDE, Array, Rows
 from gradient_service.core.error_free import two_product
+from gradient_service.core.records import record
 
 RANGE = {4: 120, 8: 1016, 12: 16376, 16: 16376}
 """By bytes of the dtype: powers of two within it, and their reciprocals, are ordinary numbers."""
@@ -20,7 +20,7 @@ FAR = {4: 80.0, 8: 700.0, 12: 11000.0, 16: 11000.0}
 Number = Union[Array, float, "Scaled"]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Scaled:
     """m 2^e with 1/2 ≤ |m| < 1 or m = 0, (K, rows), (rows,) or one number."""
 
@@ -114,7 +114,7 @@ class Scaled:
             return values
         limit = min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize])
         if np.abs(self.exponent).max(initial=0) < limit:
-            values *= self.value.astype(values.dtype)
+            values *= np.ldexp(self.mantissa, self.exponent).astype(values.dtype)
         else:
             values *= self.mantissa.astype(values.dtype)
             np.ldexp(values, self.exponent, out=values)

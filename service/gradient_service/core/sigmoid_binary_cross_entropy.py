@@ -3,17 +3,16 @@
 Per element: s = logit / T with its rounding error ρ, z = exp(−|s|), p = 1/(1+z) for s > 0, else z/(1+z).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from gradient_service.core.blocks import Array, row_sum
+from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import shift
 from gradient_service.core.targets import TargetRows
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SigmoidElements:
     """A block's sigmoids with every part kept that a later formula needs; arrays (K, rows)."""
 
@@ -57,7 +56,7 @@ def sigmoid_elements(logits: Array, temperature: float, *, compensated: bool) ->
     return SigmoidElements(temperature, top, score, is_positive, decay, excess)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SigmoidBinaryCrossEntropy:
     """The sigmoid objective on one block of rows."""
 

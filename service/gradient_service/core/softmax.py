@@ -5,12 +5,12 @@ Notation of the formulas, per row: s = logits / T, a = max s, k its first index,
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, positions, put, row_sum
 from gradient_service.core.error_free import two_difference, two_quotient
+from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 
 TINY_SUM = {4: 1e-30, 8: 1e-280, 12: 0.0, 16: 0.0}
@@ -19,7 +19,7 @@ LIFT = {4: 30.0, 8: 100.0}
 """Added to their exponents, it makes these ordinary numbers; for the differences that count the addition is exact."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SoftmaxRows:
     """A block's softmax with every part kept that a later formula needs; (K, rows) or (rows,)."""
 
@@ -65,10 +65,11 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool, widene
     exponentials = np.exp(difference)
     if remainder is not None:
         exponentials += exponentials * remainder
-    put(exponentials, where, 0.0)
+    in_memory = exponentials.ravel(order="K")
+    in_memory[where] = 0.0
     rest_sum = row_sum(exponentials, has_digits_to_spare=widened)
     rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
-    put(exponentials, where, 1.0)
+    in_memory[where] = 1.0
     total = 1 + rest_sum
     if compensated:
         exponentials /= total

@@ -4,11 +4,10 @@ Per row, with the notation of `softmax.py`; p' is the softmax of the row without
 p_i p_k / (1 − p_k) = p_k p'_i is of ordinary size however close p_k is to 1.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from gradient_service.core.blocks import Array, put, row_sum, take
+from gradient_service.core.records import record
 from gradient_service.core.scaled import FAR, Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,
@@ -32,7 +31,7 @@ def without_top(rows: SoftmaxRows, others: Array) -> SoftmaxRows:
     return softmax_rows(others, rows.temperature, compensated=rows.remainder is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
     """The textbook binary objective over softmax on one block of rows."""
 

@@ -4,11 +4,10 @@ Per row, with the notation of `softmax.py`: t the label, c the target row times 
 summed. The weight of a sample, and that of a hard label's class, multiply the whole row and are no part of this.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from gradient_service.core.blocks import Array, positions, put, take
+from gradient_service.core.blocks import Array, put, take
+from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,
@@ -19,25 +18,23 @@ from gradient_service.core.softmax_objective import SoftmaxObjective
 from gradient_service.core.targets import TargetRows, sum_of_products
 
 
-def label_losses(rows: SoftmaxRows, labels: Array) -> Array:
-    """E = L − d_t − ρ_t."""
-    where = positions(labels, len(rows.difference))
+def label_losses(rows: SoftmaxRows, where: Array) -> Array:
+    """E = L − d_t − ρ_t, with the memory positions of the labels."""
     losses = rows.log_total - take(rows.difference, where)
     return losses if rows.remainder is None else losses - take(rows.remainder, where)
 
 
-def label_gradient(rows: SoftmaxRows, labels: Array) -> Array:
+def label_gradient(rows: SoftmaxRows, labels: Array, where: Array) -> Array:
     """∂E/∂s_j = p_j off the label; at the label −q if t = k, else p_t − 1."""
     gradient = rows.probabilities.copy(order="K")
-    where = positions(labels, len(gradient))
     put(gradient, where, np.where(labels == rows.top, 0 - rows.rest, take(gradient, where) - 1))
     return gradient
 
 
-def smoothed_label_losses(rows: SoftmaxRows, targets: TargetRows, labels: Array) -> Array:
+def smoothed_label_losses(rows: SoftmaxRows, targets: TargetRows) -> Array:
     """E = (1−ε)(a − s_t) + (ε/K') Σ_j (a − s_j) + L."""
     smoothing = targets.dtype.type(targets.smoothing)
-    distance = -take(rows.difference, positions(labels, len(rows.difference)))
+    distance = -take(rows.difference, targets.label_positions)
     kept = (1 - smoothing) * distance if smoothing < 1 else np.zeros_like(distance)
     return kept - sum_of_products(targets.shares(), rows.difference) + rows.log_total
 
@@ -46,7 +43,7 @@ def smoothed_label_gradient(rows: SoftmaxRows, targets: TargetRows, labels: Arra
     """∂E/∂s_j = p_j − ε/K' off the label; at it (ε − ε/K') − q if t = k and p_k > 1/2, else p_t − ((1−ε) + ε/K')."""
     smoothing = targets.dtype.type(targets.smoothing)
     gradient = rows.probabilities - targets.shares()
-    where = positions(labels, len(gradient))
+    where = targets.label_positions
     is_dominant = (labels == rows.top) & (rows.rest < 0.5)  # noqa: PLR2004  p_k > 1/2
     fused = (smoothing - targets.share) - rows.rest
     plain = take(rows.probabilities, where) - ((1 - smoothing) + targets.share)
@@ -73,7 +70,7 @@ def target_gradient(rows: SoftmaxRows, targets: TargetRows) -> Array:
     return gradient
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SoftmaxCrossEntropy(SoftmaxObjective):
     """The default objective on one block: picks the formula for the kind of target."""
 
@@ -87,16 +84,16 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
         """Return E, (rows,)."""
         labels = self.targets.labels
         if labels is not None and self.targets.is_hard:
-            return label_losses(self.rows, labels)
+            return label_losses(self.rows, self.targets.label_positions)
         if labels is not None and self.targets.class_weights is None:
-            return smoothed_label_losses(self.rows, self.targets, labels)
+            return smoothed_label_losses(self.rows, self.targets)
         return target_losses(self.rows, self.targets)
 
     def gradient(self) -> Array:
         """Return ∂E/∂s, (K, rows)."""
         labels = self.targets.labels
         if labels is not None and self.targets.is_hard:
-            return label_gradient(self.rows, labels)
+            return label_gradient(self.rows, labels, self.targets.label_positions)
         if labels is not None and self.targets.class_weights is None:
             return smoothed_label_gradient(self.rows, self.targets, labels)
         return target_gradient(self.rows, self.targets)

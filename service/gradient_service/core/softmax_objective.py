@@ -1,13 +1,12 @@
 """What the two softmax objectives share on a block of rows."""
 
-from dataclasses import dataclass
-
 from gradient_service.core.blocks import Array
+from gradient_service.core.records import record
 from gradient_service.core.softmax import SoftmaxRows, jacobian
 from gradient_service.core.targets import TargetRows
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SoftmaxObjective:
     """A block's softmax, and what it is compared with."""
 

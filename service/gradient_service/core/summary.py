@@ -1,12 +1,12 @@
 """The mergeable summary of a batch: exact sums and counts that add up over any split of the rows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from gradient_service.core.exact_sum import rounded_with_tail, sum_of_parts
+from gradient_service.core.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Summary:
     """What a set of rows adds to a loss; sums are float64, their tails list what rounding left out.
 

@@ -1,19 +1,19 @@
 """The target rows of a block: one-hot from labels or as given, smoothed, weighted by class."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows, block_of, positions, put, row_sum, zero_block
 from gradient_service.core.error_free import sum_over_classes
 from gradient_service.core.inputs import Scores, Supervision
+from gradient_service.core.records import record
 
 
 def target_rows(scores: Scores, supervision: Supervision, rows: Rows, dtype: np.dtype[np.floating]) -> "TargetRows":
     """Gather what some rows are compared with, in the working dtype."""
-    weights = supervision.class_weights
+    weights, labels = supervision.class_weights, supervision.safe_labels(rows)
     return TargetRows(
-        labels=None if supervision.labels is None else supervision.safe_labels(rows),
+        labels=None if supervision.labels is None else labels,
+        label_positions=positions(labels, scores.num_classes),
         given=np.empty((0, 0), dtype) if supervision.targets is None else block_of(supervision.targets[rows], dtype),
         class_weights=None if weights is None else weights.astype(dtype)[:, np.newaxis],
         smoothing=supervision.label_smoothing,
@@ -23,12 +23,14 @@ def target_rows(scores: Scores, supervision: Supervision, rows: Rows, dtype: np.
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class TargetRows:
     """What a block is compared with: labels (rows,) or targets (K, rows), in the working dtype."""
 
     labels: Array | None
     """t, (rows,), 0 in place of an ignored label; None when targets are given."""
+    label_positions: Array
+    """Where the elements (t, row) of a block lie in memory, (rows,); empty when targets are given."""
     given: Array
     """The targets as given, (K, rows); empty when labels are given."""
     class_weights: Array | None
@@ -73,7 +75,7 @@ class TargetRows:
         if self.labels is None:
             return self.given
         targets = zero_block(self.labels, self.shape, self.dtype)
-        put(targets, positions(self.labels, self.shape[0]), 1.0)
+        put(targets, self.label_positions, 1.0)
         return targets
 
     def smoothed(self) -> Array:

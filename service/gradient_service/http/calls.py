@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import Request, Response
@@ -11,6 +10,7 @@ from gradient_service import operations
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.execution import Execution
 from gradient_service.core.limits import WorkLimits
+from gradient_service.core.records import record
 from gradient_service.http.admission import Admission, Reservation, overloaded
 from gradient_service.http.body import (
     PartsResponse,
@@ -34,7 +34,7 @@ INLINE_ELEMENTS = 64 * 1024
 """A larger computation is done in a thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Written:
     """A reply as bytes, and what HTTP says of them."""
 
@@ -43,7 +43,7 @@ class Written:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Reading:
     """A request read from bytes, and how its reply becomes bytes."""
 
@@ -81,7 +81,7 @@ class Exchange(Protocol):
         """Decode such a body; what the checkpoint raises ends that, and the writing of the reply."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Progress:
     """How far one call has come, and what may end it before its end."""
 

@@ -1,12 +1,12 @@
 """The dialects of the native endpoints, chosen by `Content-Type` and `Accept`."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from fastapi import Request
 from starlette.datastructures import Headers
 
+from gradient_service.core.records import record
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
 from gradient_service.http.body import check_declared_length
 from gradient_service.http.calls import Reading, Written
@@ -29,7 +29,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields as they were sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NativeExchange:
     """One dialect to read, and one to write."""
 

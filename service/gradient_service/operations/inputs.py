@@ -9,7 +9,7 @@ from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_values
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
-from gradient_service.core.options import Objective, Precision
+from gradient_service.core.options import Curvature, Objective, Precision
 from gradient_service.schemas.fields import Dtype
 from gradient_service.schemas.requests import (
     DifferentiatedBody,
@@ -28,6 +28,7 @@ FLOATS = {
     ReductionRule: ("upstream",),
 }
 """The fields that hold floating-point numbers."""
+DTYPES = {np.dtype(dtype.value): dtype for dtype in Dtype}
 
 
 def scores_of(request: ScoresBody) -> Scores:
@@ -65,16 +66,13 @@ def supervision_of(request: SupervisedBody) -> Supervision:
 
 def rule_of(request: SupervisedBody) -> ReductionRule:
     """Return how losses become one number."""
-    rule = ReductionRule(
+    return ReductionRule(
         kind=request.reduction,
         denominator=request.denominator,
         denominator_value=request.denominator_value,
+        upstream=request.upstream if isinstance(request, DifferentiatedBody) else None,
+        curvature=request.curvature if isinstance(request, GradientRequest) else Curvature.EXACT,
     )
-    if isinstance(request, DifferentiatedBody):
-        rule = replace(rule, upstream=request.upstream)
-    if isinstance(request, GradientRequest):
-        rule = replace(rule, curvature=request.curvature)
-    return rule
 
 
 def dtype_of(request: ScoresBody) -> np.dtype[np.floating]:
@@ -120,7 +118,7 @@ def _rounded(inputs: Inputs, dtype: np.dtype[np.floating], faults: list[Fault]) 
 
 def scores_applied(request: ScoresBody) -> dict[str, Any]:
     """Return the options in force of how scores are read."""
-    applied = {"temperature": request.temperature, "dtype": Dtype(dtype_of(request).name)}
+    applied = {"temperature": request.temperature, "dtype": DTYPES[dtype_of(request)]}
     return applied | ({"precision": request.precision} if isinstance(request, PreciseBody) else {})
 
 

@@ -1,13 +1,14 @@
 """How much work a request makes, who does it, and what bounds it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import Scores
 from gradient_service.core.limits import MULTIPLIES_BY_CLASSES, WorkLimits, check_work, num_reply_numbers
+from gradient_service.core.records import record
 from gradient_service.schemas.requests import CheckRequest, GradientRequest, LossRequest, SoftmaxRequest
 
 CallRequest = SoftmaxRequest | LossRequest | GradientRequest | CheckRequest
@@ -23,7 +24,7 @@ def _finds_room(_: int) -> None:
     """Let the work go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Work:
     """How much one request may ask for, who does it, and who knows what room there is."""
 

@@ -1,15 +1,15 @@
 """What every codec hands on: the request, and the order in which its bytes named the fields."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from gradient_service.core.records import record
 from gradient_service.schemas.fields import Body
 
 Model = TypeVar("Model", bound=Body)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Decoded(Generic[Model]):
     """A request read from bytes."""
 
