@@ -21,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check format openapi openapi-check accuracy fuzz fuzz-requests lock image clean
+.PHONY: help run test test-all check format openapi openapi-check golden accuracy fuzz fuzz-requests lock image clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,12 +48,15 @@ format: .venv/dev.stamp ## rewrite the sources as `make check` wants them, where
 openapi: .venv/dev.stamp ## write openapi/ anew: the document and its binary examples
 	@rm -rf .venv/openapi && mkdir -p .venv/openapi
 	$(BIN)/gradient-service openapi --examples .venv/openapi/examples > .venv/openapi/openapi.json
-	rm -rf openapi && mv .venv/openapi openapi
+	rm -rf openapi/openapi.json openapi/examples && mv .venv/openapi/* openapi
 
 openapi-check: .venv/dev.stamp ## compare openapi/ with what the service says
 	@rm -rf .venv/openapi && mkdir -p .venv/openapi
 	$(BIN)/gradient-service openapi --examples .venv/openapi/examples > .venv/openapi/openapi.json
-	@diff -ru openapi .venv/openapi || { echo "openapi/ is stale: run 'make openapi'" >&2; exit 1; }
+	@diff -ru --exclude=golden openapi .venv/openapi || { echo "openapi/ is stale: run 'make openapi'" >&2; exit 1; }
+
+golden: .venv/dev.stamp ## write openapi/golden/ anew: questions of every kind with their correctly rounded answers
+	$(BIN)/python -m tests.golden openapi/golden
 
 accuracy: .venv/frameworks.stamp ## measure the errors of this service, PyTorch, SciPy and JAX, and rewrite docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy

@@ -20,6 +20,8 @@ CURVATURES = {
     SIGMOID: ("exact", "absolute_residual"),
     TEXTBOOK: (),
 }
+OF_SOFTMAX = ("label_smoothing", "targets_sum")
+"""The options that the sigmoid objective does not have."""
 LABEL_KINDS = tuple(draws.LABELS)
 TARGET_KINDS = (*draws.TARGETS, "one_hot")
 KINDS = {
@@ -135,12 +137,12 @@ def cases_of(family: Family, seed: int, dtype: Any, chosen: list[tuple[str, str,
 
 def _options(rng: Generator, logits: Array, objective: str, kind: str, dressing: str) -> Options:
     options = {"objective": objective, **DRESSINGS[dressing](rng, logits)}
-    if objective == SIGMOID:
-        options.pop("label_smoothing", None)
     mask = np.ones(logits.shape, dtype=bool)
     for name in ("class_mask", "element_mask"):
         mask = mask & options.get(name, True)
     options |= _compared_with(rng, logits, kind, mask)
+    if objective == SIGMOID:
+        options = {name: value for name, value in options.items() if name not in OF_SOFTMAX}
     if "labels" not in options:
         options.pop("ignore_label", None)
     curvatures = CURVATURES[objective]

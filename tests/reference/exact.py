@@ -39,6 +39,8 @@ OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "one_hot": lambda row: np.eye(1, row.num_classes, row.predicted_label, dtype=int)[0],
     "jacobian": lambda row: row.spread(row.jacobian()),
 }
+RANKS = {"entropy": 0, "log_normalizer": 0, "predicted_labels": 0, "jacobian": 2}
+"""How many axes of classes an output has, but for the usual one."""
 # Name → the derivative with its size, and how often it is divided by the temperature.
 DERIVATIVES: dict[str, tuple[Callable[[Objective, str], tuple[Array, Array]], int]] = {
     "gradient": (lambda objective, _: objective.gradient(), 1),
@@ -123,7 +125,7 @@ class _Answer:
     def describe(self, name: str) -> None:
         """Add an output of the probabilities alone."""
         values = [_at(bits, OF_ROWS[name], row) for bits, row in zip(self.precisions, self.rows, strict=True)]
-        value = self._stacked(values, ranks={"jacobian": 2}.get(name, np.ndim(values[0]) if values else 1))
+        value = self._stacked(values, ranks=RANKS.get(name, 1))
         if name in {"predicted_labels", "one_hot"}:
             value = value.astype(int)
         self.outputs[name] = Output(value, self._normalizer_size(value) if name == "log_normalizer" else None)

@@ -219,10 +219,10 @@ def test_every_plain_answer_is_near_its_exact_one() -> None:
 
 def test_an_empty_batch_has_empty_answers() -> None:
     """No rows of three classes have loss 0 and an empty gradient."""
-    answer = evaluate(np.empty((0, 3)), labels=[], include=("loss", "gradient", "jacobian"))
+    shapes = {"gradient": (0, 3), "jacobian": (0, 3, 3), "probabilities": (0, 3), "entropy": (0,)}
+    answer = evaluate(np.empty((0, 3)), labels=[], include=("loss", *shapes))
     assert answer["loss"].value == 0
-    assert answer["gradient"].value.shape == (0, 3)
-    assert answer["jacobian"].value.shape == (0, 3, 3)
+    assert {name: answer[name].value.shape for name in shapes} == shapes
 
 
 def test_float32_logits_are_taken_as_they_are() -> None:

@@ -24,6 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
     "README.md",
     "examples/README.md",
+    "openapi/golden/README.md",
     "docs/architecture.md",
     "docs/mapping.md",
     "docs/operations.md",
