@@ -164,7 +164,7 @@ def _non_finite_logits(scores: Scores) -> Iterator[Fault]:
 
 def _labels_out_of_range(supervision: Supervision, num_classes: int) -> Iterator[Fault]:
     labels, ignored = supervision.labels, supervision.ignored()
-    if labels is None or not labels.size:
+    if labels is None or not labels.size or (labels.min() >= 0 and labels.max() < num_classes):
         return
     is_bad = (labels < 0) | (labels >= num_classes)
     if ignored is not None:

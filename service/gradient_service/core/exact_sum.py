@@ -7,6 +7,7 @@ exponent, and the sums joined in one Python integer; it is rounded once, and wha
 import math
 import sys
 from collections.abc import Iterable
+from operator import lshift
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def exact_sum(values: Array | Scaled) -> int:
         values: (N,) finite float64, or as many m 2^e.
     """
     scaled = Scaled.of(values)
-    if len(scaled.mantissa) <= FEW_ROWS:
-        return sum(map(_units, scaled.mantissa.tolist(), scaled.exponent.tolist()))
+    if not len(scaled.mantissa):
+        return 0
     starts = range(0, len(scaled.mantissa), ROWS_AT_ONCE)
     return sum(_sum_of_part(scaled[start : start + ROWS_AT_ONCE]) for start in starts)
 
@@ -41,12 +42,15 @@ def _sum_of_part(values: Scaled) -> int:
     significands = np.ldexp(values.mantissa, SIGNIFICAND_BITS).astype(np.int64)
     least = int(values.exponent.min())
     shifts = values.exponent - least
-    upper = np.bincount(shifts, weights=significands >> HALF_BITS)
-    lower = np.bincount(shifts, weights=significands & ((1 << HALF_BITS) - 1))
-    total = sum(
-        ((int(upper[shift]) << HALF_BITS) + int(lower[shift])) << shift
-        for shift in np.flatnonzero((upper != 0) | (lower != 0)).tolist()
-    )
+    if len(shifts) <= FEW_ROWS:
+        total = sum(map(lshift, significands.tolist(), shifts.tolist()))
+    else:
+        upper = np.bincount(shifts, weights=significands >> HALF_BITS)
+        lower = np.bincount(shifts, weights=significands & ((1 << HALF_BITS) - 1))
+        total = sum(
+            ((int(upper[shift]) << HALF_BITS) + int(lower[shift])) << shift
+            for shift in np.flatnonzero((upper != 0) | (lower != 0)).tolist()
+        )
     place = least + UNIT_EXPONENT - SIGNIFICAND_BITS
     return total << place if place >= 0 else total >> -place
 

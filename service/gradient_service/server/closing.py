@@ -50,7 +50,7 @@ class ClosingTransport:
         self._flow.resume_reading()
         self._loop.call_later(LINGER_SECONDS, self._transport.close)
 
-    def swallows(self, data: bytes) -> bool:
+    def swallows(self, data: bytes | memoryview) -> bool:
         """Return whether the connection is being closed and these bytes are passed over; beyond some, none is read."""
         if self._swallowed is None:
             return False

@@ -28,7 +28,7 @@ class Discard:
         """Whether all of them are taken."""
         return not self._missing
 
-    def take(self, data: bytes) -> bytes:
+    def take(self, data: bytes | memoryview) -> bytes | memoryview:
         """Take what has been read, and what is there to be read; return what has been read of the next message."""
         behind = data[self._missing :]
         self._missing -= len(data) - len(behind)

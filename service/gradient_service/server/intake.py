@@ -9,7 +9,7 @@ from gradient_service.server.protocol import GuardedProtocol
 
 LITTLE = memoryview(bytearray(16 * 1024))
 MUCH = memoryview(bytearray(256 * 1024))
-"""What arrives is copied from here before anything else is read, so all connections share it."""
+"""What arrives is parsed here before anything else is read, so all connections share it."""
 
 
 class Intake(BufferedProtocol):
@@ -49,5 +49,5 @@ class Intake(BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what has arrived."""
-        self._protocol.data_received(bytes(self._buffer[:nbytes]))
+        """Pass on what has arrived, from where it lies: it is parsed before anything else is read."""
+        self._protocol.data_received(self._buffer[:nbytes])

@@ -67,7 +67,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._unanswered is not None:
             self._unanswered.scope["state"]["has_left"] = True
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Parse what arrived, or pass over it where the connection is being closed."""
         if self._closing.swallows(data):
             return
@@ -77,7 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._parse(data)
         self._watch()
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
         self._unset_keepalive_if_required()
         if self._receipt.phase == "idle":
@@ -93,7 +93,7 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._receipt.phase == "body" and self._is_answered:
             self._begin_discard()
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         """Parse; where the message asks for another protocol, parse it again as one that does not.
 
         The parser would leave the body unread. HTTP clients of Java ask for HTTP/2 in every first message.
@@ -178,7 +178,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
         self._pass_over(self._discard, b"")
 
-    def _pass_over(self, discard: Discard, data: bytes) -> bytes:
+    def _pass_over(self, discard: Discard, data: bytes | memoryview) -> bytes | memoryview:
         """Return what lies behind the body that is passed over, the next message; expect that once there is none."""
         behind = discard.take(data)
         if discard.is_complete:

@@ -5,6 +5,7 @@ Accepted bodies take one fast route; whatever it does not accept is read again, 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -80,11 +81,13 @@ def encode(reply: Body, checkpoint: Checkpoint = without_pause) -> list[bytes]:
 def present(body: Body) -> dict[str, Any]:
     """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
     values, given = body.__dict__, body.model_fields_set
-    return {
-        field.alias or name: _presented(values[name])
-        for name, field in type(body).model_fields.items()
-        if name in given
-    }
+    return {written: _presented(values[name]) for name, written in _names(type(body)) if name in given}
+
+
+@cache
+def _names(body: type[Body]) -> tuple[tuple[str, str], ...]:
+    """Return the names of all fields, here and as they are written."""
+    return tuple((name, field.alias or name) for name, field in body.model_fields.items())
 
 
 def _presented(value: Any) -> Any:
