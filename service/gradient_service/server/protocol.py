@@ -202,6 +202,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse_call(self) -> None:
         self._is_refused = True
         request_id = request_id_of(dict(self.scope))
+        self._closing.flush()
         self.transport.write(overload_refusal(self.url, request_id))
         request_log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
 
@@ -286,6 +287,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         error = HttpProblemError(slug, detail)
         request_id = self._tell_unread(Slug(slug)) if cycle is None else self._give_up(cycle, Slug(slug))
+        self._closing.flush()
         self.transport.write(last_refusal(error, self.url, request_id))
         self._closing.close()
 

@@ -41,7 +41,7 @@ def test_much_is_read_only_of_what_is_wanted(speaker: Speaker, intake: Intake) -
 
 
 def test_what_has_arrived_is_passed_on(speaker: Speaker, intake: Intake) -> None:
-    """What arrives is passed on before anything else is read into the same memory, and nothing that lay there before."""
+    """What arrives is passed on before anything else is read into the same memory, and no more."""
     for part in (b"first", b"2nd"):
         intake.get_buffer(-1)[: len(part)] = part
         intake.buffer_updated(len(part))
