@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -69,8 +70,9 @@ class MessageRules:
             yield HttpProblemError("misdirected-request", detail)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Return whether a name or an address is one of the machine itself."""
+    """Return whether a name or an address is one of the machine itself; callers send the same few again and again."""
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -5,7 +5,7 @@ Tensors are the array fields. Everything else is one JSON object in the header's
 `result` in a reply.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -79,6 +79,20 @@ class Entry:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """All that a header says of a request but the numbers; kept for others with the same, and never changed."""
+
+    names: Sequence[str]
+    """The fields in the order of the document."""
+    options: dict[str, Any]
+    tensors: Sequence[tuple[str, Entry, str]]
+    """The fields that are tensors: their names, what the header says of them, and their pointers."""
+    faults: Sequence[Fault]
+    text: JsonText
+    """Of the options."""
+
+
 def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
     """Read safetensors bytes as a request; arrays are views of the bytes wherever NumPy knows their type.
 
@@ -87,36 +101,18 @@ def decode(body: Buffer, model: type[Model], *, max_nesting: int) -> Decoded[Mod
         InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
     """
     header, data = _split(memoryview(body))
-    entries, options = _read_header(header, len(data))
-    source = JsonText(options, max_nesting)
+    read = _read_header if len(header) > MAX_KEPT_HEADER_BYTES else _read_header_again
+    head = read(bytes(header), len(data), model, max_nesting)
+    tensors = {name: _tensor(data, entry, place) for name, entry, place in head.tensors}
     try:
-        return _decode(entries, data, source, model)
-    except InvalidInputError:
-        source.check()  # what is wrong with the bytes comes before what they say
-        raise
-
-
-def _decode(entries: Mapping[str, Entry], data: memoryview, options: JsonText, model: type[Model]) -> Decoded[Model]:
-    document = read_object(options, model)
-    for name in document.names:
-        if name in entries:
-            detail = "A field is both a tensor and an option."
-            raise MalformedBodyError("duplicate-field", detail, pointer(path_of(name, model)))
-    names = [*entries, *document.names]
-    check_fields(model, names)
-    values, faults = read_options(document)
-    faults += misplaced(entries, document.names, model)
-    for name, entry in entries.items():
-        found = list(TYPE_NAMES.faults(name, entry.dtype, entry.shape, tensor_fields(model).get(name)))
-        faults += found
-        if not found and name in tensor_fields(model):
-            part = data[entry.begin : entry.end]
-            place = pointer(path_of(name, model))
-            values[name] = decode_tensor(part, ELEMENT_TYPES[entry.dtype], entry.shape, place)
-    try:
-        return Decoded(validate(model, values, faults), names)
+        return Decoded(validate(model, head.options | tensors, head.faults), head.names)
     except InvalidInputError as error:
-        raise error.in_order_of(names) from None
+        head.text.check()  # what is wrong with the bytes comes before what they say
+        raise error.in_order_of(head.names) from None
+
+
+def _tensor(data: memoryview, entry: Entry, place: str) -> NDArray[Any]:
+    return decode_tensor(data[entry.begin : entry.end], ELEMENT_TYPES[entry.dtype], entry.shape, place)
 
 
 def encode(reply: Body) -> list[Buffer]:
@@ -162,13 +158,42 @@ def _split(body: memoryview) -> tuple[memoryview, memoryview]:
     return body[LENGTH_BYTES:end], body[end:]
 
 
-def _read_header(header: memoryview, num_data_bytes: int) -> tuple[Mapping[str, Entry], bytes]:
-    """Return the tensors by name, in the order of the header, and the text of the options."""
-    read = _read_text if len(header) > MAX_KEPT_HEADER_BYTES else _read_again
-    return read(bytes(header), num_data_bytes)
+def _read_header(header: bytes, num_data_bytes: int, model: type[Body], max_nesting: int) -> Head:
+    """Return what a header says to a request model."""
+    entries, options = _read_text(header, num_data_bytes)
+    text = JsonText(options, max_nesting)
+    try:
+        return _head(entries, text, model)
+    except InvalidInputError:
+        text.check()
+        raise
+
+
+_read_header_again = lru_cache(maxsize=256)(_read_header)
+"""Callers send the same header with other numbers behind it."""
+
+
+def _head(entries: Mapping[str, Entry], text: JsonText, model: type[Body]) -> Head:
+    document = read_object(text, model)
+    for name in document.names:
+        if name in entries:
+            detail = "A field is both a tensor and an option."
+            raise MalformedBodyError("duplicate-field", detail, pointer(path_of(name, model)))
+    names = [*entries, *document.names]
+    check_fields(model, names)
+    options, faults = read_options(document)
+    faults += misplaced(entries, document.names, model)
+    tensors = []
+    for name, entry in entries.items():
+        found = list(TYPE_NAMES.faults(name, entry.dtype, entry.shape, tensor_fields(model).get(name)))
+        faults += found
+        if not found and name in tensor_fields(model):
+            tensors.append((name, entry, pointer(path_of(name, model))))
+    return Head(names, options, tensors, faults, text)
 
 
 def _read_text(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry], bytes]:
+    """Return the tensors by name, in the order of the header, and the text of the options."""
     try:
         content = load_header(text, HEADER_NESTING)
     except MalformedBodyError as error:
@@ -186,10 +211,6 @@ def _read_text(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry], b
     entries = {name: _entry(name, entry) for name, entry in content.items()}
     _check_layout(entries, num_data_bytes)
     return entries, str(metadata.get("options", "{}")).encode()
-
-
-_read_again = lru_cache(maxsize=256)(_read_text)
-"""Callers send the same header with other numbers behind it."""
 
 
 def _entry(name: str, entry: Any) -> Entry:
