@@ -14,6 +14,7 @@ from starlette.types import Message
 
 from gradient_service import operations
 from gradient_service.app import create_app
+from gradient_service.core.blocks import BLOCK_BYTES
 from gradient_service.http.catalogue import OPERATIONS
 from gradient_service.operations import Work
 from gradient_service.schemas.replies import SoftmaxReply
@@ -43,7 +44,7 @@ class SlowWork:
         if self.is_gated:
             self.gate.wait()
         else:
-            work.execution.run(self._block, [slice(0, 1)] * BLOCKS)
+            work.execution.run(self._block, BLOCKS, BLOCK_BYTES)  # so long rows are blocks of their own
         return operations.softmax(request, work)
 
     def _block(self, _: slice) -> None:

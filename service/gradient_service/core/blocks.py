@@ -14,6 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 
 SHORT_ROW = 64
 FEW_TERMS = 16
+USUAL_BUFFER = 8192
+"""What NumPy's arithmetic takes at a time, in numbers."""
+BUFFER_STEP = 16
+"""Buffers are multiples of it."""
+SHORT_STRETCH = 256
+"""To begin with such a stretch takes as long as to copy a number that often."""
 BLOCK_BYTES = 256 * 1024  # a block and its few companions stay in a second-level cache
 
 WIDE: np.dtype[np.floating] = np.dtype(np.longdouble)
@@ -37,6 +43,17 @@ def row_blocks(batch_size: int, num_classes: int, checkpoint: Callable[[], None]
     for start in range(0, batch_size, rows):
         checkpoint()
         yield slice(start, min(start + rows, batch_size))
+
+
+def buffer_size(batch_size: int, num_classes: int) -> int:
+    """Return how many numbers NumPy's arithmetic on such blocks should take at a time: one contiguous stretch of them.
+
+    Where a block meets a vector with one number a row, and more than a stretch is taken at a time, NumPy first copies
+    the vector's numbers as often as they are needed, which takes longer than the arithmetic.
+    """
+    rows = min(max(1, BLOCK_BYTES // (8 * num_classes)), batch_size)
+    stretch = rows if num_classes < SHORT_ROW else num_classes
+    return -(-stretch // BUFFER_STEP) * BUFFER_STEP if SHORT_STRETCH <= stretch < USUAL_BUFFER else USUAL_BUFFER
 
 
 def block_of(rows: Array, dtype: DTypeLike) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, row_blocks
+from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.comparison import Comparison, Factors
 from gradient_service.core.derivatives import largest_gain
@@ -87,7 +87,7 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
         for name in names:
             outputs.write(name, block, compute[name](rows))
 
-    execution.run(work, list(row_blocks(*scores.logits.shape)))
+    execution.run(work, *scores.logits.shape)
     outputs.check_finite()
     return outputs.arrays
 
@@ -130,7 +130,7 @@ def loss_and_gradient(
     factor = derivative_factor(reduction, weighing, denominator)
     factors = Factors(Scaled.of(weighing.sample_weights), factor, largest_gain(factor, scores.temperature, names))
     comparison = Comparison(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
-    execution.run(comparison.work_on, list(row_blocks(*scores.logits.shape)))
+    execution.run(comparison.work_on, *scores.logits.shape)
     comparison.outputs.check_finite()
     totals = Totals(comparison.losses, weighing.num_counted(comparison.is_correct), weighing, denominator)
     return Evaluation(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from gradient_service.core.blocks import never_stops
+from gradient_service.core.blocks import buffer_size, never_stops, row_blocks
 from gradient_service.core.records import record
 
 
@@ -22,19 +22,22 @@ class Execution:
     threads: int = 1
     checkpoint: Callable[[], None] = never_stops
 
-    def run(self, work: Callable[[slice], None], blocks: Sequence[slice]) -> None:
-        """Do the work of every block; each writes only its own rows, so that the order cannot matter."""
+    def run(self, work: Callable[[slice], None], batch_size: int, num_classes: int) -> None:
+        """Do the work of every block of N rows of K; each writes only its own, so that the order cannot matter."""
+        blocks = list(row_blocks(batch_size, num_classes))
+        at_a_time = buffer_size(batch_size, num_classes)
         if self.threads == 1 or len(blocks) == 1:
-            self._run_some(work, blocks)
+            self._run_some(work, blocks, at_a_time)
             return
         shares = [blocks[start :: self.threads] for start in range(min(self.threads, len(blocks)))]
         with ThreadPoolExecutor(len(shares)) as pool:
-            for share in [pool.submit(self._run_some, work, share) for share in shares]:
+            for share in [pool.submit(self._run_some, work, share, at_a_time) for share in shares]:
                 share.result()
 
-    def _run_some(self, work: Callable[[slice], None], blocks: Sequence[slice]) -> None:
+    def _run_some(self, work: Callable[[slice], None], blocks: Sequence[slice], at_a_time: int) -> None:
         # Infinities and vanishing numbers are expected inside the formulas and judged at their end.
         with np.errstate(all="ignore"):
+            np.setbufsize(at_a_time)  # until the end of this context
             for block in blocks:
                 self.checkpoint()
                 work(block)
