@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gradient_service.app import create_app
-from gradient_service.core.diagnosis_codes import DiagnosisCode
+from gradient_service.core.checking.codes import DiagnosisCode
 from gradient_service.settings import Settings
 
 from .bad_claims import CLAIM, CLAIMED, CLAIMS, SHARED

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
-from gradient_service.core.recipes import Floor, Recipe
+from gradient_service.core.checking.recipes import Floor, Recipe
 
 FLOAT64: np.dtype[np.floating] = np.dtype(np.float64)
 Sized = tuple[Array, Array]

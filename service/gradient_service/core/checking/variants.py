@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
-from gradient_service.core.claim_comparison import USUAL, Comparison
-from gradient_service.core.diagnosis_codes import DiagnosisCode
-from gradient_service.core.plain import PlainRows
-from gradient_service.core.recipes import BLOCK_ELEMENTS, Layout, Recipe
-from gradient_service.core.reduced_loss import Reduced, reduced
+from gradient_service.core.checking.codes import DiagnosisCode
+from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.plain import PlainRows
+from gradient_service.core.checking.recipes import BLOCK_ELEMENTS, Layout, Recipe
+from gradient_service.core.checking.reduced_loss import Reduced, reduced
 
 SAMPLED_ROWS = 4
 """The worst ones, and as many spread over the batch."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.claim_comparison import MANY_TIMES, SURE, USUAL, Comparison
-from gradient_service.core.claims import Claim, Tolerance
-from gradient_service.core.error_figures import Figures
-from gradient_service.core.plain import FLOAT64, PlainRows
-from gradient_service.core.recipes import Recipe
+from gradient_service.core.checking.claims import Claim, Tolerance
+from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
+from gradient_service.core.checking.figures import Figures
+from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.recipes import Recipe
 
 
 def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tolerance) -> Comparison:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, islice
 
-from gradient_service.core.claim_comparison import Comparison
-from gradient_service.core.diagnosis_codes import DiagnosisCode
-from gradient_service.core.mistakes import SCALINGS, STEPS, Scaling
-from gradient_service.core.number_faults import lower_precision, overflow_unshifted
-from gradient_service.core.recipes import Recipe
-from gradient_service.core.variants import Judge, Variant, judge_of
+from gradient_service.core.checking.codes import DiagnosisCode
+from gradient_service.core.checking.comparison import Comparison
+from gradient_service.core.checking.mistakes import SCALINGS, STEPS, Scaling
+from gradient_service.core.checking.number_faults import lower_precision, overflow_unshifted
+from gradient_service.core.checking.recipes import Recipe
+from gradient_service.core.checking.variants import Judge, Variant, judge_of
 
 BETTER = 4
 """What explains a claim leaves so many times less of its error."""

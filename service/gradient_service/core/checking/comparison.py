@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.claims import Claim, Tolerance
-from gradient_service.core.error_figures import SAMPLED_ELEMENTS, Errors, Figures
-from gradient_service.core.plain import FLOAT64, PlainRows
-from gradient_service.core.recipes import Recipe
+from gradient_service.core.checking.claims import Claim, Tolerance
+from gradient_service.core.checking.figures import SAMPLED_ELEMENTS, Errors, Figures
+from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.recipes import Recipe
 
 USUAL = Tolerance()
 MANY_TIMES = 1000

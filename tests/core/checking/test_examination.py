@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from gradient_service.core.checking.invariants import Invariant
 from gradient_service.core.errors import InvalidInputError
-from gradient_service.core.invariants import Invariant
-from tests.core import wrong_programs as wrong
 from tests.core.calls import evaluated
-from tests.core.claiming import codes_of, computed, examined
+from tests.core.checking import wrong_programs as wrong
+from tests.core.checking.claiming import codes_of, computed, examined
+from tests.core.checking.wrong_programs import Batch, draw
 from tests.core.test_options_property import questions
-from tests.core.wrong_programs import Batch, draw
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
