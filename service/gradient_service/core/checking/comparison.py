@@ -65,10 +65,9 @@ class Comparison:
         """Whether no mistake is looked for: a claim of zeros, or of equal elements, is reproduced by too many."""
         return self.is_empty or not self.claim.values.any()
 
-    @property
-    def largest_excess(self) -> float:
-        """The largest error over what is usual."""
-        return float(self.usual_excess.max(initial=0))
+    def excess_over(self, tolerance: Tolerance) -> Array:
+        """Return the largest error of each row over what is usual, or over what the caller tolerates, (N,)."""
+        return self.usual_excess if tolerance is USUAL else self.excess
 
     @property
     def num_not_finite(self) -> int:

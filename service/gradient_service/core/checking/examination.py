@@ -77,7 +77,7 @@ def examine(
     recipe = right_recipe(scores, supervision, reduction, evaluation.denominator)
     with np.errstate(all="ignore"):  # claims and wrong recipes may hold anything
         compared = [_compared(claim, evaluation, recipe, tolerance, execution) for claim in claimed]
-        diagnoses = diagnose(recipe, compared, execution.checkpoint)
+        diagnoses = diagnose(recipe, compared, tolerance, execution.checkpoint)
     return Examination(
         is_match=all(found.is_match for found in compared),
         diagnoses=diagnoses,
