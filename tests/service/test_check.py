@@ -117,6 +117,17 @@ async def test_a_binary_claim_has_its_own_dtype(http: httpx.AsyncClient, dtype: 
     assert reply.json()["verdict"] == "mismatch"
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint64"])
+async def test_labels_of_any_type_are_told_to_be_off(http: httpx.AsyncClient, dtype: str) -> None:
+    """One below label 0 is no number of an unsigned type: the search for labels that are off once failed at it."""
+    shifted = LABELLED | {"labels": [(label + 1) % 3 for label in LABELLED["labels"]]}
+    gradient = (await post(http, "/gradient", shifted)).json()["gradient"]
+    tensors = {"logits": tensor(LABELLED["logits"], "float64"), "labels": tensor(LABELLED["labels"], dtype)}
+    body = file_of(tensors | {"claimed.gradient": tensor(gradient, "float64")})
+    answer = (await http.post("/check", content=body, headers=BINARY)).json()
+    assert [each["code"] for each in answer["diagnoses"]][:1] == ["labels_off_by_one"]
+
+
 async def test_json_claims_have_the_dtype_of_the_answer(http: httpx.AsyncClient) -> None:
     """With dtype float32 an error of float32 is none, and without it is."""
     off = [[number * (1 + 1e-7) for number in row] for row in GRADIENT]
