@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_service.core.claims import Claim, NumberType, Tolerance
-from gradient_service.core.examination import examine
+from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
+from gradient_service.core.checking.examination import examine
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 

@@ -81,6 +81,34 @@ def test_a_wrong_answer_is_found(reply_to: Ask, old: bytes, new: bytes) -> None:
         judge(message, replace(reply, body=reply.body.replace(old, new)))
 
 
+@pytest.mark.parametrize(("old", "new"), [
+    (b'"verdict":"match"', b'"verdict":"mismatch"'),
+    (b'"rtol":0.5', b'"rtol":0.25'),
+    (b'"diagnoses":[]', b'"diagnoses":[{"code":"sign_flipped","explanation":"x","residual":0}]'),
+    (b'"worst_rows"', b'"rows"'),
+])  # fmt: skip
+def test_a_wrong_report_is_found(reply_to: Ask, old: bytes, new: bytes) -> None:
+    """Another verdict, another tolerance, a right claim accused, a member lost: each is told from the right report."""
+    body = json.dumps({"logits": [[0, 0]], "labels": [0], "claimed": {"loss": 0.7}, "rtol": 0.5}).encode()
+    message = replace(plain_message(), path="/check", body=body)
+    reply = reply_to(message)
+    judge(message, reply)
+    assert old in reply.body
+    with pytest.raises((WrongReplyError, KeyError)):
+        judge(message, replace(reply, body=reply.body.replace(old, new)))
+
+
+def test_a_mismatch_is_due_to_what_is_visibly_wrong(reply_to: Ask) -> None:
+    """A claim that is off is judged a mismatch: a match is told from it."""
+    body = json.dumps({"logits": [[0, 0]], "labels": [0], "claimed": {"losses": [0.7]}}).encode()
+    message = replace(plain_message(), path="/check", body=body)
+    reply = reply_to(message)
+    judge(message, reply)
+    wrong = {**json.loads(reply.body), "verdict": "match", "diagnoses": []}
+    with pytest.raises(WrongReplyError, match="the verdict is match"):
+        judge(message, replace(reply, body=json.dumps(wrong).encode()))
+
+
 @pytest.mark.parametrize("change", [
     {"status": 500},
     {"failure": ValueError("x")},

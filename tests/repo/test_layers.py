@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "service" / "gradient_service"
 CLIENT = ROOT / "client" / "gradient_client"
+CHECKING = "gradient_service.core.checking"
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,13 @@ def test_modules_import_one_way(package: Path) -> None:
         if item.module.startswith(f"{package.name}.") and runs_at_import:
             graph.setdefault(module_name(item.path, package), set()).add(item.module)
     list(TopologicalSorter(graph).static_order())
+
+
+def test_numbers_do_not_know_the_check() -> None:
+    """Within `core/`, only the check's own modules import it: the reference never depends on what it judges."""
+    core, inside = SERVICE / "core", SERVICE / "core" / "checking"
+    named = [item for item in imports_of(SERVICE) if item.module.startswith(CHECKING)]
+    assert [str(item) for item in named if core in item.path.parents and inside not in item.path.parents] == []
 
 
 def test_service_never_imports_client() -> None:

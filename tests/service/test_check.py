@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gradient_service.app import create_app
-from gradient_service.core.diagnosis_codes import DiagnosisCode
+from gradient_service.core.checking.codes import DiagnosisCode
 from gradient_service.settings import Settings
 
 from .bad_claims import CLAIM, CLAIMED, CLAIMS, SHARED
@@ -115,6 +115,17 @@ async def test_a_binary_claim_has_its_own_dtype(http: httpx.AsyncClient, dtype: 
     off = np.array(GRADIENT).astype(dtype) * np.array(1 + 400 * np.finfo(dtype).eps, dtype)
     reply = await post_tensors(http, {"gradient": tensor(off, dtype)})
     assert reply.json()["verdict"] == "mismatch"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint64"])
+async def test_labels_of_any_type_are_told_to_be_off(http: httpx.AsyncClient, dtype: str) -> None:
+    """One below label 0 is no number of an unsigned type: the search for labels that are off once failed at it."""
+    shifted = LABELLED | {"labels": [(label + 1) % 3 for label in LABELLED["labels"]]}
+    gradient = (await post(http, "/gradient", shifted)).json()["gradient"]
+    tensors = {"logits": tensor(LABELLED["logits"], "float64"), "labels": tensor(LABELLED["labels"], dtype)}
+    body = file_of(tensors | {"claimed.gradient": tensor(gradient, "float64")})
+    answer = (await http.post("/check", content=body, headers=BINARY)).json()
+    assert [each["code"] for each in answer["diagnoses"]][:1] == ["labels_off_by_one"]
 
 
 async def test_json_claims_have_the_dtype_of_the_answer(http: httpx.AsyncClient) -> None:

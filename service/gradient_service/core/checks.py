@@ -3,12 +3,11 @@
 A word that is no choice is the schema's to refuse.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, never_stops, row_blocks
-from gradient_service.core.claims import CLAIMED, Tolerance
 from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, first_true, raise_if_any
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Objective, TargetsSum
@@ -44,42 +43,16 @@ def check_shapes(
             "length-mismatch",
             field,
             (),
-            f"{field} has shape {_shown(array.shape)}; logits {_shown(scores.logits.shape)} need {_shown(shape)}.",
+            f"{field} has shape {shown(array.shape)}; logits {shown(scores.logits.shape)} need {shown(shape)}.",
         )
         for field, (array, shape) in expected.items()
         if array is not None and array.shape != shape
     )
 
 
-def _shown(shape: tuple[int, ...]) -> str:
+def shown(shape: tuple[int, ...]) -> str:
+    """Return a shape as Python writes it."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
-
-
-def check_claims(scores: Scores, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `missing-field` without a claimed output, `length-mismatch` unless each has the shape that it must have."""
-    if not shapes:
-        raise InvalidInputError([Fault("missing-field", "claimed", (), f"One of {', '.join(CLAIMED)} is required.")])
-    rows, num_classes = scores.logits.shape
-    vectors = {"loss": (1,), "losses": (rows,)}
-    raise_if_any(
-        Fault(
-            "length-mismatch",
-            "claimed",
-            (name,),
-            f"claimed.{name} has shape {_shown(shape)}; logits {_shown(scores.logits.shape)} need {_shown(expected)}.",
-        )
-        for name, shape in shapes.items()
-        if shape != (expected := vectors.get(name, (rows, num_classes)))
-    )
-
-
-def check_tolerance(tolerance: Tolerance) -> None:
-    """Raise `out-of-range` for what is no finite number from 0 up."""
-    raise_if_any(
-        Fault("out-of-range", name, (), f"{name} must be a finite number ≥ 0.")
-        for name, value in (("rtol", tolerance.rtol), ("atol", tolerance.atol))
-        if value is not None and not 0 <= value < np.inf
-    )
 
 
 def check_values(

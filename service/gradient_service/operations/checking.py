@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.checks import check_claims, check_shapes
-from gradient_service.core.claim_comparison import Comparison
-from gradient_service.core.claims import BFLOAT16, CLAIMED, Claim, NumberType, Tolerance
-from gradient_service.core.error_figures import ERRORS, Errors
+from gradient_service.core.checking.claims import BFLOAT16, CLAIMED, Claim, NumberType, Tolerance, check_claims
+from gradient_service.core.checking.comparison import Comparison
+from gradient_service.core.checking.examination import Examination, examine
+from gradient_service.core.checking.examination import WorstRow as FoundRow
+from gradient_service.core.checking.figures import ERRORS, Errors
+from gradient_service.core.checks import check_shapes
 from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
-from gradient_service.core.examination import Examination, examine
-from gradient_service.core.examination import WorstRow as FoundRow
 from gradient_service.core.limits import check_work
 from gradient_service.operations.inputs import (
     dtype_of,

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gradient_service.core.diagnosis_codes import DiagnosisCode
-from gradient_service.core.invariants import Invariant
+from gradient_service.core.checking.codes import DiagnosisCode
+from gradient_service.core.checking.invariants import Invariant
 from gradient_service.core.options import Choice, Curvature, Denominator, Objective, Precision, Reduction, TargetsSum
 from gradient_service.schemas.fields import (
     Absent,

@@ -164,6 +164,9 @@ class CheckRequest(DifferentiatedBody):
     claimed: Claimed
     """The caller's own outputs. In JSON they count as numbers of `dtype`; in binary NaN and infinities are possible."""
     rtol: NumberFromZero | Absent = None
-    """|claimed − reference| ≤ atol + rtol · size is a match. When left out, what is usual of the claimed dtype."""
+    """|claimed − reference| ≤ atol + rtol · size is a match; mistakes that leave no more are looked for, too.
+
+    When left out, what is usual of the claimed dtype.
+    """
     atol: NumberFromZero | Absent = None
     """When left out, the smallest normal number of the claimed dtype."""

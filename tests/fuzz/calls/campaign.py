@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from gradient_service.app import create_app
 from gradient_service.settings import Settings
 from tests.fuzz.calls.asgi import ask
+from tests.fuzz.calls.claims import claimed
 from tests.fuzz.calls.messages import Message, written
 from tests.fuzz.calls.mutations import spoiled
 from tests.fuzz.calls.questions import draw
@@ -39,7 +40,7 @@ class Outcome:
 def message_of(seed: int, number: int) -> Message:
     """The request of this number."""
     random = Random(f"{seed}/{number}")
-    message = written(random, draw(random))
+    message = written(random, claimed(random, draw(random)))
     return spoiled(random, message) if random.random() < SPOILED_SHARE else message
 
 
@@ -53,7 +54,8 @@ async def put(app: FastAPI, seed: int, number: int, outcome: Outcome) -> None:
     message = message_of(seed, number)
     reply = await ask(app, message)
     outcome.statuses[reply.status] += 1
-    is_exact = reply.status == 200 and Random(f"exact {seed}/{number}").random() < EXACT_SHARE
+    has_numbers = reply.status == 200 and not message.path.startswith("/check")
+    is_exact = has_numbers and Random(f"exact {seed}/{number}").random() < EXACT_SHARE
     outcome.num_exact += is_exact
     try:
         judge(message, reply, is_exact=is_exact)

@@ -37,6 +37,8 @@ class Message:
 def written(random: Random, question: Question) -> Message:
     """Write a question in one of the dialects."""
     write: Callable[[Random, Question], Message] = random.choice([_as_json, _as_safetensors, _as_inference])
+    if question.operation == "check" and write is _as_inference:
+        write = _as_json  # there is no such model
     return write(random, question)
 
 
@@ -45,7 +47,9 @@ def _text(value: Any) -> str:
 
 
 def _as_json(random: Random, question: Question) -> Message:
-    members = [*((name, array.tolist()) for name, array in question.arrays.items()), *question.options.items()]
+    fields = {name: array.tolist() for name, array in question.arrays.items()}
+    claim = {name.removeprefix("claimed."): fields.pop(name) for name in list(fields) if name.startswith("claimed.")}
+    members = [*fields.items(), *question.options.items(), *([("claimed", claim)] if claim else [])]
     body = _text(dict(random.sample(members, len(members)))).encode()
     headers = (("content-type", "application/json"),)
     return Message("POST", f"/{question.operation}", headers, body, is_plain=question.is_plain)

@@ -19,7 +19,8 @@ WORDS = (
     b"9223372036854775808 18446744073709551616 -9223372036854775809 3.5e38 1e308 01 1. .5 +1 0x1 1e [] {} [[]] [1] "
     b'[[1,2],[3,4]] [[1],[2,3]] {"a":1} "" "1" "x" "logits" "labels" "targets" "class_mask" "element_mask" "upstream" '
     b'"include" "dtype" "float32" "mean" "none" "\\ud800" "\\u0000" "F32" "F16" "BF16" "FP32" "FP64" "FP16" "BF16" '
-    b'"INT64" "UINT64" "BOOL" "BOOL" "name" "data" "shape" "parameters" "binary_data_size" "__metadata__" [ ] { } , :'
+    b'"INT64" "UINT64" "BOOL" "BOOL" "name" "data" "shape" "parameters" "binary_data_size" "__metadata__" [ ] { } , : '
+    b'"claimed" "claimed.loss" "rtol" "atol"'
 ).split(b" ") + [f'"{name}"'.encode() for names in OUTPUTS.values() for name in names]
 METHODS = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "BREW")
 PATHS = (

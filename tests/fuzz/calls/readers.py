@@ -26,6 +26,8 @@ RANKS = {
     "element_mask": (2, "boolean"),
     "upstream": (1, "number"),
 }
+CLAIMED = {"loss": 0, "losses": 1, "gradient": 2, "probabilities": 2}
+RANKS |= {f"claimed.{name}": (rank, "number") for name, rank in CLAIMED.items()}
 SAFETENSORS_TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "?", "BF16": "bf16"} | {
     f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)
 }
@@ -97,13 +99,26 @@ def read_json(body: bytes) -> Fields:
     """Read the fields of a JSON body."""
     members = parse_json(body)
     check(isinstance(members, dict), "an object")
+    members = _with_claims(members)
     arrays = {name: array_of(value, *RANKS[name]) for name, value in members.items() if name in RANKS}
     options = {name: value for name, value in members.items() if name not in RANKS}
     return Fields(arrays, options, {}, is_binary=False)
 
 
+def _with_claims(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a claim beside the others, by the names that tensors have."""
+    check(not any(name.startswith("claimed.") for name in members), "no dots in JSON")
+    claim = members.pop("claimed", None)
+    if claim is None:
+        return members
+    check(isinstance(claim, dict) and claim and claim.keys() <= CLAIMED.keys(), "a claim")
+    return members | {f"claimed.{name}": value for name, value in claim.items()}
+
+
 def array_of(value: Any, rank: int, kind: str) -> Array:
     """Return nested lists of one rank and kind as an array."""
+    if rank == 0:
+        return scalars([value], kind).reshape(())
     check(isinstance(value, list), "an array")
     shape: tuple[int, ...]
     if rank > 1:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tests.fuzz.calls.questions import CURVATURES, OUTPUTS, SIGMOID, SOFTMAX, TEXTBOOK, Array
-from tests.fuzz.calls.readers import Fields, check
+from tests.fuzz.calls.readers import CLAIMED, Fields, check
 
 DEFAULTS: dict[str, dict[str, Any]] = {"softmax": {"temperature": 1.0, "precision": "accurate", "dtype": None}}
 DEFAULTS["loss"] = DEFAULTS["softmax"] | {
@@ -21,6 +21,8 @@ DEFAULTS["loss"] = DEFAULTS["softmax"] | {
     "label_smoothing": 0.0,
 }
 DEFAULTS["gradient"] = DEFAULTS["loss"] | {"curvature": "exact"}
+DEFAULTS["check"] = DEFAULTS["loss"] | {"rtol": None, "atol": None}
+DEFAULTS["check"].pop("precision")
 INCLUDED = {
     "softmax": ["probabilities", "predicted_labels"],
     "loss": ["loss", "summary"],
@@ -39,6 +41,7 @@ MASKS = {"class_mask", "element_mask"}
 SUPERVISION = {"labels", "targets", "class_weights", "sample_weights"}
 ARRAYS = {"softmax": {"logits"} | MASKS, "loss": {"logits"} | MASKS | SUPERVISION}
 ARRAYS["gradient"] = ARRAYS["loss"] | {"upstream"}
+ARRAYS["check"] = ARRAYS["gradient"] | {f"claimed.{name}" for name in CLAIMED}
 INT64 = range(-(2**63), 2**63)
 
 
@@ -52,6 +55,8 @@ class Case:
     """Every scalar option, defaults included."""
     include: list[str]
     dtype: np.dtype[Any]
+    roundoffs: dict[str, float] = field(default_factory=dict)
+    """Of numbers that came in half precision."""
 
     @property
     def logits(self) -> Array:
@@ -91,25 +96,37 @@ class Case:
 def case_of(operation: str, fields: Fields) -> Case:
     """Return the case that fields make; raise RefusedError where they break a rule."""
     check(fields.arrays.keys() <= ARRAYS[operation], "known fields")
-    check(fields.options.keys() <= DEFAULTS[operation].keys() | {"include"}, "known options")
+    known = DEFAULTS[operation].keys() | (set() if operation == "check" else {"include"})
+    check(fields.options.keys() <= known, "known options")
     check("logits" in fields.arrays, "logits")
     check(operation == "softmax" or ("labels" in fields.arrays) != ("targets" in fields.arrays), "labels or targets")
     options = DEFAULTS[operation] | {name: _option(name, value) for name, value in fields.options.items()}
-    include = list(dict.fromkeys(options.pop("include", INCLUDED[operation])))
-    check(set(include) <= set(OUTPUTS[operation]), "outputs")
-    if options.get("reduction") == "none" and "include" not in fields.options:
+    include = _included(operation, fields, options)
+    if options.get("reduction") == "none" and "include" not in fields.options and operation != "check":
         include = ["losses" if name == "loss" else name for name in include]
     own = np.promote_types(fields.arrays["logits"].dtype, np.float32) if fields.is_binary else np.dtype(np.float64)
     dtype = np.dtype(options["dtype"] or own)
     options["dtype"] = dtype.name
     _check_shapes(fields.arrays)
-    arrays = {name: _rounded(array, dtype) for name, array in fields.arrays.items()}
-    case = Case(operation, arrays, options, include, dtype)
+    own_type = {f"claimed.{name}" for name in CLAIMED if fields.is_binary}
+    arrays = {name: array if name in own_type else _rounded(array, dtype) for name, array in fields.arrays.items()}
+    case = Case(operation, arrays, options, include, dtype, fields.roundoffs)
     _check_scores(case)
     if operation != "softmax":
         _check_conflicts(case)
         _check_supervision(case, fields.roundoffs.get("targets", 0.0))
     return case
+
+
+def _included(operation: str, fields: Fields, options: dict[str, Any]) -> list[str]:
+    """Return the outputs asked for, or claimed."""
+    if operation == "check":
+        claims = [name for name in CLAIMED if f"claimed.{name}" in fields.arrays]
+        check(claims, "a claim")
+        return claims
+    include = list(dict.fromkeys(options.pop("include", INCLUDED[operation])))
+    check(set(include) <= set(OUTPUTS[operation]), "outputs")
+    return include
 
 
 def _option(name: str, value: Any) -> Any:
@@ -124,7 +141,9 @@ def _option(name: str, value: Any) -> Any:
         check(value in INT64, name)
         return value
     check(abs(value) <= np.finfo(float).max, "within float64")
-    check(0 <= value <= 1 if name == "label_smoothing" else value > 0, name)
+    check(
+        0 <= value <= 1 if name == "label_smoothing" else value > 0 or (value == 0 and name in {"rtol", "atol"}), name
+    )
     return float(value)
 
 
@@ -137,6 +156,8 @@ def _check_shapes(arrays: dict[str, Array]) -> None:
         "upstream": (rows,),
         "class_mask": (classes,),
         "class_weights": (classes,),
+        "claimed.loss": (),
+        "claimed.losses": (rows,),
     }
     for name, array in arrays.items():
         check(array.shape == shapes.get(name, (rows, classes)), f"shape of {name}")

@@ -19,6 +19,7 @@ from tests.fuzz.calls.messages import JSON_BYTES, Message
 from tests.fuzz.calls.questions import SOFTMAX, Array
 from tests.fuzz.calls.readers import Fields, RefusedError, check, read_inference, read_json, read_safetensors
 from tests.fuzz.calls.replies import Answered, read
+from tests.fuzz.calls.reports import is_due, is_report
 from tests.fuzz.calls.rules import Case, case_of
 from tests.reference.exact import evaluate
 
@@ -26,7 +27,7 @@ MAX_PROBLEM_BYTES = 16 * 1024
 MAX_ERRORS = 20
 MEMBERS = {"type", "title", "status", "detail", "instance", "request_id", "errors", "error"}
 POINTER = re.compile(r"(/([^~/]|~[01])*)*")
-CALL = re.compile(r"/(softmax|loss|gradient)|/v2/models/(softmax|loss|gradient)(?:/versions/1)?/infer")
+CALL = re.compile(r"/(softmax|loss|gradient|check)|/v2/models/(softmax|loss|gradient)(?:/versions/1)?/infer")
 LIMIT_BYTES = 2**24
 ULPS = {("float32", "accurate"): 0.55, ("float64", "accurate"): 16.0}
 SMALLEST, SMALLEST_SINGLE = WIDE(5e-324), WIDE(1.5e-45)
@@ -85,7 +86,9 @@ def _judge_call(operation: str, message: Message, reply: Reply, *, is_exact: boo
         return
     with np.errstate(all="ignore"):
         answer = Answer(case)
-        if reply.status == 200:
+        if reply.status == 200 and operation == "check":
+            _hold_report(case, answer, json.loads(reply.body))
+        elif reply.status == 200:
             _compare(case, answer, read(_plain(reply), case))
             if is_exact:
                 _compare_exactly(case, read(_plain(reply), case))
@@ -192,6 +195,12 @@ def _hold_applied(case: Case, answer: Answer, applied: dict[str, Any]) -> None:
             demand(abs(WIDE(value) - answer.denominator) <= 1e-13 * answer.denominator + SMALLEST, name)
         else:
             demand(value == case.options[name], f"applied {name}")
+
+
+def _hold_report(case: Case, answer: Answer, document: dict[str, Any]) -> None:
+    demand(is_report(document, case), f"a report: {document}")
+    demand(is_due(document["verdict"], case, answer), f"the verdict is {document['verdict']}")
+    _hold_applied(case, answer, document["applied"])
 
 
 def _compare_exactly(case: Case, answered: Answered) -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradient_service.core.claims import BFLOAT16, FLOAT16, FLOAT32
+from gradient_service.core.checking.claims import BFLOAT16, FLOAT16, FLOAT32
+from gradient_service.core.checking.recipes import Floor, Layout, Recipe
 from gradient_service.core.options import Objective
-from gradient_service.core.recipes import Floor, Layout, Recipe
 
 USUAL_LEAST = (1e-7, 1e-8, 1e-12, 1e-15, float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps))
 """What most people keep probabilities above."""

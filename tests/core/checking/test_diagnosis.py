@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.core import wrong_programs as wrong
 from tests.core.calls import SIGMOID, SOFTMAX, TEXTBOOK
-from tests.core.claiming import codes_of, computed, examined
-from tests.core.wrong_programs import Batch, Program, draw, named
+from tests.core.checking import wrong_programs as wrong
+from tests.core.checking.claiming import codes_of, computed, examined
+from tests.core.checking.wrong_programs import Batch, Program, draw, named
 
 SEEDS = range(3)
 MORE_SEEDS = range(3, 20)
@@ -193,7 +193,7 @@ def test_a_single_bad_row_is_found_among_many(rows: int) -> None:
 
 def test_a_large_batch_is_confirmed_on_rows_spread_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the size that is followed through, rows all over the batch stand for it."""
-    monkeypatch.setattr("gradient_service.core.variants.CONFIRMED_ELEMENTS", 64)
+    monkeypatch.setattr("gradient_service.core.checking.variants.CONFIRMED_ELEMENTS", 64)
     batch = draw(1, "float64")
     assert batch.logits.size > 64
     assert codes_of(examined(batch, wrong.summed(batch)))[:1] == ["sum_instead_of_mean"]
@@ -201,7 +201,7 @@ def test_a_large_batch_is_confirmed_on_rows_spread_over_it(monkeypatch: pytest.M
 
 def test_the_search_for_a_loss_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reduced loss alone is held against as many recipes as there is time for: then those that multiply it."""
-    monkeypatch.setattr("gradient_service.core.variants.REDUCED_ELEMENTS", 0)
+    monkeypatch.setattr("gradient_service.core.checking.variants.REDUCED_ELEMENTS", 0)
     batch = batch_for(1, "float64", label_smoothing=0.1)
     assert codes_of(examined(batch, {"loss": wrong.right(batch)["loss"]})) == []
     assert codes_of(examined(draw(1, "float64"), {"loss": wrong.summed(batch)["loss"]}))[:1] == ["sum_instead_of_mean"]

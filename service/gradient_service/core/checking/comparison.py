@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.claims import Claim, Tolerance
-from gradient_service.core.error_figures import SAMPLED_ELEMENTS, Errors, Figures
-from gradient_service.core.plain import FLOAT64, PlainRows
-from gradient_service.core.recipes import Recipe
+from gradient_service.core.checking.claims import Claim, Tolerance
+from gradient_service.core.checking.figures import SAMPLED_ELEMENTS, Errors, Figures
+from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.recipes import Recipe
 
 USUAL = Tolerance()
 MANY_TIMES = 1000
@@ -65,10 +65,9 @@ class Comparison:
         """Whether no mistake is looked for: a claim of zeros, or of equal elements, is reproduced by too many."""
         return self.is_empty or not self.claim.values.any()
 
-    @property
-    def largest_excess(self) -> float:
-        """The largest error over what is usual."""
-        return float(self.usual_excess.max(initial=0))
+    def excess_over(self, tolerance: Tolerance) -> Array:
+        """Return the largest error of each row over what is usual, or over what the caller tolerates, (N,)."""
+        return self.usual_excess if tolerance is USUAL else self.excess
 
     @property
     def num_not_finite(self) -> int:

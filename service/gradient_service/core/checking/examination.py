@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradient_service.core.checks import check_claims, check_tolerance, check_values
-from gradient_service.core.claim_comparison import Comparing, Comparison
-from gradient_service.core.claims import Claim, Tolerance
-from gradient_service.core.diagnosis import Diagnosis, diagnose
+from gradient_service.core.checking.claims import Claim, Tolerance, check_claims, check_tolerance
+from gradient_service.core.checking.comparison import Comparing, Comparison
+from gradient_service.core.checking.diagnosis import Diagnosis, diagnose
+from gradient_service.core.checking.invariants import Held, invariants_of
+from gradient_service.core.checking.recipes import Recipe, right_recipe
+from gradient_service.core.checking.reduced_loss import compare_loss
+from gradient_service.core.checks import check_values
 from gradient_service.core.evaluate import Evaluation, loss_and_gradient
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
-from gradient_service.core.invariants import Held, invariants_of
-from gradient_service.core.recipes import Recipe, right_recipe
-from gradient_service.core.reduced_loss import compare_loss
 
 MAX_WORST_ROWS = 10
 
@@ -77,7 +77,7 @@ def examine(
     recipe = right_recipe(scores, supervision, reduction, evaluation.denominator)
     with np.errstate(all="ignore"):  # claims and wrong recipes may hold anything
         compared = [_compared(claim, evaluation, recipe, tolerance, execution) for claim in claimed]
-        diagnoses = diagnose(recipe, compared, execution.checkpoint)
+        diagnoses = diagnose(recipe, compared, tolerance, execution.checkpoint)
     return Examination(
         is_match=all(found.is_match for found in compared),
         diagnoses=diagnoses,

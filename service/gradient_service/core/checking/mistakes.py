@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import log
 
-from gradient_service.core import ways
-from gradient_service.core.diagnosis_codes import DiagnosisCode as Code
-from gradient_service.core.recipes import Recipe
+from gradient_service.core.checking import ways
+from gradient_service.core.checking.codes import DiagnosisCode as Code
+from gradient_service.core.checking.recipes import Recipe
 
 Ways = Callable[[Recipe], Iterator[Recipe]]
 Factors = Callable[[Recipe], Iterator[float]]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from gradient_service.core.checking.invariants import Invariant
 from gradient_service.core.errors import InvalidInputError
-from gradient_service.core.invariants import Invariant
-from tests.core import wrong_programs as wrong
-from tests.core.calls import evaluated
-from tests.core.claiming import codes_of, computed, examined
+from tests.core.calls import TEXTBOOK, evaluated
+from tests.core.checking import wrong_programs as wrong
+from tests.core.checking.claiming import codes_of, computed, examined
+from tests.core.checking.wrong_programs import Batch, draw
 from tests.core.test_options_property import questions
-from tests.core.wrong_programs import Batch, draw
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -82,6 +82,26 @@ def test_the_reference_is_never_accused(question: tuple[Any, dict[str, Any]]) ->
     claims = evaluation.arrays | ({} if evaluation.loss is None else {"loss": evaluation.loss})
     found = examined(Batch(logits, np.asarray(options.get("labels", [])), options), claims)
     assert (found.is_match, found.diagnoses) == (True, [])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("gap", [40, 720, 800])
+def test_far_rows_of_the_textbook_objective_are_judged(gap: int, smoothing: float) -> None:
+    """A right gradient is a match, and one wrong at the top class is not: its size was once the odds of that class."""
+    batch = Batch(np.array([[gap, 0.0, 0.0]]), np.array([1]), {"objective": TEXTBOOK, "label_smoothing": smoothing})
+    gradient = computed("gradient", batch)
+    assert examined(batch, {"gradient": gradient * (1 + 1e-15)}).is_match
+    assert not examined(batch, {"gradient": gradient * [-1, 1, 1]}).is_match
+
+
+@pytest.mark.parametrize("num_classes", [1, 2])
+def test_a_class_that_is_alone_is_judged(num_classes: int) -> None:
+    """With no other class that takes part, the textbook objective has loss 0 and no gradient."""
+    mask = np.arange(num_classes) == 0
+    batch = Batch(np.zeros((1, num_classes)), np.array([0]), {"objective": TEXTBOOK, "class_mask": mask})
+    found = examined(batch, {"losses": np.zeros(1), "gradient": np.zeros((1, num_classes))})
+    assert (found.is_match, found.diagnoses) == (True, [])
+    assert not examined(batch, {"losses": np.ones(1)}).is_match
 
 
 def test_the_caller_may_tolerate_more_or_less() -> None:

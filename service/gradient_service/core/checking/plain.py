@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
-from gradient_service.core.recipes import Floor, Recipe
+from gradient_service.core.checking.recipes import Floor, Recipe
 
 FLOAT64: np.dtype[np.floating] = np.dtype(np.float64)
 Sized = tuple[Array, Array]
@@ -24,6 +24,8 @@ class Distribution:
     logs: Array
     complements: Array
     complement_logs: Array
+    shares: Array | None = None
+    """p_i / (1 − p_top), 0 at the top, where it was made before anything could underflow."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,20 @@ def softmax(scores: Array, *, has_complements: bool) -> Distribution:
     np.put_along_axis(exponentials, top, 0, axis=1)
     complements = 1 - values
     np.put_along_axis(complements, top, exponentials.sum(axis=1, keepdims=True) / total, axis=1)
-    return Distribution(values, logs, complements, np.log(complements))
+    shares, log_rest = _without(difference, top)
+    complement_logs = np.log(complements)
+    np.put_along_axis(complement_logs, top, log_rest - np.log(total), axis=1)
+    return Distribution(values, logs, complements, complement_logs, shares)
+
+
+def _without(difference: Array, top: Array) -> Sized:
+    """Return the softmax of the other classes, 0 at the top, and the logarithm of the sum of their exponentials."""
+    others = difference.copy()
+    np.put_along_axis(others, top, -np.inf, axis=1)
+    second = np.maximum(others.max(axis=1, keepdims=True), np.finfo(others.dtype).min)  # there may be no other
+    exponentials = np.exp(others - second)
+    total = exponentials.sum(axis=1, keepdims=True)
+    return exponentials / np.where(total > 0, total, 1), second + np.log(total)
 
 
 def sigmoid(scores: Array) -> Distribution:
@@ -160,16 +175,19 @@ def by_scores(recipe: Recipe, found: Distribution, targets: Array, weights: Arra
 
 def _coupled(found: Distribution, targets: Array, weights: Array) -> Sized:
     """w_i (p_i − c_i) − p_i Σ_{j≠i} g_j, g_j = w_j (−c_j + (1−c_j) p_j/(1−p_j)), the top class held out of the sum."""
-    p = found.values
-    parts = weights * (_product(1 - targets, p / found.complements) - targets)
+    p, shares = found.values, found.shares
+    negative, positive = weights * (1 - targets), weights * targets
     top = p.argmax(axis=1)[:, np.newaxis]
-    at_top = np.take_along_axis(parts, top, axis=1)
-    np.put_along_axis(parts, top, 0, axis=1)
-    rest = parts.sum(axis=1, keepdims=True)
-    sums = rest - parts + at_top
-    np.put_along_axis(sums, top, rest, axis=1)
-    sizes = weights * (p + targets) + p * (np.abs(parts).sum(axis=1, keepdims=True) + np.abs(at_top))
-    return weights * (p - targets) - p * sums, sizes
+    if shares is None:
+        shares = p / np.take_along_axis(found.complements, top, axis=1)
+    of_top = np.take_along_axis(negative * p, top, axis=1) * shares  # the odds p/(1−p) of the top may overflow
+    pulled = p * np.take_along_axis(positive, top, axis=1)
+    parts = _product(negative, p / found.complements) - positive
+    for each in (of_top, pulled, parts):
+        np.put_along_axis(each, top, 0, axis=1)
+    sums = parts.sum(axis=1, keepdims=True) - parts
+    sizes = weights * (p + targets) + p * np.abs(parts).sum(axis=1, keepdims=True) + of_top + pulled
+    return weights * (p - targets) - p * sums - of_top + pulled, sizes
 
 
 def through_softmax(probabilities: Array, outer: Array, sizes: Array) -> Sized:

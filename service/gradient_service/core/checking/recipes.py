@@ -204,7 +204,9 @@ def right_recipe(
     """
     return Recipe(
         logits=scores.logits,
-        labels=supervision.labels,
+        labels=None
+        if supervision.labels is None
+        else supervision.labels.astype(np.int64),  # mistakes count on from them
         targets=supervision.targets,
         mask=(lambda rows: np.asarray(scores.mask(rows)).T) if scores.is_masked else None,
         ignored=supervision.ignored(),

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.claim_comparison import MANY_TIMES, SURE, USUAL, Comparison
-from gradient_service.core.claims import Claim, Tolerance
-from gradient_service.core.error_figures import Figures
-from gradient_service.core.plain import FLOAT64, PlainRows
-from gradient_service.core.recipes import Recipe
+from gradient_service.core.checking.claims import Claim, Tolerance
+from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
+from gradient_service.core.checking.figures import Figures
+from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.recipes import Recipe
 
 
 def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tolerance) -> Comparison:
@@ -63,11 +63,15 @@ class Reduced:
 
     def tolerated(self, tolerance: Tolerance, claim: Claim) -> float:
         """Return atol + Σ rtol_n size_n / D."""
+        return tolerance.absolute(claim.type) + self.relative(tolerance, claim)
+
+    def relative(self, tolerance: Tolerance, claim: Claim) -> float:
+        """Return Σ rtol_n size_n / D."""
         if not self.size:
-            return tolerance.absolute(claim.type)
+            return 0.0
         mean_spread = np.array([self.spread_size / self.size])
         relative = tolerance.relative(claim.type, mean_spread, self.num_classes, self.num_rows)
-        return tolerance.absolute(claim.type) + float(relative[0]) * self.size
+        return float(relative[0]) * self.size
 
 
 def reduced(recipe: Recipe, dtype: np.dtype[np.floating] = FLOAT64) -> Reduced:

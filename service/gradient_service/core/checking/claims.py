@@ -1,11 +1,15 @@
 """What a caller claims to have computed, and how far a right claim may lie from the reference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log, sqrt
 
 import numpy as np
 
 from gradient_service.core.blocks import Array
+from gradient_service.core.checks import shown
+from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
+from gradient_service.core.inputs import Scores
 
 CLAIMED = ("loss", "losses", "gradient", "probabilities")
 """The outputs that can be claimed."""
@@ -110,3 +114,30 @@ class Tolerance:
     def absolute(self, of: NumberType) -> float:
         """Return atol: by default the smallest normal number of the claimed type."""
         return of.smallest_normal if self.atol is None else self.atol
+
+
+def check_claims(scores: Scores, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `missing-field` without a claimed output, `length-mismatch` unless each has the shape that it must have."""
+    if not shapes:
+        raise InvalidInputError([Fault("missing-field", "claimed", (), f"One of {', '.join(CLAIMED)} is required.")])
+    rows, num_classes = scores.logits.shape
+    vectors = {"loss": (1,), "losses": (rows,)}
+    raise_if_any(
+        Fault(
+            "length-mismatch",
+            "claimed",
+            (name,),
+            f"claimed.{name} has shape {shown(shape)}; logits {shown(scores.logits.shape)} need {shown(expected)}.",
+        )
+        for name, shape in shapes.items()
+        if shape != (expected := vectors.get(name, (rows, num_classes)))
+    )
+
+
+def check_tolerance(tolerance: Tolerance) -> None:
+    """Raise `out-of-range` for what is no finite number from 0 up."""
+    raise_if_any(
+        Fault("out-of-range", name, (), f"{name} must be a finite number ≥ 0.")
+        for name, value in (("rtol", tolerance.rtol), ("atol", tolerance.atol))
+        if value is not None and not 0 <= value < np.inf
+    )

@@ -3,10 +3,10 @@
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.claim_comparison import USUAL, Comparison
-from gradient_service.core.claims import BFLOAT16, FLOAT16, FLOAT32, NumberType
-from gradient_service.core.plain import PlainRows
-from gradient_service.core.recipes import Recipe
+from gradient_service.core.checking.claims import BFLOAT16, FLOAT16, FLOAT32, NumberType
+from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.plain import PlainRows
+from gradient_service.core.checking.recipes import Recipe
 
 HALF_ROUNDINGS = 16
 """So many times less errs what is only read in half precision, and computed in float32."""

@@ -6,7 +6,7 @@ from sys import float_info
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.claims import NumberType
+from gradient_service.core.checking.claims import NumberType
 
 SAMPLED_ELEMENTS = 256 * 1024
 """So many elements tell the medians."""

@@ -7,11 +7,12 @@ from typing import Protocol
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
-from gradient_service.core.claim_comparison import USUAL, Comparison
-from gradient_service.core.diagnosis_codes import DiagnosisCode
-from gradient_service.core.plain import PlainRows
-from gradient_service.core.recipes import BLOCK_ELEMENTS, Layout, Recipe
-from gradient_service.core.reduced_loss import Reduced, reduced
+from gradient_service.core.checking.claims import Tolerance
+from gradient_service.core.checking.codes import DiagnosisCode
+from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.plain import PlainRows
+from gradient_service.core.checking.recipes import BLOCK_ELEMENTS, Layout, Recipe
+from gradient_service.core.checking.reduced_loss import Reduced, reduced
 
 SAMPLED_ROWS = 4
 """The worst ones, and as many spread over the batch."""
@@ -20,8 +21,6 @@ CONFIRMED_ELEMENTS = 1 << 22
 """A recipe is followed through so many elements at the most; of a larger batch these are rows spread over it."""
 REDUCED_ELEMENTS = 1 << 24
 """So many elements are gone through for all recipes of a reduced loss together, which no few rows can dismiss."""
-SLACK = 2
-"""A recipe has rounding errors of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a recipe leaves of the error: the most over what is usual, and over the size."""
+    """What a recipe leaves of the error: the most over what is tolerated, and over the size."""
 
     excess: float
     residual: float
@@ -52,7 +51,7 @@ EVERYTHING = Left(np.inf, np.inf)
 
 
 class Judge(Protocol):
-    """Holds recipes against one output."""
+    """Holds recipes against one output; beside the tolerance, what is usual: a recipe has errors of its own."""
 
     def at_a_glance(self, variant: Variant) -> Left:
         """Return what is left on a few rows."""
@@ -70,6 +69,7 @@ class RowsJudge:
 
     recipe: Recipe
     found: Comparison
+    tolerance: Tolerance
     _sample: Array = field(init=False)
     _turned: dict[Layout, Array] = field(default_factory=dict)
     _last: tuple[Recipe, Array, Array, Array] | None = None
@@ -79,7 +79,7 @@ class RowsJudge:
     def __post_init__(self) -> None:
         batch_size, num_classes = self.recipe.logits.shape
         count = min(SAMPLED_ROWS, max(1, SAMPLED_ELEMENTS // (2 * num_classes)), batch_size)
-        worst = np.argpartition(-self.found.usual_excess, count - 1)[:count]
+        worst = np.argpartition(-self.found.excess_over(self.tolerance), count - 1)[:count]
         even = np.linspace(0, batch_size - 1, count).astype(np.intp)
         self._sample = np.unique(np.concatenate([worst, even]))
 
@@ -122,18 +122,20 @@ class RowsJudge:
         yield from np.array_split(chosen, max(1, len(chosen) * num_classes // BLOCK_ELEMENTS))
 
     def _followed(self, recipe: Recipe, rows: Rows) -> tuple[Array, Array, Array]:
-        """Return the output of some rows, its sizes, and what errors of it are usual but for the smallest."""
+        """Return the output of some rows, its sizes, and what errors of it are tolerated but for the smallest."""
         here = PlainRows(recipe, rows)
         values, sizes = here.output(self.found.claim.name)
-        relative = SLACK * USUAL.relative(self.found.claim.type, here.spread, recipe.num_classes)
+        of = self.found.claim.type
+        usual, given = (each.relative(of, here.spread, recipe.num_classes) for each in (USUAL, self.tolerance))
+        relative = usual + given
         return values, sizes, sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
 
     def _left(self, variant: Variant, rows: Rows, followed: tuple[Array, Array, Array]) -> Left:
-        values, sizes, usual = followed
+        values, sizes, tolerated = followed
         scale = abs(variant.factor)
         error = np.abs(self._claimed(variant.recipe.layout)[rows] - variant.factor * values)
-        least = SLACK * USUAL.absolute(self.found.claim.type)
-        return Left.of(error, scale * usual + least, np.maximum(scale * sizes, least))
+        least = sum(each.absolute(self.found.claim.type) for each in (self.tolerance, USUAL))
+        return Left.of(error, scale * tolerated + least, np.maximum(scale * sizes, least))
 
     def _claimed(self, layout: Layout) -> Array:
         values = self.found.claim.values
@@ -150,6 +152,7 @@ class LossJudge:
 
     recipe: Recipe
     found: Comparison
+    tolerance: Tolerance
     _right: Reduced | None = None
     _num_elements: int = 0
     _last: tuple[Recipe, Reduced] | None = None
@@ -165,16 +168,16 @@ class LossJudge:
             return EVERYTHING
         scale, claim = abs(variant.factor), self.found.claim
         error = np.abs(claim.values - variant.factor * made.loss)
-        least = SLACK * USUAL.absolute(claim.type)
-        tolerated = np.array([SLACK * scale * made.tolerated(USUAL, claim) + least])
-        return Left.of(error, tolerated, np.array([max(scale * made.size, least)]))
+        least = sum(each.absolute(claim.type) for each in (self.tolerance, USUAL))
+        relative = sum(made.relative(each, claim) for each in (self.tolerance, USUAL))
+        return Left.of(error, np.array([scale * relative + least]), np.array([max(scale * made.size, least)]))
 
     def has_effect(self, variant: Variant) -> bool:
         """Return whether the mistake changes the loss."""
         made, right = self._reduced(variant.recipe), self._reduced(self.recipe)
         if made is None or right is None:
             return False
-        return abs(made.loss - right.loss) > right.tolerated(USUAL, self.found.claim)
+        return abs(made.loss - right.loss) > right.tolerated(self.tolerance, self.found.claim)
 
     def _reduced(self, recipe: Recipe) -> Reduced | None:
         if recipe is self.recipe and self._right is not None:
@@ -189,6 +192,6 @@ class LossJudge:
         return self._last[1]
 
 
-def judge_of(recipe: Recipe, found: Comparison) -> Judge:
-    """Return who judges an output."""
-    return (LossJudge if found.claim.name == "loss" else RowsJudge)(recipe, found)
+def judge_of(recipe: Recipe, found: Comparison, tolerance: Tolerance) -> Judge:
+    """Return who judges an output by what is tolerated."""
+    return (LossJudge if found.claim.name == "loss" else RowsJudge)(recipe, found, tolerance)

@@ -1,22 +1,28 @@
 """Which known mistakes reproduce a claim that is not right: each is made, and compared.
 
 A few rows, the worst among them, are enough to dismiss most. What explains these is followed through all rows. Pairs
-are looked for where no single mistake explains an output.
+are looked for where no single mistake explains an output. What nothing reproduces to its last digits is looked at once
+more within the caller's tolerance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, islice
 
-from gradient_service.core.claim_comparison import Comparison
-from gradient_service.core.diagnosis_codes import DiagnosisCode
-from gradient_service.core.mistakes import SCALINGS, STEPS, Scaling
-from gradient_service.core.number_faults import lower_precision, overflow_unshifted
-from gradient_service.core.recipes import Recipe
-from gradient_service.core.variants import Judge, Variant, judge_of
+from gradient_service.core.checking.claims import Tolerance
+from gradient_service.core.checking.codes import DiagnosisCode
+from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.mistakes import SCALINGS, STEPS, Scaling
+from gradient_service.core.checking.number_faults import lower_precision, overflow_unshifted
+from gradient_service.core.checking.recipes import Recipe
+from gradient_service.core.checking.variants import Judge, Variant, judge_of
 
 BETTER = 4
 """What explains a claim leaves so many times less of its error."""
+CLEARLY_BETTER = 16
+"""The same of what explains it within the caller's tolerance only, where more comes near by chance."""
+BY_CHANCE = 5e-3, 5e-4
+"""As near to a single number, of its size, comes some mistake, some pair of them, to any number."""
 MAX_PAIRS = 8
 """Enough of them are told."""
 MAX_DIAGNOSES = 6
@@ -47,14 +53,19 @@ class Finding:
     codes: tuple[DiagnosisCode, ...]
     output: str
     residual: float
+    excess: float = 0.0
+    """The largest error that they leave, over what is tolerated."""
 
 
-def diagnose(recipe: Recipe, compared: Sequence[Comparison], checkpoint: Callable[[], None]) -> list[Diagnosis]:
+def diagnose(
+    recipe: Recipe, compared: Sequence[Comparison], tolerance: Tolerance, checkpoint: Callable[[], None]
+) -> list[Diagnosis]:
     """Return what explains a claim, best first; nothing for one that is right, but that it lost digits.
 
     Args:
         recipe: the right one.
         compared: each claimed output beside the reference.
+        tolerance: what the caller tolerates.
         checkpoint: called before each recipe; what it raises ends the search.
     """
     if all(found.is_match for found in compared):
@@ -63,8 +74,30 @@ def diagnose(recipe: Recipe, compared: Sequence[Comparison], checkpoint: Callabl
     findings: list[Finding] = []
     for found in compared:
         if not found.is_match and not found.says_nothing:
-            findings += Search(recipe, found, checkpoint).findings()
+            findings += _findings(recipe, found, tolerance, checkpoint)
     return _told(findings)
+
+
+def _findings(recipe: Recipe, found: Comparison, tolerance: Tolerance, checkpoint: Callable[[], None]) -> list[Finding]:
+    """Return what reproduces an output to its last digits, else what does as far as the caller tolerates."""
+    if found.usual_excess.max(initial=0) <= 1:
+        return []  # no mistake errs so little
+    exact = Search(recipe, found, USUAL, BETTER, checkpoint).findings()
+    if tolerance == USUAL or any(finding.codes != (DiagnosisCode.LOWER_PRECISION,) for finding in exact):
+        return exact
+    return exact + _closest(found, Search(recipe, found, tolerance, CLEARLY_BETTER, checkpoint).findings())
+
+
+def _closest(found: Comparison, findings: list[Finding]) -> list[Finding]:
+    """Return those that leave little more than the best does, and are not near by chance."""
+    least = min((finding.excess for finding in findings), default=0.0)
+    is_single = found.claim.values.size == 1
+    return [
+        finding
+        for finding in findings
+        if finding.excess <= BETTER * least
+        if not is_single or finding.residual <= BY_CHANCE[len(finding.codes) - 1]
+    ]
 
 
 def _residual(found: Comparison) -> float:
@@ -77,30 +110,34 @@ class Search:
 
     recipe: Recipe
     found: Comparison
+    tolerance: Tolerance
+    better: float
+    """How many times less of its error what explains a claim leaves."""
     checkpoint: Callable[[], None]
     _judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
-        self._judge = judge_of(self.recipe, self.found)
+        self._judge = judge_of(self.recipe, self.found, self.tolerance)
 
     def findings(self) -> list[Finding]:
-        """Return the single mistakes that reproduce the output, else the pairs that do; nothing for a usual error."""
-        if self.found.largest_excess <= 1:
-            return []
+        """Return the single mistakes that reproduce the output, else the pairs that do."""
         singles = list(self._singles())
         alone = [*self._explaining(singles), *self._number_faults()]
         return alone or list(islice(self._explaining(self._pairs(singles)), MAX_PAIRS))
 
     def _explaining(self, variants: Iterable[Variant]) -> Iterator[Finding]:
-        most = min(1.0, self.found.largest_excess / BETTER)
+        most = min(1.0, self.found.excess_over(self.tolerance).max() / self.better)
         for variant in variants:
             self.checkpoint()
             if self._judge.at_a_glance(variant).excess <= most:
                 left = self._judge.in_full(variant)
                 if left.excess <= most:
-                    yield Finding(variant.codes, self.found.claim.name, left.residual)
+                    yield Finding(variant.codes, self.found.claim.name, left.residual, left.excess)
 
     def _number_faults(self) -> Iterator[Finding]:
+        """Yield what the usual errors tell, and no tolerance."""
+        if self.tolerance is not USUAL:
+            return
         for code, fault in NUMBER_FAULTS:
             self.checkpoint()
             residual = fault(self.recipe, self.found)

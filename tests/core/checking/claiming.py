@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gradient_service.core.claims import Claim, NumberType, Tolerance
-from gradient_service.core.examination import Examination, examine
+from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
+from gradient_service.core.checking.examination import Examination, examine
 from gradient_service.core.execution import Execution
 from tests.core.calls import output, rule_of, scores_of, supervision_of
-from tests.core.wrong_programs import Array, Batch, Claims
+from tests.core.checking.wrong_programs import Array, Batch, Claims
 
 
 def examined(

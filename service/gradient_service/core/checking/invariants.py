@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from sys import float_info
 
-from gradient_service.core.claim_comparison import Comparison
+from gradient_service.core.checking.comparison import Comparison
+from gradient_service.core.checking.recipes import Recipe
 from gradient_service.core.options import Choice
-from gradient_service.core.recipes import Recipe
 
 
 class Invariant(Choice):
