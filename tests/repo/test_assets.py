@@ -9,6 +9,7 @@ import pytest
 ASSETS = Path(__file__).parents[2] / "service" / "gradient_service" / "http" / "assets"
 NOTICE = (ASSETS / "NOTICE.md").read_text(encoding="utf-8")
 PAGES = sorted(ASSETS.glob("*.html"))
+MODULES = sorted(ASSETS.glob("explore/*.js"))
 
 
 @pytest.mark.parametrize(("digest", "name"), re.findall(r"^([0-9a-f]{64})  (\S+)$", NOTICE, re.MULTILINE))
@@ -36,3 +37,17 @@ def test_page_has_no_inline_script_or_style(page: Path) -> None:
     """Pages work under a policy that lets no inline script or style through."""
     text = page.read_text(encoding="utf-8")
     assert re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text) is None
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_module_imports_only_its_neighbours(module: Path) -> None:
+    """Each import of a module is a file beside it."""
+    imported = re.findall(r'(?:from|import) "([^"]+)"', module.read_text(encoding="utf-8"))
+    assert [name for name in imported if not (name.startswith("./") and (module.parent / name).is_file())] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_module_reads_no_markup_or_code_out_of_texts(module: Path) -> None:
+    """What a reply or an address says becomes text on the page, never elements or code."""
+    text = module.read_text(encoding="utf-8")
+    assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text) is None

@@ -55,6 +55,7 @@ OPEN = {
     "/assets",
     "/docs",
     "/examples/{name}",
+    "/explore",
     "/livez",
     "/openapi.json",
     "/readyz",

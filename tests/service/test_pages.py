@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+from fnmatch import fnmatch
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +18,11 @@ from .conftest import check_problem
 pytestmark = pytest.mark.anyio
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-PAGES = ("/docs", "/redoc")
+PAGES = ("/explore", "/docs", "/redoc")
+EXPLORABLE = ("explore.html", "explore.css", "favicon-32x32.png", "explore/*.js")
+"""What `/explore` loads."""
+FOLDER = Path(str(ASSETS))
+FILES = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()}
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".png": "image/png", ".txt": "text/plain"}
 
 
@@ -76,8 +83,8 @@ async def test_every_link_leads_somewhere(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_the_documents_pages_are_html(http: httpx.AsyncClient, path: str) -> None:
-    """Both views of the document are HTML in UTF-8."""
+async def test_pages_are_html(http: httpx.AsyncClient, path: str) -> None:
+    """Each page is HTML in UTF-8."""
     reply = await http.get(path, headers={"Accept": BROWSER})
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
@@ -116,13 +123,28 @@ async def test_no_reply_is_guessed_at(http: httpx.AsyncClient, path: str) -> Non
     assert (await http.get(path)).headers.get_list("x-content-type-options") == ["nosniff"]
 
 
-@pytest.mark.parametrize("name", sorted(entry.name for entry in ASSETS.iterdir() if entry.name[-4:] != "html"))
+@pytest.mark.parametrize("path", ["/", "/explore"])
+async def test_own_pages_allow_themselves_and_nothing_else(http: httpx.AsyncClient, path: str) -> None:
+    """What is written here needs no exception from the policy, not even pictures from a string."""
+    headers = (await http.get(path, headers={"Accept": "text/html"})).headers
+    assert headers["content-security-policy"] == (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def test_the_explorable_page_is_small() -> None:
+    """Everything that `/explore` loads is at most 60 kB, each file compressed by itself."""
+    loaded = [content for name, content in FILES.items() if any(fnmatch(name, pattern) for pattern in EXPLORABLE)]
+    assert len(loaded) > len(EXPLORABLE)
+    assert sum(len(gzip.compress(content)) for content in loaded) <= 60_000
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
 async def test_assets_are_served_as_what_they_are(http: httpx.AsyncClient, name: str) -> None:
     """Each asset is served whole under its media type, so that browsers that do not guess take it."""
     reply = await http.get(f"/assets/{name}")
-    assert reply.content == (ASSETS / name).read_bytes()
-    suffix = name[name.rindex(".") :]
-    assert reply.headers["content-type"].startswith(MEDIA_TYPES.get(suffix, "text/"))
+    assert reply.content == FILES[name]
+    assert reply.headers["content-type"].startswith(MEDIA_TYPES.get(name[name.rindex(".") :], "text/"))
 
 
 async def test_an_asset_is_not_sent_twice(http: httpx.AsyncClient) -> None:

@@ -1,4 +1,7 @@
-"""The pages for people: the entrance, two views of the OpenAPI document, their assets. No other host is asked."""
+"""The pages for people: the entrance, the explorable derivation, two views of the OpenAPI document, their assets.
+
+No other host is asked.
+"""
 
 from http import HTTPStatus
 from importlib.resources import files
@@ -17,6 +20,7 @@ from gradient_service.wire import safetensors_body
 ASSETS = files("gradient_service.http") / "assets"
 
 STRICT = "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+OWN_POLICY = f"default-src 'self'; {STRICT}"
 POLICY = f"default-src 'self'; img-src 'self' data:; {STRICT}"
 # ReDoc fills one empty style element by script and writes one constant sheet; its search is a worker from a string.
 REDOC_POLICY = (
@@ -24,6 +28,7 @@ REDOC_POLICY = (
     "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; worker-src blob:; img-src 'self' data:; " + STRICT
 )
 LINKS = {
+    "explore": "Explore scores, losses and gradients",
     "docs": "Try the API",
     "redoc": "Read the API reference",
     "openapi.json": "The OpenAPI document",
@@ -37,6 +42,7 @@ def routes() -> list[BaseRoute]:
     """Return the routes of the pages; none of them is part of the OpenAPI document."""
     return [
         ToldRoute("/", entrance),
+        ToldRoute("/explore", explore),
         ToldRoute("/docs", docs),
         ToldRoute("/redoc", redoc),
         ToldRoute("/openapi.json", document),
@@ -49,9 +55,14 @@ async def entrance(request: Request) -> Response:
     """Answer with links: a page to a browser, JSON to anything else."""
     media_type = reply_media_type(request.headers, ("application/json", "text/html"), "application/json")
     if media_type == "text/html":
-        return _page("index.html", POLICY)
+        return _page("index.html", OWN_POLICY)
     links = {name: f"/{name}" for name in LINKS}
     return Response(orjson.dumps(links), media_type="application/json", headers={"Vary": "Accept"})
+
+
+async def explore(request: Request) -> Response:
+    """Answer with the derivation beside its numbers."""
+    return _page("explore.html", OWN_POLICY)
 
 
 async def docs(request: Request) -> Response:

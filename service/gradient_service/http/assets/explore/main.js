@@ -1,0 +1,203 @@
+// The page: one state, one address, and views that ask the service anew after each change.
+
+import { batch, buildEditor, fillEditor } from "./batch.js";
+import { checked, Refusal, send, textOf, Unreachable } from "./calls.js";
+import { showCalls } from "./call_panel.js";
+import { chainRule } from "./chain_rule.js";
+import { element, say } from "./elements.js";
+import { finiteDifferences } from "./finite_differences.js";
+import { naive } from "./naive.js";
+import { refusals } from "./refusals.js";
+import { shortcut } from "./shortcut.js";
+import { squaredError } from "./squared_error.js";
+import { gradientStep } from "./step.js";
+import {
+  addClass, addRow, assign, LIMITS, readAddress, removeClass, removeRow, writeQuery,
+} from "./state.js";
+
+const VIEWS = {
+  batch,
+  "chain-rule": chainRule,
+  shortcut,
+  "finite-differences": finiteDifferences,
+  naive,
+  "squared-error": squaredError,
+  step: gradientStep,
+};
+const PAUSE_MILLISECONDS = 150; // after the last change, before the service is asked
+const SHAPES = { "add-row": addRow, "remove-row": removeRow, "add-class": addClass, "remove-class": removeClass };
+
+const SHOWN = {
+  rate: ({ rate }) => `η = ${rate}`,
+  step: ({ step }) => `h = ${(10 ** step).toExponential(1).replace("-", "−")}`,
+  offset: ({ offset }) => String(offset).replace("-", "−"),
+};
+
+const state = readAddress(location.search);
+const editor = document.querySelector("#batch table");
+let answers = new Map(); // of the last round: calls are pure, so the same question is not asked twice
+let key = ""; // lives as long as the page, and nowhere else
+let round = new AbortController();
+let timer;
+
+function changed() {
+  round.abort();
+  clearTimeout(timer);
+  timer = setTimeout(refresh, PAUSE_MILLISECONDS);
+}
+
+function edited(change) {
+  change();
+  changed();
+}
+
+async function refresh() {
+  round.abort();
+  round = new AbortController();
+  showControls();
+  if (!isComplete()) return;
+  history.replaceState(null, "", `${location.pathname}${writeQuery(state)}${location.hash}`);
+  const { signal } = round;
+  const next = new Map();
+  const outcomes = await Promise.all(
+    Object.entries(VIEWS).map(([id, view]) => refreshView(document.getElementById(id), view, signal, next)),
+  );
+  if (signal.aborted) return;
+  answers = next;
+  notify(outcomes.find((error) => error && concernsAll(error)));
+}
+
+// One view asks and draws; what hinders it is told in its place, and returned.
+async function refreshView(section, view, signal, next) {
+  const asked = [];
+  const ask = async (path, fields) => {
+    const call = { path, fields };
+    const entry = { call, answer: null };
+    asked.push(entry);
+    entry.answer = await answerTo(call, signal, next);
+    signal.throwIfAborted();
+    return checked(entry.answer);
+  };
+  let hindrance = null;
+  try {
+    await view(section, state, ask);
+  } catch (error) {
+    if (error.name === "AbortError") return null;
+    if (!(error instanceof Refusal || error instanceof Unreachable)) throw error;
+    hindrance = error;
+  }
+  section.classList.toggle("refused", hindrance !== null);
+  say(section.querySelector(".refusal"), hindrance ? explanation(hindrance) : "");
+  showCalls(section.querySelector(".calls"), asked.filter(({ answer }) => answer), key !== "");
+  return hindrance;
+}
+
+async function answerTo(call, signal, next) {
+  const question = `${call.path} ${textOf(call)}`;
+  const answer = answers.get(question) ?? (await send(call, key, signal));
+  if (answer.status === 200) next.set(question, answer);
+  return answer;
+}
+
+function concernsAll(error) {
+  return error instanceof Unreachable || [401, 429, 503].includes(error.status);
+}
+
+function explanation(error) {
+  if (error instanceof Unreachable) return "The service did not answer, so there are no numbers here.";
+  const places = error.problem.errors.map(({ pointer, detail }) => `${pointer || "the request"}: ${detail}`);
+  return `The service refused this, ${error.status} ${error.problem.title}. ${places.join(" ")}`;
+}
+
+// What stops all views is said once, above them, with what can be done.
+function notify(error) {
+  const notice = document.getElementById("notice");
+  notice.hidden = !error;
+  if (!error) return;
+  say(notice.querySelector("p"), advice(error));
+  if (error.status === 401) document.getElementById("access").open = true;
+}
+
+function advice(error) {
+  if (error instanceof Unreachable) return "The service does not answer. Is it running, and can this machine reach it?";
+  if (error.status === 401) return "This service wants a key. Enter yours under “API key”; it stays in this page.";
+  return `The service has no room for this now (${error.status} ${error.problem.title}). Try again in a moment.`;
+}
+
+function isComplete() {
+  const place = state.scores.flatMap((row, n) => row.map((score, j) => [score, n, j])).find(([s]) => Number.isNaN(s));
+  const message = place ? `Row ${place[1]}, class ${place[2]} needs a number.` : "";
+  say(document.getElementById("incomplete"), message);
+  return !place;
+}
+
+// Controls outside the table show the state, and say where it is at an end.
+function showControls() {
+  for (const control of document.querySelectorAll("[data-state]")) {
+    if (control !== document.activeElement) control.value = state[control.dataset.state];
+  }
+  const { length: rows, 0: { length: classes } } = state.scores;
+  document.getElementById("add-row").disabled = rows === LIMITS.rows;
+  document.getElementById("remove-row").disabled = rows === 1;
+  document.getElementById("add-class").disabled = classes === LIMITS.classes;
+  document.getElementById("remove-class").disabled = classes === 2;
+  for (const part of document.querySelectorAll("[data-objective]")) {
+    part.hidden = part.dataset.objective !== state.objective;
+  }
+  for (const place of document.querySelectorAll("[data-shows]")) say(place, SHOWN[place.dataset.shows](state));
+  for (const place of document.querySelectorAll("[data-row-name]")) say(place, `row ${state.row}`);
+}
+
+// Every view tells in a sentence what it shows. Only those near the focus are announced, or all would be at each change.
+function announceNear(focused) {
+  for (const sentence of document.querySelectorAll(".said, .refusal")) {
+    sentence.ariaLive = sentence.closest("section").contains(focused) ? "polite" : "off";
+  }
+}
+
+function reshape(change) {
+  change(state);
+  buildEditor(editor, state, edited);
+  fillEditor(editor, state);
+  offerClasses();
+  changed();
+}
+
+function offerClasses() {
+  const options = state.scores[0].map((_, j) => element("option", { value: j }, `class ${j}`));
+  const choice = document.querySelector("[data-state=class]");
+  choice.replaceChildren(...options);
+  choice.value = state.class;
+}
+
+function listen() {
+  for (const control of document.querySelectorAll("[data-state]")) {
+    control.addEventListener("input", () => {
+      const isUsable = assign(state, control.dataset.state, control.value);
+      control.setAttribute("aria-invalid", !isUsable);
+      if (isUsable) changed();
+    });
+  }
+  for (const [id, change] of Object.entries(SHAPES)) {
+    document.getElementById(id).addEventListener("click", () => reshape(change));
+  }
+  document.getElementById("take-step").addEventListener("click", ({ target }) => {
+    state.scores[state.row] = JSON.parse(target.dataset.scores);
+    fillEditor(editor, state);
+    changed();
+  });
+  document.getElementById("again").addEventListener("click", changed);
+  document.addEventListener("focusin", ({ target }) => announceNear(target));
+  document.querySelector("#access form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    key = document.getElementById("key").value;
+    changed();
+  });
+}
+
+listen();
+buildEditor(editor, state, edited);
+fillEditor(editor, state);
+offerClasses();
+refusals(document.getElementById("refusals"), () => key);
+refresh();

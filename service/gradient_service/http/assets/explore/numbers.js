@@ -1,0 +1,22 @@
+// How numbers are written: rounded to the chosen digits, or all digits that tell a double from its neighbours.
+
+const MINUS = "\u2212";
+
+export function written(value, digits) {
+  if (Number.isNaN(value)) return "NaN";
+  const size = Math.abs(value);
+  const sign = value < 0 ? MINUS : "";
+  if (size === Infinity) return `${sign}∞`;
+  return sign + typeset(digits === "all" ? String(size) : rounded(size, Number(digits)));
+}
+
+// Between 0.0001 and a million: digits after the point. Beyond: one before it, and a power of ten.
+function rounded(size, digits) {
+  if (size === 0) return "0";
+  const isPlain = size >= 1e-4 && size < 1e6;
+  return isPlain ? size.toFixed(digits) : size.toExponential(digits);
+}
+
+function typeset(text) {
+  return text.replace("e+", "e").replace("-", MINUS);
+}

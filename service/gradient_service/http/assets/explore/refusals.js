@@ -1,0 +1,46 @@
+// Requests that are wrong on purpose, and the problem documents that answer them.
+
+import { send, Unreachable } from "./calls.js";
+import { showCalls } from "./call_panel.js";
+import { element, say } from "./elements.js";
+
+const ROW = [[1, 2, 3]];
+const MISTAKES = {
+  "label out of range": { path: "gradient", fields: { logits: ROW, labels: [3] } },
+  "a NaN": { path: "softmax", text: '{"logits": [[1, 2, NaN]]}' },
+  "ragged rows": { path: "gradient", fields: { logits: [[1, 2, 3], [0, 0]], labels: [2, 0] } },
+  "a misspelt field": { path: "softmax", fields: { logits: ROW, temprature: 2 } },
+  "temperature 0": { path: "softmax", fields: { logits: ROW, temperature: 0 } },
+  "targets that sum to 0.9": { path: "loss", fields: { logits: ROW, targets: [[0.2, 0.3, 0.4]] } },
+};
+
+export function refusals(section, keyNow) {
+  const buttons = Object.entries(MISTAKES).map(([name, call]) => {
+    const button = element("button", { type: "button" }, name);
+    button.addEventListener("click", () => provoke(section, call, keyNow()));
+    return button;
+  });
+  section.querySelector(".mistakes").replaceChildren(...buttons);
+}
+
+async function provoke(section, call, key) {
+  const status = section.querySelector(".said");
+  try {
+    const answer = await send(call, key);
+    section.querySelector(".results").replaceChildren(problemTable(answer));
+    say(status, `${answer.status} ${answer.value.title}. ${answer.value.detail ?? ""}`);
+    showCalls(section.querySelector(".calls"), [{ call, answer }], key !== "");
+    section.querySelector(".call").open = true;
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    say(status, "The service did not answer.");
+  }
+}
+
+function problemTable({ status, value }) {
+  const members = { status, type: value.type, title: value.title };
+  const lines = [...Object.entries(members), ...value.errors.map(({ pointer, detail }) => [pointer || "(whole)", detail])];
+  const rows = lines.map(([name, text]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, text)));
+  const caption = element("caption", {}, "The problem, in application/problem+json");
+  return element("table", { class: "problem" }, caption, element("tbody", {}, ...rows));
+}

@@ -1,0 +1,30 @@
+// One step against the gradient, and the loss before and after it.
+
+import { classNames, comparison } from "./comparison.js";
+import { comparedFields, labelOf, rowFields, rowOf } from "./fields.js";
+import { say } from "./elements.js";
+import { written } from "./numbers.js";
+
+const DECIMALS = 6; // of the new scores, so that they stay readable
+
+export async function gradientStep(section, state, ask) {
+  const before = await ask("gradient", rowFields(state, ["loss", "gradient"]));
+  const scores = rowOf(state).map((score, j) => Number((score - state.rate * before.gradient[0][j]).toFixed(DECIMALS)));
+  const fields = { ...comparedFields([scores], [labelOf(state)], state), reduction: "sum", include: ["loss"] };
+  const after = await ask("loss", fields);
+  const lines = [
+    { name: "scores before", by: "you", values: [...rowOf(state), before.loss] },
+    { name: "∂E/∂s", by: "the service", values: before.gradient[0] },
+    { name: "scores after", by: "this page", values: [...scores, after.loss], mark: "ours" },
+  ];
+  const columns = [...classNames(scores.length), "loss, by the service"];
+  const table = comparison(`One step of row ${state.row}`, columns, lines, state.digits);
+  section.querySelector(".results").replaceChildren(table);
+  section.querySelector("#take-step").dataset.scores = JSON.stringify(scores);
+  say(section.querySelector(".said"), sentence(before.loss, after.loss, state.digits));
+}
+
+function sentence(before, after, digits) {
+  const way = after < before ? "falls" : after > before ? "rises: the step is too long" : "stays";
+  return `Loss before ${written(before, digits)}, after ${written(after, digits)}: it ${way}.`;
+}
