@@ -9,14 +9,18 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Page
 
-SETTLED = """() => !document.querySelector(".refusal:not(:empty)") &&
-  document.querySelectorAll(".call .status").length >= 10"""
+SETTLED = "() => document.querySelector('main').ariaBusy === 'false'"
+
+
+def settle(page: Page) -> None:
+    """Wait until every view has its numbers, or says why not."""
+    page.wait_for_function(SETTLED)
 
 
 def open_page(page: Page, origin: str, query: str = "") -> None:
     """Load the page and wait until every view has its numbers."""
     page.goto(f"{origin}/explore{query}")
-    page.wait_for_function(SETTLED)
+    settle(page)
 
 
 def asked_for(page: Page, view: str, path: str, index: int = 0) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import { comparedFields, labelOf, rowFields, rowOf } from "./fields.js";
 import { element, say } from "./elements.js";
-import { written } from "./numbers.js";
+import { roughly, written } from "./numbers.js";
 import { plot } from "./plot.js";
 
 const EXPONENTS = Array.from({ length: 31 }, (_, index) => -index / 2);
@@ -17,7 +17,7 @@ export async function finiteDifferences(section, state, ask) {
   const points = steps.map((step, index) => pointOf(step, reply.losses.slice(2 * index, 2 * index + 2), derivative));
   const chosen = points[Math.round(-2 * state.step)];
   section.querySelector(".results").replaceChildren(plot(points, chosen), tableOf(chosen, derivative, state.digits));
-  say(section.querySelector(".said"), sentence(points, chosen, derivative));
+  say(section.querySelector(".said"), sentence(points, chosen));
 }
 
 function moved(state, step) {
@@ -39,7 +39,7 @@ function tableOf({ step, above, below, quotient, error }, derivative, digits) {
     ["off by", "this page", error],
   ];
   const rows = lines.map(([name, by, value]) => {
-    const shown = name === "step h" ? value.toExponential(1).replace("-", "−") : written(value, digits);
+    const shown = name === "step h" ? roughly(value) : written(value, digits);
     const title = element("th", { scope: "row" }, name);
     return element("tr", {}, title, element("td", { class: "by" }, by), element("td", {}, shown));
   });
@@ -49,8 +49,7 @@ function tableOf({ step, above, below, quotient, error }, derivative, digits) {
 
 function sentence(points, chosen) {
   const best = points.reduce((least, point) => (point.error < least.error ? point : least));
-  const power = (value) => value.toExponential(1).replace("-", "−");
-  const at = `At h = ${power(chosen.step)} the quotient is off by ${power(chosen.error)}.`;
-  const least = `The least error, ${power(best.error)}, is at h = ${power(best.step)}`;
+  const at = `At h = ${roughly(chosen.step)} the quotient is off by ${roughly(chosen.error)}.`;
+  const least = `The least error, ${roughly(best.error)}, is at h = ${roughly(best.step)}`;
   return `${at} ${least}: larger steps cut the curve, smaller ones lose digits.`;
 }

@@ -7,6 +7,7 @@ import { chainRule } from "./chain_rule.js";
 import { element, say } from "./elements.js";
 import { finiteDifferences } from "./finite_differences.js";
 import { naive } from "./naive.js";
+import { roughly } from "./numbers.js";
 import { refusals } from "./refusals.js";
 import { shortcut } from "./shortcut.js";
 import { squaredError } from "./squared_error.js";
@@ -29,11 +30,12 @@ const SHAPES = { "add-row": addRow, "remove-row": removeRow, "add-class": addCla
 
 const SHOWN = {
   rate: ({ rate }) => `η = ${rate}`,
-  step: ({ step }) => `h = ${(10 ** step).toExponential(1).replace("-", "−")}`,
+  step: ({ step }) => `h = ${roughly(10 ** step)}`,
   offset: ({ offset }) => String(offset).replace("-", "−"),
 };
 
 const state = readAddress(location.search);
+const main = document.querySelector("main");
 const editor = document.querySelector("#batch table");
 let answers = new Map(); // of the last round: calls are pure, so the same question is not asked twice
 let key = ""; // lives as long as the page, and nowhere else
@@ -41,6 +43,7 @@ let round = new AbortController();
 let timer;
 
 function changed() {
+  main.ariaBusy = "true";
   round.abort();
   clearTimeout(timer);
   timer = setTimeout(refresh, PAUSE_MILLISECONDS);
@@ -55,6 +58,7 @@ async function refresh() {
   round.abort();
   round = new AbortController();
   showControls();
+  main.ariaBusy = String(isComplete());
   if (!isComplete()) return;
   history.replaceState(null, "", `${location.pathname}${writeQuery(state)}${location.hash}`);
   const { signal } = round;
@@ -64,6 +68,7 @@ async function refresh() {
   );
   if (signal.aborted) return;
   answers = next;
+  main.ariaBusy = "false";
   notify(outcomes.find((error) => error && concernsAll(error)));
 }
 

@@ -10,6 +10,13 @@ export function written(value, digits) {
   return sign + typeset(digits === "all" ? String(size) : rounded(size, Number(digits)));
 }
 
+// Two digits, for sizes that are only compared.
+export function roughly(value) {
+  const size = Math.abs(Number(value.toPrecision(2)));
+  const isPlain = size === 0 || (size >= 0.01 && size < 1000);
+  return (value < 0 ? MINUS : "") + (isPlain ? String(size) : typeset(size.toExponential()));
+}
+
 // Between 0.0001 and a million: digits after the point. Beyond: one before it, and a power of ten.
 function rounded(size, digits) {
   if (size === 0) return "0";
