@@ -26,8 +26,8 @@ def number(text: str) -> float:
 
 def line(page: Page, view: str, name: str, index: int = 0) -> Locator:
     """The cells of numbers of the line with a name, in a table of a view."""
-    title = page.locator("th[scope=row]", has_text=re.compile(f"^{re.escape(name)}$"))
-    return page.locator(f"#{view} tr", has=title).nth(index).locator("td:not(.by)")
+    title = page.locator("th[scope=row] > span", has_text=re.compile(f"^{re.escape(name)}$"))
+    return page.locator(f"#{view} tr", has=title).nth(index).locator("td")
 
 
 def reply_of(page: Page, origin: str, view: str, path: str, index: int = 0) -> dict[str, Any]:

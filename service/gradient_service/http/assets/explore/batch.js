@@ -106,5 +106,7 @@ function fillCell(cell, tables, digits) {
 function summary(reply, decision, { labels, digits, row }) {
   const right = decision.one_hot.filter((hot, n) => hot[labels[n]] === 1).length;
   const loss = `Loss ${written(reply.loss, digits)}; row ${row} alone ${written(reply.losses[row], digits)}.`;
-  return `${loss} The decision is right in ${right} of ${labels.length} rows.`;
+  const { denominator_value: divisor } = reply.applied;
+  const mean = divisor === undefined ? "" : ` The mean divides it, and the gradient, by ${written(divisor, digits)}.`;
+  return `${loss} The decision is right in ${right} of ${labels.length} rows.${mean}`;
 }

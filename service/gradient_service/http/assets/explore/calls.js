@@ -10,6 +10,8 @@ export class Refusal extends Error {
 
 export class Unreachable extends Error {}
 
+const FOREIGN = { title: "This is no answer of the service", detail: "", errors: [] }; // of a proxy, say
+
 // A call has a path, relative to the page, and fields; or a text in their place, to send what is no JSON.
 export function textOf(call) {
   return call.text ?? JSON.stringify(call.fields);
@@ -25,7 +27,7 @@ export async function send(call, key, signal) {
 
 export function checked(answer) {
   if (answer.status === 200 && answer.value) return answer.value;
-  throw new Refusal(answer.status, answer.value ?? { title: "This is no answer of the service", detail: "", errors: [] });
+  throw new Refusal(answer.status, answer.value?.errors ? answer.value : FOREIGN);
 }
 
 export function curlLine(call, hasKey) {

@@ -73,7 +73,7 @@ function sentence({ outer, jacobian, product }, { by, score }, { temperature, di
   const term = (way) => `(${show(outer[way])}) × (${show(jacobian[way][score])})`;
   const divided = temperature === 1 ? "" : `, divided by T = ${show(temperature)}`;
   const [p, s] = [indexed("p", by), indexed("s", score)];
-  if (score === null) return `∂E/∂${p} = ${show(outer[by])} is a factor of every ∂E/∂s, each time with a number of line ${p}.`;
+  if (score === null) return `∂E/∂${p} = ${show(outer[by])} is a factor of each ∂E/∂s, times a number of line ${p}.`;
   if (by !== null) return `${term(by)}${divided} is the part of ∂E/∂${s} that comes by way of ${p}.`;
   return `∂E/∂${s} = ${outer.map((_, way) => term(way)).join(" + ")}${divided} = ${show(product[score])}`;
 }

@@ -5,19 +5,22 @@ import { written } from "./numbers.js";
 
 // Each line has a name, where its numbers come from, and its values: numbers, or texts as they are.
 export function comparison(caption, columns, lines, digits) {
-  const head = ["", "computed by", ...columns].map((name) => element("th", { scope: "col" }, name));
+  const head = columns.map((name) => element("th", { scope: "col" }, name));
   const rows = lines.map(({ name, by, values, mark }) => {
     const cells = columns.map((_, j) => cellOf(values[j] ?? "", digits));
-    const title = element("th", { scope: "row" }, name);
-    return element("tr", { class: mark ?? false }, title, element("td", { class: "by" }, by), ...cells);
+    return element("tr", { class: mark ?? false }, titleOf(name, by), ...cells);
   });
   return element(
     "table",
     { class: "comparison" },
     element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, ...head)),
+    element("thead", {}, element("tr", {}, element("td"), ...head)),
     element("tbody", {}, ...rows),
   );
+}
+
+export function titleOf(name, by) {
+  return element("th", { scope: "row" }, element("span", {}, name), " ", element("small", {}, `by ${by}`));
 }
 
 export function classNames(count) {

@@ -1,5 +1,6 @@
 // The derivative held against difference quotients of the loss, for steps from 1 down to 1e-15.
 
+import { titleOf } from "./comparison.js";
 import { comparedFields, labelOf, rowFields, rowOf } from "./fields.js";
 import { element, say } from "./elements.js";
 import { roughly, written } from "./numbers.js";
@@ -31,7 +32,7 @@ function pointOf(step, [above, below], derivative) {
 
 function tableOf({ step, above, below, quotient, error }, derivative, digits) {
   const lines = [
-    ["step h", "chosen", step],
+    ["step h", "you", step],
     ["loss at s + h", "the service", above],
     ["loss at s − h", "the service", below],
     ["their difference over 2h", "this page", quotient],
@@ -40,8 +41,7 @@ function tableOf({ step, above, below, quotient, error }, derivative, digits) {
   ];
   const rows = lines.map(([name, by, value]) => {
     const shown = name === "step h" ? roughly(value) : written(value, digits);
-    const title = element("th", { scope: "row" }, name);
-    return element("tr", {}, title, element("td", { class: "by" }, by), element("td", {}, shown));
+    return element("tr", {}, titleOf(name, by), element("td", {}, shown));
   });
   const caption = element("caption", {}, "At the chosen step");
   return element("table", { class: "comparison" }, caption, element("tbody", {}, ...rows));

@@ -1,20 +1,19 @@
 // The page: one state, one address, and views that ask the service anew after each change.
 
 import { batch, buildEditor, fillEditor } from "./batch.js";
-import { checked, Refusal, send, textOf, Unreachable } from "./calls.js";
+import { checked, send, textOf } from "./calls.js";
 import { showCalls } from "./call_panel.js";
 import { chainRule } from "./chain_rule.js";
 import { element, say } from "./elements.js";
 import { finiteDifferences } from "./finite_differences.js";
+import { concernsAll, explanation, isHindrance, notify } from "./hindrances.js";
 import { naive } from "./naive.js";
 import { roughly } from "./numbers.js";
 import { refusals } from "./refusals.js";
 import { shortcut } from "./shortcut.js";
 import { squaredError } from "./squared_error.js";
 import { gradientStep } from "./step.js";
-import {
-  addClass, addRow, assign, LIMITS, readAddress, removeClass, removeRow, writeQuery,
-} from "./state.js";
+import { addClass, addRow, assign, LIMITS, readAddress, removeClass, removeRow, writeQuery } from "./state.js";
 
 const VIEWS = {
   batch,
@@ -27,7 +26,6 @@ const VIEWS = {
 };
 const PAUSE_MILLISECONDS = 150; // after the last change, before the service is asked
 const SHAPES = { "add-row": addRow, "remove-row": removeRow, "add-class": addClass, "remove-class": removeClass };
-
 const SHOWN = {
   rate: ({ rate }) => `η = ${rate}`,
   step: ({ step }) => `h = ${roughly(10 ** step)}`,
@@ -88,7 +86,7 @@ async function refreshView(section, view, signal, next) {
     await view(section, state, ask);
   } catch (error) {
     if (error.name === "AbortError") return null;
-    if (!(error instanceof Refusal || error instanceof Unreachable)) throw error;
+    if (!isHindrance(error)) throw error;
     hindrance = error;
   }
   section.classList.toggle("refused", hindrance !== null);
@@ -102,31 +100,6 @@ async function answerTo(call, signal, next) {
   const answer = answers.get(question) ?? (await send(call, key, signal));
   if (answer.status === 200) next.set(question, answer);
   return answer;
-}
-
-function concernsAll(error) {
-  return error instanceof Unreachable || [401, 429, 503].includes(error.status);
-}
-
-function explanation(error) {
-  if (error instanceof Unreachable) return "The service did not answer, so there are no numbers here.";
-  const places = error.problem.errors.map(({ pointer, detail }) => `${pointer || "the request"}: ${detail}`);
-  return `The service refused this, ${error.status} ${error.problem.title}. ${places.join(" ")}`;
-}
-
-// What stops all views is said once, above them, with what can be done.
-function notify(error) {
-  const notice = document.getElementById("notice");
-  notice.hidden = !error;
-  if (!error) return;
-  say(notice.querySelector("p"), advice(error));
-  if (error.status === 401) document.getElementById("access").open = true;
-}
-
-function advice(error) {
-  if (error instanceof Unreachable) return "The service does not answer. Is it running, and can this machine reach it?";
-  if (error.status === 401) return "This service wants a key. Enter yours under “API key”; it stays in this page.";
-  return `The service has no room for this now (${error.status} ${error.problem.title}). Try again in a moment.`;
 }
 
 function isComplete() {
@@ -153,7 +126,7 @@ function showControls() {
   for (const place of document.querySelectorAll("[data-row-name]")) say(place, `row ${state.row}`);
 }
 
-// Every view tells in a sentence what it shows. Only those near the focus are announced, or all would be at each change.
+// Every view tells in a sentence what it shows. Only those near the focus are announced, or all would be at once.
 function announceNear(focused) {
   for (const sentence of document.querySelectorAll(".said, .refusal")) {
     sentence.ariaLive = sentence.closest("section").contains(focused) ? "polite" : "off";

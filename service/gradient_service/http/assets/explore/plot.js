@@ -46,7 +46,8 @@ function label(power, attributes) {
 }
 
 function curve(points) {
-  return drawn("polyline", { class: "curve", points: points.map(({ step, error }) => `${across(step)},${up(error)}`).join(" ") });
+  const places = points.map(({ step, error }) => `${across(step)},${up(error)}`);
+  return drawn("polyline", { class: "curve", points: places.join(" ") });
 }
 
 function dot({ step, error }) {

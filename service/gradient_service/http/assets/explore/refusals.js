@@ -38,9 +38,11 @@ async function provoke(section, call, key) {
 }
 
 function problemTable({ status, value }) {
-  const members = { status, type: value.type, title: value.title };
-  const lines = [...Object.entries(members), ...value.errors.map(({ pointer, detail }) => [pointer || "(whole)", detail])];
-  const rows = lines.map(([name, text]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, text)));
+  const faults = value.errors.map(({ pointer, detail }) => [pointer || "(whole)", detail]);
+  const lines = [["status", status], ["type", value.type], ["title", value.title], ...faults];
+  const rows = lines.map(([name, text]) => {
+    return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, text));
+  });
   const caption = element("caption", {}, "The problem, in application/problem+json");
   return element("table", { class: "problem" }, caption, element("tbody", {}, ...rows));
 }
