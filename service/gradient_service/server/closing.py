@@ -35,7 +35,7 @@ class ClosingTransport:
         self._head = b""
         self._swallowed: int | None = None
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send; after the other side has gone, to nobody, which the connection itself learns only later.
 
         A head waits for what is written next, until the event loop's next round at the most.
@@ -45,8 +45,8 @@ class ClosingTransport:
         if self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))
-        elif data.startswith(BEGIN_OF_HEAD):
-            self._head = data
+        elif data[: len(BEGIN_OF_HEAD)] == BEGIN_OF_HEAD:
+            self._head = bytes(data)
             self._loop.call_soon(self.flush)
         else:
             self._transport.write(data)

@@ -7,7 +7,10 @@ import socket
 import threading
 import time
 
+import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from .conftest import Process
 
@@ -102,6 +105,16 @@ def test_pipelined_calls_are_answered_in_order(process: Process) -> None:
     answered = process.send(post(LENGTH) + b"\x00\x01 garbage\r\n\r\n")
     assert answered.count(b"HTTP/1.1 200") == 1
     assert b"connection: close" in answered
+
+
+@pytest.mark.parametrize("num_rows", [1, 1000, 20_000])
+def test_replies_of_any_length_arrive_whole(num_rows: int, process: Process) -> None:
+    """The tensors of a reply are all there, whether it is sent at once or in pieces."""
+    logits = np.zeros((num_rows, 10), np.float32)
+    headers = {"Content-Type": "application/x-safetensors"}
+    body = save({"logits": logits})
+    reply = httpx.post(f"http://127.0.0.1:{process.port}/softmax", content=body, headers=headers)
+    assert load(reply.content)["probabilities"].shape == logits.shape
 
 
 @pytest.mark.parametrize("declared", [b"Content-Length: 30000000\r\n", CHUNKED])
