@@ -20,8 +20,8 @@ BUFFER_STEP = 16
 """Buffers are multiples of it."""
 SHORT_STRETCH = 256
 """To begin with such a stretch takes as long as to copy a number that often."""
-BLOCK_BYTES = 512 * 1024
-"""A block and its few companions stay in a second-level cache, and what Python does around them counts little."""
+BLOCK_BYTES = 256 * 1024
+"""A block and its few companions stay in a second-level cache, and the Jacobians of its rows in memory."""
 
 WIDE: np.dtype[np.floating] = np.dtype(np.longdouble)
 """For the few numbers that leave the range of float64: 15 bits of exponent, but where a platform has no such type."""

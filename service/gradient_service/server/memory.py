@@ -10,7 +10,7 @@ from contextlib import suppress
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 KEPT_BYTES = 16 * 1024 * 1024
-"""What a thread may keep; a row block and its companions take half of it."""
+"""What a thread may keep; a row block and its companions take a fourth of it."""
 MAPPED_BYTES = 4 * 1024 * 1024
 """Larger arrays, those of whole batches, come from the system and go back to it at once."""
 
