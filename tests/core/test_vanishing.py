@@ -26,6 +26,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"objective": TEXTBOOK, "labels": [2], "label_smoothing": 1.0, "class_weights": [0.0, 1e300, 1e300]},
     ),
     "targets": (FAR, {"targets": [[1.0, 1e-320]], "sample_weights": [1e100]}),
+    "small target of a near certain row": (
+        [[0.0, 22.0]],
+        {"targets": [[1.0, 1e-300]], "sample_weights": [1e300]},
+    ),
     "sum of targets": (FAR, {"targets": [[1e100, 0.0]], "targets_sum": "any"}),
     "smoothing share": ([[5.0, -700.0]], {"labels": [0], "label_smoothing": 5e-324}),
     "weighted target": ([[0.0, 0.0]], {"targets": HALF, "class_weights": [5e-324, 5e-324], "sample_weights": [1e300]}),

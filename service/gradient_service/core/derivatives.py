@@ -43,7 +43,7 @@ def write_derivatives(
     if "gradient" in outputs:
         outputs.write("gradient", rows, by_logits.scale(objective.gradient()).T)
     if "gradient_diagonal_only" in outputs:
-        outputs.write("gradient_diagonal_only", rows, by_logits.scale(objective.gradient_diagonal_only()).T)
+        outputs.write("gradient_diagonal_only", rows, objective.gradient_diagonal_only(by_logits).T)
     if "hessian_diagonal" in outputs:
         curvature = hessian_diagonal(objective, reduction.curvature)
         outputs.write("hessian_diagonal", rows, by_logits.over(objective.temperature).scale(curvature).T)

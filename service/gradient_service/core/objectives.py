@@ -57,8 +57,8 @@ class BlockObjective(Protocol):
     def jacobian(self) -> Array:
         """∂p_i/∂s_j, (rows, K, K)."""
 
-    def gradient_diagonal_only(self) -> Array:
-        """∂E/∂p_i · p_i (1−p_i), (K, rows)."""
+    def gradient_diagonal_only(self, factor: Scaled) -> Array:
+        """∂E/∂p_i · p_i (1−p_i) times the factor, (K, rows)."""
 
 
 def objective_of(scores: Scores, supervision: Supervision, rows: Rows, dtype: np.dtype[np.floating]) -> BlockObjective:

@@ -118,9 +118,9 @@ class SigmoidBinaryCrossEntropy:
         matrices[:, diagonal, diagonal] = self._variance().T
         return matrices
 
-    def gradient_diagonal_only(self) -> Array:
-        """The Jacobian is diagonal: the gradient itself, (K, rows)."""
-        return self.gradient()
+    def gradient_diagonal_only(self, factor: Scaled) -> Array:
+        """The Jacobian is diagonal: the gradient itself, times the factor; (K, rows)."""
+        return factor.scale(self.gradient())
 
     def hessian_diagonal(self) -> Array:
         """∂²E/∂s² = w p (1−p), (K, rows)."""

@@ -56,7 +56,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it.
         """
         top = self.rows.top_position
-        direct = self.gradient_diagonal_only()
+        direct = self._weighted_differences()
         pulls = direct / complement_of_probabilities(self.rows)
         put(pulls, top, 0.0)
         pull_sum = row_sum(pulls)
@@ -74,8 +74,12 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
             np.copyto(difference, 0.0, where=~self.targets.mask)
         return difference
 
-    def gradient_diagonal_only(self) -> Array:
-        """∂E/∂p_i · p_i (1−p_i) = w_i (p_i − c_i), at k w_k [(1−c_k) − q]; (K, rows)."""
+    def gradient_diagonal_only(self, factor: Scaled) -> Array:
+        """∂E/∂p_i · p_i (1−p_i) = D_i times the factor, (K, rows)."""
+        return factor.scale(self._weighted_differences())
+
+    def _weighted_differences(self) -> Array:
+        """D_i = w_i (p_i − c_i), at k w_k [(1−c_k) − q]; (K, rows)."""
         top = self.rows.top_position
         differences = self.rows.probabilities - self.targets.smoothed()
         at_top = take(self.targets.complement(), top) - self.rows.rest

@@ -105,9 +105,9 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
             quotients = quotients.times(self.targets.weights)
         return 0 - quotients.value
 
-    def gradient_diagonal_only(self) -> Array:
-        """Return ∂E/∂p_i · p_i (1 − p_i) = −c_i (1 − p_i), what the Jacobian's diagonal alone gives; (K, rows)."""
-        return 0 - self._row_targets() * complement_of_probabilities(self.rows)
+    def gradient_diagonal_only(self, factor: Scaled) -> Array:
+        """Return ∂E/∂p_i · p_i (1 − p_i) = −c_i (1 − p_i) times the factor, right where c_i (1 − p_i) underflows."""
+        return 0 - Scaled.of(self._row_targets()).times(complement_of_probabilities(self.rows)).times(factor).value
 
     def hessian_diagonal(self) -> Array:
         """Return ∂²E/∂s_i² = W p_i (1 − p_i), (K, rows)."""
