@@ -68,7 +68,7 @@ class PartsResponse(Response):
     def __init__(self, parts: Sequence[Buffer], *, headers: Mapping[str, str], media_type: str) -> None:
         length = {"Content-Length": str(sum(map(len, parts)))}
         super().__init__(None, headers={**headers, **length}, media_type=media_type)
-        self._parts = parts
+        self.parts = parts
         self.held = ExitStack()
         """What is given back once the reply has been sent, or cannot be."""
 
@@ -79,10 +79,10 @@ class PartsResponse(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if sum(map(len, self._parts)) <= PIECE_BYTES:
-            await send({"type": "http.response.body", "body": b"".join(self._parts), "more_body": False})
+        if sum(map(len, self.parts)) <= PIECE_BYTES:
+            await send({"type": "http.response.body", "body": b"".join(self.parts), "more_body": False})
             return
-        for piece in _pieces(self._parts):
+        for piece in _pieces(self.parts):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await sleep(0)  # to a caller as quick as this all would be sent before anybody else is served
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 from fastapi import Request, Response
@@ -96,6 +97,8 @@ class Progress:
 
 
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
+AnswerAgain = Callable[[Buffer], PartsResponse | None]
+"""Answers a body that came with headers which were answered before; None where that takes more than one step."""
 
 
 class Call:
@@ -122,7 +125,31 @@ class Call:
             held.callback(progress.reservation.release)
             response = await self._answer(request, exchange, progress)
             response.held = held.pop_all()
+        self._keep(request, exchange)
         return response
+
+    def _keep(self, request: Request, exchange: Exchange) -> None:
+        """Tell the server, if it asks, how to answer the next call with the same head."""
+        keep = request.scope["state"].get("keep")
+        if keep is not None and declared_length(request.headers) <= exchange.inline_bytes:
+            keep(partial(self.answer_again, exchange), request.scope["route"].path)
+
+    def answer_again(self, exchange: Exchange, body: Buffer) -> PartsResponse | None:
+        """Answer a call whose headers settled this before; None where it has to take the way of all others.
+
+        That is where it is no small computation, or anything is wrong, for which there is one place to be told.
+        """
+        progress = Progress(StageTiming(), Patience(), Reservation(self._admission))
+        try:
+            progress.reservation.hold(exchange.memory_bytes(len(body)))
+            progress.end("read")
+            reading = self._read(body, exchange, progress)
+            is_small = operations.num_elements(reading.decoded.request) <= INLINE_ELEMENTS
+            return self._perform(reading, progress) if is_small else None
+        except Exception:  # noqa: BLE001 - whatever it is, the other way comes upon it again
+            return None
+        finally:
+            progress.reservation.release()
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
         body = await self._receive(request, exchange, progress)

@@ -45,8 +45,10 @@ class Line:
 
     def _begin(self, begin: Callable[[], None], call_soon: CallSoon) -> None:
         self._begun_at = monotonic()
-        begin()
-        call_soon(lambda: self._advance(call_soon))
+        try:
+            begin()
+        finally:
+            call_soon(lambda: self._advance(call_soon))
 
     def _advance(self, call_soon: CallSoon) -> None:
         """Begin the next call, the last one having run until it ended or waits for something."""

@@ -105,6 +105,29 @@ class ToldExchange:
         return {"outcome": outcome} if self._status is None else {"status": self._status, "outcome": outcome}
 
 
+def tell_repeated(route: str, seconds: float, num_bytes: tuple[int, int] | None, request_id: str) -> None:
+    """Write the line of a call that was answered without the application.
+
+    Args:
+        route: its path.
+        seconds: that it took.
+        num_bytes: of its body and its reply; None for one whose caller had left.
+        request_id: its id.
+    """
+    bytes_in, bytes_out = num_bytes or (0, 0)
+    _write(
+        {
+            "method": "POST",
+            "route": route,
+            **({"outcome": CLIENT_LEFT} if num_bytes is None else {"status": 200, "outcome": ANSWERED}),
+            "duration_ms": _milliseconds(seconds),
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+            "request_id": request_id,
+        }
+    )
+
+
 def tell_unread(slug: Slug, seconds: float, request_id: str) -> None:
     """Write the line of a message that was refused, after so many seconds, before it could be read as a request."""
     _write({**_refused(slug), "duration_ms": _milliseconds(seconds), "request_id": request_id})

@@ -5,7 +5,7 @@ The event loop would read 250 KB at a time, and copy them, before it is known th
 
 from asyncio import BufferedProtocol, Transport
 
-from gradient_service.server.protocol import GuardedProtocol
+from gradient_service.server.repeating import RepeatingProtocol
 
 LITTLE = memoryview(bytearray(16 * 1024))
 MUCH = memoryview(bytearray(256 * 1024))
@@ -19,7 +19,7 @@ class Intake(BufferedProtocol):
         protocol: what is told everything.
     """
 
-    def __init__(self, protocol: GuardedProtocol) -> None:
+    def __init__(self, protocol: RepeatingProtocol) -> None:
         self._protocol = protocol
         self._buffer = LITTLE
 
@@ -45,7 +45,7 @@ class Intake(BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the event loop's own idea of it
         """Return where to put what arrives next."""
-        self._buffer = MUCH if self._protocol.wants_much else LITTLE
+        self._buffer = self._protocol.place or (MUCH if self._protocol.wants_much else LITTLE)
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

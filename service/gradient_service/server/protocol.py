@@ -35,7 +35,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     max_header_bytes: int
     readiness: Readiness
-    """Both are set by `guarded_protocol`."""
+    """Both are set by `repeating_protocol`."""
 
     _closing: ClosingTransport
 
@@ -304,8 +304,3 @@ class GuardedProtocol(HttpToolsProtocol):
         request_id = new_request_id()
         request_log.tell_unread(slug, self.loop.time() - self._receipt.since, request_id)
         return request_id
-
-
-def guarded_protocol(max_header_bytes: int, readiness: Readiness) -> type[GuardedProtocol]:
-    """Return the protocol with the bounds of a service, and what knows its room."""
-    return type("GuardedProtocol", (GuardedProtocol,), {"max_header_bytes": max_header_bytes, "readiness": readiness})

@@ -18,7 +18,7 @@ from gradient_service.http.health import Lifecycle
 from gradient_service.server.accepting import Acceptor
 from gradient_service.server.intake import Intake
 from gradient_service.server.memory import keep_freed_blocks
-from gradient_service.server.protocol import guarded_protocol
+from gradient_service.server.repeating import repeating_protocol
 from gradient_service.server.supervisor import Supervisor
 from gradient_service.settings import Settings
 
@@ -64,7 +64,7 @@ def work(settings: Settings, listener: socket.socket, parent: int) -> None:
     gc.freeze()  # what was made by now stays; no collection needs to look at it again
     config = uvicorn.Config(
         app,
-        http=guarded_protocol(settings.max_header_bytes, app.state.readiness),
+        http=repeating_protocol(settings.max_header_bytes, app.state.readiness),
         ws="none",
         log_config=None,
         log_level="warning",

@@ -1,7 +1,8 @@
-"""The real process on a loopback port, and bytes sent to it as they are."""
+"""The real process on a loopback port, or one connection in this process, and bytes sent to it as they are."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import re
@@ -11,11 +12,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.server import ServerState
+
+from gradient_service.app import create_app
+from gradient_service.server.intake import Intake
+from gradient_service.server.repeating import repeating_protocol
+from gradient_service.settings import Settings
 
 START_SECONDS = 30.0
 PR_SET_CHILD_SUBREAPER = 36
@@ -99,3 +109,47 @@ def process() -> Iterator[Process]:
     """A service with the default settings."""
     with running() as started:
         yield started
+
+
+class Talk:
+    """One connection, and what is answered on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """The next answer: its head, in small letters, and its body."""
+        fields = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).lower()
+        length = int(fields.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return fields, await self.reader.readexactly(length)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """A started application."""
+    app = create_app(Settings.model_construct())
+    app.state.lifecycle.is_started = True
+    return app
+
+
+@pytest.fixture
+async def talk(app: FastAPI) -> AsyncIterator[Talk]:
+    """A connection to a server of the application."""
+    protocol = repeating_protocol(32 * 1024, app.state.readiness)
+    config = uvicorn.Config(app, log_config=None, http=protocol, lifespan="off")
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    speak: Callable[..., Any] = config.http_protocol_class
+    server = await loop.create_server(lambda: Intake(speak(config, state, {})), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    yield Talk(reader, writer)
+    writer.close()
+    server.close()
+    while state.connections:  # noqa: ASYNC110 - the protocol sets no event
+        await asyncio.sleep(0.01)

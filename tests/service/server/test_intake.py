@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gradient_service.server.intake import LITTLE, MUCH, Intake
-from gradient_service.server.protocol import GuardedProtocol
+from gradient_service.server.repeating import RepeatingProtocol
 
 
 class Speaker:
@@ -13,6 +13,7 @@ class Speaker:
 
     def __init__(self) -> None:
         self.wants_much = False
+        self.place: memoryview | None = None
         self.received: list[bytes] = []
 
     def data_received(self, data: memoryview) -> None:
@@ -29,7 +30,7 @@ def speaker() -> Speaker:
 @pytest.fixture
 def intake(speaker: Speaker) -> Intake:
     """What reads for it."""
-    stands_for: GuardedProtocol = speaker  # type: ignore[assignment]  # it has what is asked for
+    stands_for: RepeatingProtocol = speaker  # type: ignore[assignment]  # it has what is asked for
     return Intake(stands_for)
 
 

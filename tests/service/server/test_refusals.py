@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
-from uvicorn.server import ServerState
 
-from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
-from gradient_service.server.intake import Intake
-from gradient_service.server.protocol import guarded_protocol
-from gradient_service.settings import Settings
+
+from .conftest import Talk
 
 pytestmark = pytest.mark.anyio
 
@@ -36,49 +30,6 @@ def head(length: int, *fields: bytes) -> bytes:
 def open_descriptors() -> int:
     """How many this process has."""
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-class Talk:
-    """One connection, and what is answered on it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self) -> tuple[bytes, bytes]:
-        """The next answer: its head, in small letters, and its body."""
-        fields = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).lower()
-        length = int(fields.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        return fields, await self.reader.readexactly(length)
-
-
-@pytest.fixture
-def app() -> FastAPI:
-    """A started application."""
-    app = create_app(Settings.model_construct())
-    app.state.lifecycle.is_started = True
-    return app
-
-
-@pytest.fixture
-async def talk(app: FastAPI) -> AsyncIterator[Talk]:
-    """A connection to a server of the application."""
-    config = uvicorn.Config(app, log_config=None, http=guarded_protocol(32 * 1024, app.state.readiness), lifespan="off")
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    speak: Callable[..., Any] = config.http_protocol_class
-    server = await loop.create_server(lambda: Intake(speak(config, state, {})), "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    yield Talk(reader, writer)
-    writer.close()
-    server.close()
-    while state.connections:  # noqa: ASYNC110 - the protocol sets no event
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture

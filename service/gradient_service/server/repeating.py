@@ -1,0 +1,176 @@
+"""A connection on which the same head comes again and again, as clients send it.
+
+The first call with a head takes the way through the parser, the framework and all checks. Where it was answered, what
+its head settled is kept (`known_heads.py`), and the next one needs no more than its body read. Whatever is out of the
+ordinary takes the long way after all: what is wrong is told there alone.
+"""
+
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from gradient_service.http import request_log
+from gradient_service.http.body import PartsResponse
+from gradient_service.http.health import Readiness
+from gradient_service.http.problems import HttpProblemError
+from gradient_service.http.request_id import FIELD as REQUEST_ID
+from gradient_service.http.request_id import new_request_id
+from gradient_service.server.known_heads import KnownHead, KnownHeads, Repeat, can_come_again, head_of
+from gradient_service.server.protocol import GuardedProtocol
+from gradient_service.server.receipt import Receipt
+
+
+class RepeatingProtocol(GuardedProtocol):
+    """The guarded protocol, with a short way for calls whose head is known."""
+
+    heads: KnownHeads
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._head = b""
+        """Of the message that is parsed next, where it came in one piece."""
+        self._repeat: Repeat | None = None
+        """A call on its short way: its body arrives, or it waits for its turn."""
+        self._answered_at = 0.0
+
+    @property
+    def place(self) -> memoryview | None:
+        """Where to put what arrives next; None where it does not matter."""
+        return None if self._repeat is None else self._repeat.place
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up a call whose body will not arrive; one that waits is told in its turn."""
+        repeat = self._repeat
+        if repeat is not None and not repeat.is_whole:
+            self._end(repeat)
+            self._tell_left(repeat.known, perf_counter())
+        super().connection_lost(exc)
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Parse what arrived, or take it as the body that a known head announces."""
+        if self._repeat is not None:
+            self._take(self._repeat, data)
+            return
+        if self._receipt.phase == "idle" and self._unanswered is None:
+            message = bytes(data)
+            self._head = head_of(message)
+            known = self.heads.find(self._head)
+            if known is not None and self._is_begun(known, message[known.size :]):
+                return
+        super()._parse(data)
+
+    def _is_begun(self, known: KnownHead, body: bytes) -> bool:
+        """Begin the short way of a call, unless there is no room for it, or another call is close behind it."""
+        if len(body) > known.body_bytes or self.readiness.refuses(known.body_bytes):
+            return False
+        if len(body) < known.body_bytes:
+            try:
+                self.readiness.admission.reserve(known.body_bytes)
+            except HttpProblemError:
+                return False
+            self._receipt = Receipt("body", self.loop.time(), 0, len(body), known.body_bytes)
+        self._is_used = True
+        self._repeat = repeat = Repeat.begun(known, body)
+        if repeat.is_whole:
+            self._wait_for_turn(repeat)
+        return True
+
+    def _take(self, repeat: Repeat, data: bytes | memoryview) -> None:
+        """Note what has arrived in its place, or behind a call that waits."""
+        if repeat.is_whole:
+            repeat.behind += data
+            self.flow.pause_reading()
+            return
+        repeat.arrived += len(data)
+        self._receipt.body_bytes = repeat.arrived
+        if repeat.arrived == repeat.known.body_bytes:
+            self._receipt = Receipt()
+            self._wait_for_turn(repeat)
+
+    def _wait_for_turn(self, repeat: Repeat) -> None:
+        self.readiness.admission.line.join(partial(self._answer_again, repeat), self.loop.call_soon)
+
+    def _answer_again(self, repeat: Repeat) -> None:
+        """Answer the call that waits, its turn having come."""
+        start = perf_counter()
+        self._end(repeat)
+        if self.transport.is_closing():
+            self._tell_left(repeat.known, start)
+            return
+        is_ordinary = not (repeat.behind or self.flow.write_paused or self.readiness.lifecycle.is_draining)
+        response = repeat.known.answer(repeat.body) if is_ordinary else None
+        if response is None:
+            self.flow.resume_reading()
+            super()._parse(repeat.message)
+            self._watch()
+        else:
+            request_id = new_request_id()
+            num_bytes = repeat.known.body_bytes, self._send(response, request_id)
+            request_log.tell_repeated(repeat.known.route, perf_counter() - start, num_bytes, request_id)
+
+    def _end(self, repeat: Repeat) -> None:
+        """Have a call on its short way no more."""
+        self._repeat = None
+        if repeat.was_reserved:
+            self.readiness.admission.release(repeat.known.body_bytes)
+
+    def _tell_left(self, known: KnownHead, start: float) -> None:
+        request_log.tell_repeated(known.route, perf_counter() - start, None, new_request_id())
+
+    def _send(self, response: PartsResponse, request_id: str) -> int:
+        """Send a reply as the long way does, and return the length of its content."""
+        fields = [*self.server_state.default_headers, *response.raw_headers]
+        fields += [(REQUEST_ID, request_id.encode()), request_log.NO_SNIFFING]
+        head = b"".join([STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
+        self.transport.writelines([head, *response.parts])
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive_for(self.timeout_keep_alive)
+        return sum(map(len, response.parts))
+
+    def on_headers_complete(self) -> None:
+        """Have the application say how to answer such a call again, where another may come."""
+        head, self._head = self._head, b""
+        fields = dict(self.headers)
+        if head and can_come_again(fields) and self.parser.should_keep_alive() and not self.parser.should_upgrade():
+            self.scope["state"]["keep"] = partial(self.heads.keep, head, int(fields[b"content-length"]))
+        super().on_headers_complete()
+
+    def _look_at_the_clock(self) -> None:
+        """Have a body that is late refused as any other."""
+        receipt, repeat = self._receipt, self._repeat
+        if repeat is not None and not repeat.is_whole and self.loop.time() >= receipt.deadline:
+            self._end(repeat)
+            super()._parse(repeat.message)
+            self._receipt = receipt
+        super()._look_at_the_clock()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End the connection where it has been idle since this was due; to put it off each time would take longer."""
+        self.timeout_keep_alive_task = None
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if self._repeat is not None or left > 0:
+            self._keep_alive_for(max(left, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_alive_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:
+        """End as the guarded protocol does, but where a call waits: its turn comes, and its reply is the last."""
+        if self._repeat is None:
+            super().shutdown()
+
+    def _end_if_idle(self) -> None:
+        if self._repeat is None:
+            super()._end_if_idle()
+
+
+def repeating_protocol(max_header_bytes: int, readiness: Readiness) -> type[RepeatingProtocol]:
+    """Return the protocol with the bounds of a service, and what knows its room."""
+    bounds = {"max_header_bytes": max_header_bytes, "readiness": readiness, "heads": KnownHeads()}
+    return type("RepeatingProtocol", (RepeatingProtocol,), bounds)

@@ -1,0 +1,244 @@
+"""Calls with the head of one that was answered: the same answers, and the long way for whatever else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from safetensors.numpy import save
+from starlette.types import Receive, Scope, Send
+
+from gradient_service.http.admission import Admission
+from gradient_service.server.known_heads import MAX_HEADS, KnownHeads
+from gradient_service.server.receipt import Receipt
+
+from .conftest import Talk
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = Path(__file__).parents[3] / "openapi" / "examples"
+CALLS = {
+    file.name.removesuffix(".request.safetensors"): file.read_bytes()
+    for file in sorted(EXAMPLES.glob("*.request.safetensors"))
+    if not file.name.startswith("check.")  # which is no small work
+}
+BODY = b'{"logits": [[1, 2]], "labels": [0]}'
+OTHER = b'{"logits": [[3, 1]], "labels": [1]}'
+BROKEN = b'{"logits": [[3, 1]], "labels": [7]}'
+JSON, TENSORS = b"application/json", b"application/x-safetensors"
+OF_ONE_REPLY = (b"date:", b"x-request-id:", b"server-timing:")
+LARGE = save({"logits": np.linspace(0, 9, 32_000, dtype=np.float32).reshape(32, 1000), "labels": np.arange(32)})
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+Outcome = tuple[list[bytes], bytes]
+
+
+def call(body: bytes, *fields: bytes, path: bytes = b"/gradient", media_type: bytes = JSON) -> bytes:
+    """A call as bytes."""
+    lines = [b"POST %b HTTP/1.1" % path, b"Host: localhost", b"Content-Type: " + media_type, *fields]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""]) + body
+
+
+async def outcome(talk: Talk, *parts: bytes) -> Outcome:
+    """What is answered to a message in parts: its content, and the lines of its head that do not differ."""
+    for part in parts:
+        await talk.send(part)
+        await asyncio.sleep(0.01 if len(parts) > 1 else 0)
+    head, content = await talk.answer()
+    return [line for line in head.split(b"\r\n") if not line.startswith(OF_ONE_REPLY)], content
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What the log says of requests."""
+    return [dict(record.msg) for record in caplog.records if record.name == "gradient_service.requests"]  # type: ignore[arg-type]  # they are no texts
+
+
+@pytest.fixture
+def passed(app: FastAPI) -> list[str]:
+    """The paths of the calls that reach the application."""
+    paths: list[str] = []
+    answering = app.middleware_stack
+    assert answering is not None
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        await answering(scope, receive, send)
+
+    app.middleware_stack = told
+    return paths
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_the_same_call_has_the_same_answer_again(talk: Talk, passed: list[str], name: str) -> None:
+    """Status, fields and content are those of the long way, which is gone once."""
+    path = b"/" + name.partition(".")[0].encode()
+    message = call(CALLS[name], path=path, media_type=TENSORS)
+    first, *others = [await outcome(talk, message) for _ in range(3)]
+    assert first[0][0] == b"http/1.1 200 ok"
+    assert others == [first, first]
+    assert passed == [path.decode()]
+
+
+async def test_json_and_the_protocol_for_inference_are_answered_again(talk: Talk, passed: list[str]) -> None:
+    """Every dialect has a short way."""
+    tensor = {"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}
+    infer = json.dumps({"inputs": [tensor]}).encode()
+    for path, body in ((b"/loss", BODY), (b"/v2/models/softmax/infer", infer)):
+        first, again = [await outcome(talk, call(body, path=path)) for _ in range(2)]
+        assert again == first
+        assert first[0][0] == b"http/1.1 200 ok"
+    assert passed == ["/loss", "/v2/models/softmax/infer"]
+
+
+async def test_only_the_body_counts_where_the_head_is_known(talk: Talk) -> None:
+    """Another body is answered as by itself, not as the one before it."""
+    alone = await outcome(talk, call(OTHER, b"X-Request-ID: long-way"))
+    await outcome(talk, call(BODY))
+    again = await outcome(talk, call(OTHER))
+    assert again[1] == alone[1]
+
+
+@pytest.mark.parametrize("body", [BROKEN, b"{" + b" " * 34, b"\xff" * 35], ids=["label", "cut", "no text"])
+async def test_what_is_wrong_is_told_as_ever(talk: Talk, body: bytes) -> None:
+    """A body that is refused is refused under a known head too, by the same problem but for its id."""
+    long_way = await outcome(talk, call(body, b"X-Request-ID: mine"))
+    await outcome(talk, call(BODY))
+    short_way = await outcome(talk, call(body))
+    problems = [json.loads(content) | {"request_id": ""} for _, content in (long_way, short_way)]
+    assert problems[0] == problems[1]
+    assert problems[0]["status"] in {400, 422}
+
+
+@pytest.mark.parametrize("size", [1, 700, 60_000])
+async def test_a_body_may_arrive_in_parts(talk: Talk, passed: list[str], size: int) -> None:
+    """However a large body is cut, its answer is the same, and the application is not asked again."""
+    message = call(LARGE, media_type=TENSORS)
+    first = await outcome(talk, message)
+    cut = len(message) - len(LARGE) + size
+    assert await outcome(talk, message[:cut], message[cut : cut + 9], message[cut + 9 :]) == first
+    assert await outcome(talk, message) == first
+    assert len(passed) == 1
+
+
+async def test_calls_close_behind_each_other_are_answered_in_order(talk: Talk) -> None:
+    """Several calls in one piece, a call behind one that waits, and whatever else follows, all have their answers."""
+    first, other = [(await outcome(talk, call(body)))[1] for body in (BODY, OTHER)]
+    await talk.send(call(BODY) + call(OTHER) + GET + call(BODY))
+    assert [(await talk.answer())[1] for _ in range(4)] == [first, other, b'{"status":"ok"}', first]
+    await talk.send(call(BODY))
+    await talk.send(call(OTHER))
+    await talk.send(call(BODY)[:50])
+    await talk.send(call(BODY)[50:])
+    assert [(await talk.answer())[1] for _ in range(3)] == [first, other, first]
+
+
+@pytest.mark.parametrize(
+    "field", [b"X-Request-ID: mine", b"traceparent: 00-1-1-00", b"X-Request-Deadline-Ms: 5000", b"Expect: 100-continue"]
+)
+async def test_what_says_something_of_one_call_is_heard_each_time(talk: Talk, passed: list[str], field: bytes) -> None:
+    """A head with such a field takes the long way always."""
+    for _ in range(3):
+        await talk.send(call(BODY, field))
+        if field.startswith(b"Expect"):
+            assert (await talk.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        assert (await talk.answer())[0].startswith(b"http/1.1 200")
+    assert len(passed) == 3
+
+
+async def test_a_service_that_ends_says_so(talk: Talk, app: FastAPI) -> None:
+    """While it drains, the reply to a known head is the last of its connection."""
+    await outcome(talk, call(BODY))
+    app.state.lifecycle.is_draining = True
+    head, _ = await outcome(talk, call(BODY))
+    assert b"connection: close" in head
+
+
+async def test_where_there_is_no_room_the_call_is_refused(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known head is no way around the budget."""
+    await outcome(talk, call(BODY))
+    monkeypatch.setattr(Admission, "refuses", lambda *_: True)
+    assert (await outcome(talk, call(BODY)))[0][0].startswith(b"http/1.1 503")
+
+
+async def test_a_large_body_is_counted_while_it_arrives(talk: Talk, app: FastAPI) -> None:
+    """Memory is reserved once its head is there, and free again when its caller leaves."""
+    message = call(LARGE, media_type=TENSORS)
+    await outcome(talk, message)
+    await talk.send(message[:1000])
+    await asyncio.sleep(0.05)
+    assert app.state.admission.in_flight_bytes == len(LARGE)
+    talk.writer.transport.abort()
+    await asyncio.sleep(0.05)
+    assert app.state.admission.in_flight_bytes == 0
+
+
+async def test_a_large_body_without_room_is_refused(talk: Talk, app: FastAPI) -> None:
+    """Where memory has no room for it, the problem is that of the long way."""
+    message = call(LARGE, media_type=TENSORS)
+    await outcome(talk, message)
+    app.state.admission.reserve(app.state.admission._max_bytes)
+    await talk.send(message[:1000])
+    assert (await talk.answer())[0].startswith(b"http/1.1 503")
+
+
+async def test_a_caller_that_leaves_has_its_line(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so of a body that does not arrive, with the path."""
+    caplog.set_level(logging.INFO)
+    message = call(LARGE, media_type=TENSORS)
+    await outcome(talk, message)
+    await talk.send(message[:1000])
+    await asyncio.sleep(0.05)
+    talk.writer.transport.abort()
+    await asyncio.sleep(0.05)
+    line = told(caplog)[-1]
+    assert (line["outcome"], line["route"], line.get("status")) == ("client-left", "/gradient", None)
+
+
+async def test_the_log_tells_of_a_repeat_what_it_tells_of_any_call(
+    talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both lines have the same fields and the same values, but for the id and the time."""
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        await outcome(talk, call(BODY))
+        await asyncio.sleep(0.01)
+    first, again = told(caplog)
+    own = {"request_id": "", "duration_ms": 0}
+    assert first | own == again | own
+    assert list(first) == list(again)
+
+
+async def test_a_body_that_is_late_is_refused(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is that of any other body."""
+    message = call(LARGE, media_type=TENSORS)
+    await outcome(talk, message)
+    monkeypatch.setattr(Receipt, "deadline", property(lambda receipt: receipt.since + 0.2))
+    await talk.send(message[:1000])
+    head, content = await talk.answer()
+    assert head.startswith(b"http/1.1 408")
+    assert json.loads(content)["type"] == "/problems/request-timeout"
+
+
+async def test_an_idle_connection_is_closed(talk: Talk) -> None:
+    """It is closed after its time, counted from the last reply."""
+    await outcome(talk, call(BODY))
+    await outcome(talk, call(BODY))
+    begun = asyncio.get_running_loop().time()
+    assert await asyncio.wait_for(talk.reader.read(), 10) == b""
+    assert asyncio.get_running_loop().time() - begun > 4.0
+
+
+def test_heads_are_few() -> None:
+    """The oldest gives way to a new one."""
+    heads = KnownHeads()
+    for number in range(MAX_HEADS + 1):
+        heads.keep(b"%d" % number, 0, lambda _: None, "/")
+    assert heads.find(b"0") is None
+    assert heads.find(b"1") is not None
+    assert heads.find(b"%d" % MAX_HEADS) is not None
