@@ -97,8 +97,17 @@ class Progress:
 
 
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
-AnswerAgain = Callable[[Buffer], PartsResponse | None]
-"""Answers a body that came with headers which were answered before; None where that takes more than one step."""
+
+
+@record()
+class Repeatable:
+    """What the headers of a call settled, so that the next one with the same needs no more than its body read."""
+
+    route: str
+    max_bytes: int
+    """The largest body that is answered so."""
+    answer: Callable[[Buffer], PartsResponse | None]
+    """Answers a body; None where that takes more than one step."""
 
 
 class Call:
@@ -129,10 +138,10 @@ class Call:
         return response
 
     def _keep(self, request: Request, exchange: Exchange) -> None:
-        """Tell the server, if it asks, how to answer the next call with the same head."""
+        """Tell the server, if it asks, how to answer the next call with the same headers."""
         keep = request.scope["state"].get("keep")
-        if keep is not None and declared_length(request.headers) <= exchange.inline_bytes:
-            keep(partial(self.answer_again, exchange), request.scope["route"].path)
+        if keep is not None:
+            keep(Repeatable(request.scope["route"].path, exchange.inline_bytes, partial(self.answer_again, exchange)))
 
     def answer_again(self, exchange: Exchange, body: Buffer) -> PartsResponse | None:
         """Answer a call whose headers settled this before; None where it has to take the way of all others.

@@ -17,9 +17,10 @@ from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_id import new_request_id
-from gradient_service.server.known_heads import KnownHead, KnownHeads, Repeat, can_come_again, head_of
+from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
+from gradient_service.server.repeat import Repeat
 
 
 class RepeatingProtocol(GuardedProtocol):
@@ -29,7 +30,7 @@ class RepeatingProtocol(GuardedProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._head = b""
+        self._head: Head | None = None
         """Of the message that is parsed next, where it came in one piece."""
         self._repeat: Repeat | None = None
         """A call on its short way: its body arrives, or it waits for its turn."""
@@ -45,7 +46,7 @@ class RepeatingProtocol(GuardedProtocol):
         repeat = self._repeat
         if repeat is not None and not repeat.is_whole:
             self._end(repeat)
-            self._tell_left(repeat.known, perf_counter())
+            self._tell_left(repeat, perf_counter())
         super().connection_lost(exc)
 
     def _parse(self, data: bytes | memoryview) -> None:
@@ -55,24 +56,25 @@ class RepeatingProtocol(GuardedProtocol):
             return
         if self._receipt.phase == "idle" and self._unanswered is None:
             message = bytes(data)
-            self._head = head_of(message)
-            known = self.heads.find(self._head)
-            if known is not None and self._is_begun(known, message[known.size :]):
+            self._head = head = head_of(message)
+            if head is not None and self._is_begun(head, message):
                 return
         super()._parse(data)
 
-    def _is_begun(self, known: KnownHead, body: bytes) -> bool:
-        """Begin the short way of a call, unless there is no room for it, or another call is close behind it."""
-        if len(body) > known.body_bytes or self.readiness.refuses(known.body_bytes):
+    def _is_begun(self, head: Head, message: bytes) -> bool:
+        """Begin the short way of a call, unless there is none, or no room, or another call is close behind it."""
+        settled = self.heads.find(head)
+        arrived = len(message) - head.size
+        if settled is None or arrived > head.body_bytes or self.readiness.refuses(head.body_bytes):
             return False
-        if len(body) < known.body_bytes:
+        if arrived < head.body_bytes:
             try:
-                self.readiness.admission.reserve(known.body_bytes)
+                self.readiness.admission.reserve(head.body_bytes)
             except HttpProblemError:
                 return False
-            self._receipt = Receipt("body", self.loop.time(), 0, len(body), known.body_bytes)
+            self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
         self._is_used = True
-        self._repeat = repeat = Repeat.begun(known, body)
+        self._repeat = repeat = Repeat.begun(settled, head, message)
         if repeat.is_whole:
             self._wait_for_turn(repeat)
         return True
@@ -85,7 +87,7 @@ class RepeatingProtocol(GuardedProtocol):
             return
         repeat.arrived += len(data)
         self._receipt.body_bytes = repeat.arrived
-        if repeat.arrived == repeat.known.body_bytes:
+        if repeat.arrived == len(repeat.body):
             self._receipt = Receipt()
             self._wait_for_turn(repeat)
 
@@ -97,27 +99,27 @@ class RepeatingProtocol(GuardedProtocol):
         start = perf_counter()
         self._end(repeat)
         if self.transport.is_closing():
-            self._tell_left(repeat.known, start)
+            self._tell_left(repeat, start)
             return
         is_ordinary = not (repeat.behind or self.flow.write_paused or self.readiness.lifecycle.is_draining)
-        response = repeat.known.answer(repeat.body) if is_ordinary else None
+        response = repeat.settled.answer(repeat.body) if is_ordinary else None
         if response is None:
             self.flow.resume_reading()
             super()._parse(repeat.message)
             self._watch()
         else:
             request_id = new_request_id()
-            num_bytes = repeat.known.body_bytes, self._send(response, request_id)
-            request_log.tell_repeated(repeat.known.route, perf_counter() - start, num_bytes, request_id)
+            num_bytes = len(repeat.body), self._send(response, request_id)
+            request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, request_id)
 
     def _end(self, repeat: Repeat) -> None:
         """Have a call on its short way no more."""
         self._repeat = None
-        if repeat.was_reserved:
-            self.readiness.admission.release(repeat.known.body_bytes)
+        if repeat.reserved_bytes:
+            self.readiness.admission.release(repeat.reserved_bytes)
 
-    def _tell_left(self, known: KnownHead, start: float) -> None:
-        request_log.tell_repeated(known.route, perf_counter() - start, None, new_request_id())
+    def _tell_left(self, repeat: Repeat, start: float) -> None:
+        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, None, new_request_id())
 
     def _send(self, response: PartsResponse, request_id: str) -> int:
         """Send a reply as the long way does, and return the length of its content."""
@@ -133,10 +135,10 @@ class RepeatingProtocol(GuardedProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the application say how to answer such a call again, where another may come."""
-        head, self._head = self._head, b""
-        fields = dict(self.headers)
-        if head and can_come_again(fields) and self.parser.should_keep_alive() and not self.parser.should_upgrade():
-            self.scope["state"]["keep"] = partial(self.heads.keep, head, int(fields[b"content-length"]))
+        head, self._head = self._head, None
+        is_plain = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        if head is not None and is_plain and can_come_again({name for name, _ in self.headers}):
+            self.scope["state"]["keep"] = partial(self.heads.keep, head)
         super().on_headers_complete()
 
     def _look_at_the_clock(self) -> None:

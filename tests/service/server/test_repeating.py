@@ -15,7 +15,8 @@ from safetensors.numpy import save
 from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.admission import Admission
-from gradient_service.server.known_heads import MAX_HEADS, KnownHeads
+from gradient_service.http.calls import Repeatable
+from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of
 from gradient_service.server.receipt import Receipt
 
 from .conftest import Talk
@@ -35,6 +36,8 @@ JSON, TENSORS = b"application/json", b"application/x-safetensors"
 OF_ONE_REPLY = (b"date:", b"x-request-id:", b"server-timing:")
 LARGE = save({"logits": np.linspace(0, 9, 32_000, dtype=np.float32).reshape(32, 1000), "labels": np.arange(32)})
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+LENGTHS = (b"Content-Length: 12", b"content-length:7")
 
 Outcome = tuple[list[bytes], bytes]
 
@@ -237,8 +240,49 @@ async def test_an_idle_connection_is_closed(talk: Talk) -> None:
 def test_heads_are_few() -> None:
     """The oldest gives way to a new one."""
     heads = KnownHeads()
-    for number in range(MAX_HEADS + 1):
-        heads.keep(b"%d" % number, 0, lambda _: None, "/")
-    assert heads.find(b"0") is None
-    assert heads.find(b"1") is not None
-    assert heads.find(b"%d" % MAX_HEADS) is not None
+    given = [Head(0, 0, b"%d" % number) for number in range(MAX_HEADS + 1)]
+    for head in given:
+        heads.keep(head, Repeatable("/", 0, lambda _: None))
+    assert [heads.find(head) is not None for head in given] == [False] + [True] * MAX_HEADS
+
+
+def test_the_length_is_no_part_of_a_head() -> None:
+    """Heads that differ in nothing but the length of the body are the same, whatever the case of its name."""
+    first, other = (head_of(b"POST / HTTP/1.1\r\nHost: a\r\n%b\r\nX: y\r\n\r\nbody" % line) for line in LENGTHS)
+    assert first is not None
+    assert other is not None
+    assert first.rest == other.rest
+    assert (first.body_bytes, other.body_bytes) == (12, 7)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nHost: a\r\n\r\nContent-Length: 3\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 3\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 3333333333\r\n\r\n",
+        b"POST / HTTP/1.1\r\nX: Content-Length: 3\r\n\r\n",
+        b"POST / HTTP/1.1\r\nX: " + b"a" * 5000 + b"\r\nContent-Length: 3\r\n\r\n",
+    ],
+)
+def test_a_head_without_a_plain_length_is_none(head: bytes) -> None:
+    """Nothing behind the end of a head, nothing unfinished, and no other way to write a length counts as one."""
+    assert head_of(head) is None
+
+
+async def test_a_second_length_is_refused_as_ever(talk: Talk) -> None:
+    """One length more than a known head has is none of the parts that a known head leaves out."""
+    await outcome(talk, call(BODY))
+    twice = call(BODY).replace(b"Content-Length", b"Content-Length: 35\r\nContent-Length")
+    assert (await outcome(talk, twice))[0][0].startswith(b"http/1.1 400")
+
+
+async def test_another_length_is_the_same_head(talk: Talk, passed: list[str]) -> None:
+    """A longer body under the same fields takes the short way too, and ends where its own length says."""
+    longer = BODY.replace(b" ", b"   ")
+    first = await outcome(talk, call(BODY))
+    await talk.send(call(longer))
+    assert (await talk.answer())[1] == first[1]
+    assert len(passed) == 1
