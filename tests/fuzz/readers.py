@@ -45,4 +45,4 @@ READERS: dict[str, Callable[[bytes], None]] = {
 
 
 def _reply(operation: Operation, request: Any) -> Any:
-    return operation.perform(request, Work(LIMITS))
+    return operation.perform([request], Work(LIMITS))[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import sleep
@@ -39,13 +39,13 @@ class SlowWork:
     is_gated: bool = False
     gate: Event = field(default_factory=Event)
 
-    def perform(self, request: SoftmaxRequest, work: Work) -> SoftmaxReply:
+    def perform(self, requests: Sequence[SoftmaxRequest], work: Work) -> list[SoftmaxReply]:
         """Do the work."""
         if self.is_gated:
             self.gate.wait()
         else:
             work.execution.run(self._block, BLOCKS, BLOCK_BYTES)  # so long rows are blocks of their own
-        return operations.softmax(request, work)
+        return operations.softmax_of_each(requests, work)
 
     def _block(self, _: slice) -> None:
         self.done += 1

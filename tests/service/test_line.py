@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from gradient_service.http import line as line_module
-from gradient_service.http.line import MAX_WAITING, MEMORY, WAITING_SECONDS, Line
+from gradient_service.http.line import MAX_TOGETHER, MAX_WAITING, MEMORY, WAITING_SECONDS, Line
 
 
 class Rounds:
@@ -20,9 +21,9 @@ class Rounds:
         self._next: list[Callable[[], None]] = []
         monkeypatch.setattr(line_module, "monotonic", lambda: self.now)
 
-    def join(self, number: int) -> None:
-        """Have a call join the line."""
-        self.line.join(lambda: self.begun.append(number), self._next.append)
+    def join(self, number: int, begin: Callable[[list[int]], None] | None = None) -> None:
+        """Have a call join the line, begun by a function of its own if none is given."""
+        self.line.join(begin or partial(self.begun.extend), number, self._next.append)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Go through one round, which takes some time."""
@@ -38,19 +39,21 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
     return Rounds(monkeypatch)
 
 
-def test_a_call_behind_no_other_begins_at_once(rounds: Rounds) -> None:
-    """Nobody waits for a round where nobody is before them, neither at first nor once the line has ended."""
-    rounds.join(1)
-    assert rounds.begun == [1]
-    rounds.turn()
-    rounds.join(2)
-    assert rounds.begun == [1, 2]
+def test_a_call_behind_no_other_begins_in_the_next_round(rounds: Rounds) -> None:
+    """Nobody waits for more than one round where nobody is before them, neither at first nor after the line's end."""
+    for number in (1, 2):
+        rounds.join(number)
+        assert rounds.begun == [*range(1, number)]
+        rounds.turn()
+        assert rounds.begun == [*range(1, number + 1)]
+        rounds.turn()
 
 
 def test_one_call_begins_in_each_round(rounds: Rounds) -> None:
     """Calls begin in the order in which they came, with a round of the event loop between any two."""
     for number in range(4):
         rounds.join(number)
+    rounds.turn()
     assert rounds.begun == [0]
     rounds.turn()
     assert rounds.begun == [0, 1]
@@ -60,19 +63,57 @@ def test_one_call_begins_in_each_round(rounds: Rounds) -> None:
     assert rounds.begun == [0, 1, 2, 3, 4]
 
 
+def test_calls_that_the_same_function_begins_share_a_turn(rounds: Rounds) -> None:
+    """Those one behind the other are begun together, in their order, so many and no more; another call parts them."""
+    shared: list[list[int]] = []
+    begin = shared.append
+    for number in range(MAX_TOGETHER + 2):
+        rounds.join(number, begin)
+    rounds.join(100)
+    rounds.join(101, begin)
+    for _ in range(5):
+        rounds.turn()
+    assert shared == [[*range(MAX_TOGETHER)], [MAX_TOGETHER, MAX_TOGETHER + 1], [101]]
+    assert rounds.begun == [100]
+
+
+def test_a_call_that_fails_does_not_hold_up_the_line(rounds: Rounds) -> None:
+    """Those behind it have their turns."""
+
+    def fail(_: list[int]) -> None:
+        raise RuntimeError
+
+    rounds.join(1, fail)
+    rounds.join(2)
+    with pytest.raises(RuntimeError):
+        rounds.turn()
+    rounds.turn()
+    assert rounds.begun == [2]
+
+
+def test_calls_that_share_a_turn_share_its_time(rounds: Rounds) -> None:
+    """What a turn takes is counted for each of its calls, not for all of them again."""
+    begin = rounds.begun.extend
+    for number in range(2 * MAX_WAITING):
+        rounds.join(number, begin)
+    for _ in range(MAX_WAITING // MAX_TOGETHER + 1):
+        rounds.turn(MAX_TOGETHER * WAITING_SECONDS / (2 * MAX_WAITING))
+    assert not rounds.line.is_long
+
+
 @pytest.mark.parametrize(("number", "is_long"), [(40, False), (41, True)])
 def test_a_line_is_long_by_the_time_that_it_takes(number: int, is_long: bool, rounds: Rounds) -> None:
     """Of calls that take a little less than a fortieth of the longest wait, forty may wait, and no more."""
     for each in range(MAX_WAITING):
         rounds.join(each)
-    for _ in range(MAX_WAITING - 1 - number):
+    for _ in range(MAX_WAITING - number):
         rounds.turn(WAITING_SECONDS / 40.5)
     assert rounds.line.is_long is is_long
 
 
 def test_a_line_is_long_by_number_too(rounds: Rounds) -> None:
     """However short calls are, no more wait than have their bodies kept."""
-    for number in range(MAX_WAITING):
+    for number in range(MAX_WAITING - 1):
         rounds.join(number)
     assert not rounds.line.is_long
     rounds.join(MAX_WAITING)
@@ -82,6 +123,7 @@ def test_a_line_is_long_by_number_too(rounds: Rounds) -> None:
 def test_time_without_calls_does_not_count(rounds: Rounds) -> None:
     """A loop that had nothing to do for long is no slow one."""
     rounds.join(1)
+    rounds.turn()
     rounds.turn()
     rounds.now += 100 * MEMORY * WAITING_SECONDS
     for number in range(3):

@@ -12,7 +12,6 @@ from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.comparison import Comparison, Factors
 from gradient_service.core.derivatives import largest_gain
-from gradient_service.core.exact_sum import rounded
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
@@ -36,17 +35,45 @@ NEEDS_ACCURACY = frozenset({"jacobian", "gradient_by_chain_rule"})
 
 
 @record()
-class Evaluation:
-    """What one call computed."""
+class Reduced:
+    """What is left of a group of rows when its losses become one number."""
 
-    arrays: dict[str, Array]
-    """The outputs asked for, by name."""
     loss: np.floating | None
     """The reduced loss in nats; None when it was not asked for."""
     summary: Summary | None
     """None when it was not asked for."""
     denominator: float | None
     """The number that `mean` divided by; None for the other reductions."""
+
+
+@record()
+class Evaluation:
+    """What one call computed."""
+
+    arrays: dict[str, Array]
+    """The outputs asked for, by name."""
+    groups: tuple[Reduced, ...]
+    """One for each group of rows."""
+
+    @property
+    def loss(self) -> np.floating | None:
+        """The reduced loss of the only group."""
+        return self._only.loss
+
+    @property
+    def summary(self) -> Summary | None:
+        """The summary of the only group."""
+        return self._only.summary
+
+    @property
+    def denominator(self) -> float | None:
+        """The denominator of the only group."""
+        return self._only.denominator
+
+    @property
+    def _only(self) -> Reduced:
+        (only,) = self.groups
+        return only
 
 
 def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dict[str, Array]:
@@ -126,18 +153,26 @@ def loss_and_gradient(
     check_values(scores, supervision, reduction, checkpoint=execution.checkpoint)
     scores = _as_accurate_as_needed(scores, supervision, names)
     weighing = weigh(scores, supervision, execution.checkpoint)
-    denominator = denominator_of(reduction, weighing, scores.batch_size)
-    factor = derivative_factor(reduction, weighing, denominator)
+    parts = [weighing.part(rows) for rows in reduction.groups] if len(reduction.groups) > 1 else [weighing]
+    denominators = [denominator_of(reduction, part) for part in parts]
+    factor = derivative_factor(reduction, weighing, denominators)
     factors = Factors(Scaled.of(weighing.sample_weights), factor, largest_gain(factor, scores.temperature, names))
     comparison = Comparison(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
     execution.run(comparison.work_on, *scores.logits.shape)
     comparison.outputs.check_finite()
-    totals = Totals(comparison.losses, weighing.num_counted(comparison.is_correct), weighing, denominator)
-    return Evaluation(
-        arrays=comparison.outputs.arrays,
-        loss=totals.loss(scores.logits.dtype) if "loss" in names else None,
+    totals = [
+        Totals(comparison.losses[rows], part.num_counted(comparison.is_correct[rows]), part, denominator)
+        for rows, part, denominator in zip(reduction.groups, parts, denominators, strict=True)
+    ]
+    groups = tuple(_reduced(each, names, scores.logits.dtype) for each in totals)
+    return Evaluation(comparison.outputs.arrays, groups)
+
+
+def _reduced(totals: Totals, names: Collection[str], dtype: np.dtype[np.floating]) -> Reduced:
+    return Reduced(
+        loss=totals.loss(dtype) if "loss" in names else None,
         summary=totals.summary() if "summary" in names else None,
-        denominator=None if denominator is None else rounded(denominator),
+        denominator=None if totals.denominator is None else totals.denominator.nearest,
     )
 
 

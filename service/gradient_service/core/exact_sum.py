@@ -6,7 +6,8 @@ exponent, and the sums joined in one Python integer; it is rounded once, and wha
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from operator import lshift
 
 import numpy as np
@@ -55,23 +56,77 @@ def _sum_of_part(values: Scaled) -> int:
     return total << place if place >= 0 else total >> -place
 
 
-def scaled_total(total: int) -> Scaled:
-    """Return a sum as m 2^e, whatever its size."""
-    surplus = max(total.bit_length() - 2 * SIGNIFICAND_BITS, 0)
-    number = Scaled.of(float(total >> surplus))
-    return Scaled(number.mantissa, number.exponent + surplus - UNIT_EXPONENT)
+class Total:
+    """An exact sum: in units, or as floats that add up to it, whichever is found sooner, and the other where needed.
+
+    Args:
+        units: the sum.
+        parts: in place of it, the sum rounded, the remainder rounded, and so on until none is left; none for 0.
+    """
+
+    def __init__(self, *, units: int = 0, parts: tuple[float, ...] | None = None) -> None:
+        self._units = units
+        self._parts = parts
+
+    @classmethod
+    def of(cls, values: Scaled) -> "Total":
+        """Return the sum of numbers, (N,)."""
+        if len(values.mantissa) > FEW_ROWS or not _are_ordinary(values.exponent.tolist()):
+            return cls(units=exact_sum(values))
+        return cls(parts=tuple(_parts(values.value.tolist())))
+
+    @classmethod
+    def number(cls, value: float) -> "Total":
+        """Return a finite float64 as a sum."""
+        return cls(parts=(value,) if value else ())
+
+    @property
+    def units(self) -> int:
+        """The sum in units."""
+        return self._units if self._parts is None else sum_of_parts(self._parts)
+
+    @cached_property
+    def with_tail(self) -> tuple[float, tuple[float, ...]]:
+        """The sum rounded, and its tail: the remainder, rounded, and again until none is left."""
+        if self._parts is None:
+            return rounded_with_tail(self._units)
+        return (self._parts[0], self._parts[1:]) if self._parts else (0.0, ())
+
+    @cached_property
+    def nearest(self) -> float:
+        """The float64 nearest to the sum; ±∞ above the range."""
+        return rounded(self._units) if self._parts is None else self.with_tail[0]
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether that is a number with all its digits."""
+        return sys.float_info.min <= abs(self.nearest) <= sys.float_info.max
+
+    def over(self, divisor: "Total") -> float:
+        """Return the quotient: of the rounded sums where these are ordinary, else of the sums themselves."""
+        if self.is_ordinary and divisor.is_ordinary:
+            return self.nearest / divisor.nearest
+        return _divided(self.units, divisor.units)
+
+    def scaled(self) -> Scaled:
+        """Return it as m 2^e, whatever its size."""
+        if self.is_ordinary:
+            return Scaled.of(self.nearest)
+        surplus = max(self.units.bit_length() - 2 * SIGNIFICAND_BITS, 0)
+        number = Scaled.of(float(self.units >> surplus))
+        return Scaled(number.mantissa, number.exponent + surplus - UNIT_EXPONENT)
 
 
-def quotient(total: int, divisor: int) -> float:
-    """Return the quotient of two sums: of the rounded ones where these are ordinary, else of the sums themselves."""
-    rounded_total, rounded_divisor = rounded(total), rounded(divisor)
-    if _is_ordinary(rounded_total) and _is_ordinary(rounded_divisor):
-        return rounded_total / rounded_divisor
-    return _divided(total, divisor)
+def _are_ordinary(exponents: list[int]) -> bool:
+    """Return whether numbers m 2^e have all their digits in float64, and a few of them add up within its range."""
+    return not exponents or (sys.float_info.min_exp < min(exponents) and max(exponents) < sys.float_info.max_exp - 10)
 
 
-def _is_ordinary(value: float) -> bool:
-    return sys.float_info.min <= abs(value) <= sys.float_info.max
+def _parts(numbers: list[float]) -> Iterator[float]:
+    """Yield the sum rounded, the remainder rounded, and so on; the library's sum is exact but for its last rounding."""
+    while part := math.fsum(numbers):
+        yield part
+        numbers.append(-part)
 
 
 def _divided(dividend: int, divisor: int) -> float:

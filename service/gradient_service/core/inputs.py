@@ -143,6 +143,7 @@ class ReductionRule:
         denominator_value: > 0, given in place of `denominator`.
         upstream: (N,), with `none`: the derivative of the caller's scalar by each row's loss.
         curvature: which second derivative `hessian_diagonal` holds.
+        groups: of rows, each reduced by itself; all rows in one when left out.
     """
 
     kind: Reduction = Reduction.MEAN
@@ -150,3 +151,4 @@ class ReductionRule:
     denominator_value: float | None = None
     upstream: Floats | None = None
     curvature: Curvature = Curvature.EXACT
+    groups: tuple[slice, ...] = (slice(None),)

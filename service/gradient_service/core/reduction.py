@@ -1,7 +1,7 @@
 """From row losses to one loss: the denominators of `mean`, and the exact sums behind them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -11,7 +11,7 @@ import numpy as np
 from gradient_service.core.blocks import Array, block_of, never_stops, row_blocks
 from gradient_service.core.error_free import sum_over_classes, two_product
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
-from gradient_service.core.exact_sum import exact_sum, quotient, rounded, rounded_with_tail, scaled_total, units
+from gradient_service.core.exact_sum import Total, exact_sum
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Denominator, Objective, Reduction
 from gradient_service.core.records import record
@@ -34,20 +34,35 @@ class Weighing:
     ignored_count: int
     example_count: int
 
+    def part(self, rows: slice) -> "Weighing":
+        """Return the same of some of the rows."""
+        ignored = None if self.ignored is None else self.ignored[rows]
+        ignored_count = 0 if ignored is None else int(np.count_nonzero(ignored))
+        return Weighing(
+            sample_weights=self.sample_weights[rows] if isinstance(self.sample_weights, np.ndarray) else 1.0,
+            row_weights=tuple(weights[rows] for weights in self.row_weights),
+            field=self.field,
+            ignored=ignored,
+            ignored_count=ignored_count,
+            example_count=rows.stop - rows.start - ignored_count,
+        )
+
     def num_counted(self, is_chosen: Array) -> int:
         """Return how many of some rows, (N,), are not ignored."""
         return int(np.count_nonzero(is_chosen if self.ignored is None else is_chosen & ~self.ignored))
 
-    def weight_total(self) -> int:
-        """Return Σ r_n V_n over counted rows, exact, as `exact_sum` counts; refuse a sum of targets beyond float64."""
+    def weight_total(self) -> Total:
+        """Return Σ r_n V_n over counted rows; refuse a sum of targets beyond float64."""
         for part in self.row_weights:
             raise_if_any(
                 Fault("number-out-of-range", "targets", (int(row),), f"The sum of row {row} leaves the range.")
                 for row in np.flatnonzero(~np.isfinite(part.mantissa))
             )
-        return sum(map(exact_sum, self.row_weights)) if self.row_weights else units(float(self.example_count))
+        if not self.row_weights:
+            return Total.number(float(self.example_count))
+        return Total(units=sum(map(exact_sum, self.row_weights)))
 
-    def representable_weight_total(self) -> int:
+    def representable_weight_total(self) -> Total:
         """Return the same of the weights rounded to float64, so that a sum and its tail can hold it."""
         total = self.weight_total()
         if not self.row_weights:
@@ -55,7 +70,7 @@ class Weighing:
         values = [part.value for part in self.row_weights]
         if not all(np.isfinite(value).all() for value in values):
             raise self.out_of_range("weight_sum")
-        return sum(map(exact_sum, values))
+        return Total(units=sum(map(exact_sum, values)))
 
     def out_of_range(self, name: str) -> InvalidInputError:
         """Return the refusal of weights whose sum leaves the range of float64."""
@@ -110,8 +125,8 @@ def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[
     return sums, left_out
 
 
-def denominator_of(reduction: ReductionRule, weighing: Weighing, batch_size: int) -> int | None:
-    """Return D, what `mean` divides by, as `exact_sum` counts; None for the other reductions.
+def denominator_of(reduction: ReductionRule, weighing: Weighing) -> Total | None:
+    """Return D, what `mean` divides by; None for the other reductions.
 
     Raises:
         InvalidInputError: `number-out-of-range` where it leaves the range; below it, D is 0.
@@ -119,27 +134,40 @@ def denominator_of(reduction: ReductionRule, weighing: Weighing, batch_size: int
     if reduction.kind is not Reduction.MEAN:
         return None
     if reduction.denominator_value is not None:
-        return units(reduction.denominator_value)
+        return Total.number(reduction.denominator_value)
     match reduction.denominator:
         case Denominator.WEIGHTS:
             total = weighing.weight_total()
-            if not isfinite(rounded(total)):
+            if not isfinite(total.nearest):
                 raise weighing.out_of_range("The sum of the weights")
-            return total if rounded(total) else 0
+            return total if total.nearest else Total()
         case Denominator.EXAMPLES:
-            return units(float(weighing.example_count))
+            return Total.number(float(weighing.example_count))
         case Denominator.BATCH:
-            return units(float(batch_size))
+            return Total.number(float(weighing.example_count + weighing.ignored_count))
 
 
-def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominator: int | None) -> Scaled:
-    """Return what multiplies the derivatives of each row: r_n / D, r_n, or r_n times `upstream`."""
+def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominators: Sequence[Total | None]) -> Scaled:
+    """Return what multiplies the derivatives of each row: r_n / D, r_n, or r_n times `upstream`; (N,) or one for all.
+
+    Args:
+        reduction: with the groups.
+        weighing: of all rows.
+        denominators: D of each group.
+    """
     factor = Scaled.of(weighing.sample_weights)
-    if denominator is not None:
-        value = rounded(denominator)
-        is_ordinary = sys.float_info.min <= value <= sys.float_info.max
-        return factor.over(value if is_ordinary else scaled_total(denominator))
-    return factor if reduction.upstream is None else factor.times(reduction.upstream)
+    if reduction.kind is not Reduction.MEAN:
+        return factor if reduction.upstream is None else factor.times(reduction.upstream)
+    distinct = {each.with_tail: each.scaled() for each in denominators if each is not None}
+    if len(distinct) == 1:
+        return factor.over(*distinct.values())
+    return Scaled.concatenated(
+        [
+            factor[rows].over(distinct[each.with_tail]).repeated(rows.stop - rows.start)
+            for rows, each in zip(reduction.groups, denominators, strict=True)
+            if each is not None
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -150,19 +178,19 @@ class Totals:
     """r_n E_n, (N,), also where it leaves the range of float64."""
     correct_count: int
     weighing: Weighing
-    denominator: int | None
-    """D, as `exact_sum` counts; None without a mean."""
+    denominator: Total | None
+    """D; None without a mean."""
 
     def __post_init__(self) -> None:
         """Refuse a mean over nothing of something."""
-        if self.denominator == 0 and self.losses.value.any():
+        if self.denominator is not None and not self.denominator.nearest and self.losses.value.any():
             detail = "The denominator is 0 while the sum of the losses is not."
             raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
 
     @cached_property
-    def total(self) -> int:
-        """Σ r_n E_n, as `exact_sum` counts."""
-        return exact_sum(self.losses)
+    def total(self) -> Total:
+        """Σ r_n E_n."""
+        return Total.of(self.losses)
 
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
@@ -171,7 +199,8 @@ class Totals:
             InvalidInputError: `number-out-of-range` when a row's loss or the reduced one leaves the range.
         """
         self._check_rows(np.isfinite(self.losses.mantissa))
-        reduced = quotient(self.total, self.denominator) if self.denominator else rounded(self.total)
+        divisor = self.denominator
+        reduced = self.total.nearest if divisor is None or not divisor.nearest else self.total.over(divisor)
         with np.errstate(over="ignore"):
             loss = dtype.type(reduced)
         if not np.isfinite(loss):
@@ -190,8 +219,8 @@ class Totals:
         losses = self.losses.value
         self._check_rows(np.isfinite(losses))
         is_ordinary = self.losses.exponent.min(initial=0) > sys.float_info.min_exp
-        loss_sum, loss_tail = rounded_with_tail(self.total if is_ordinary else exact_sum(losses))
-        weight_sum, weight_tail = rounded_with_tail(self.weighing.representable_weight_total())
+        loss_sum, loss_tail = (self.total if is_ordinary else Total(units=exact_sum(losses))).with_tail
+        weight_sum, weight_tail = self.weighing.representable_weight_total().with_tail
         for name, total in (("loss_sum", loss_sum), ("weight_sum", weight_sum)):
             if not isfinite(total):
                 detail = f"{name} leaves the range of float64."

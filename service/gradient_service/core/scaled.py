@@ -4,6 +4,7 @@ The factor of a row is one such (weights over a denominator over a temperature),
 where a small c brings the quotient back.
 """
 
+from collections.abc import Sequence
 from typing import Union
 
 import numpy as np
@@ -52,6 +53,15 @@ class Scaled:
             numbers.mantissa[is_far], numbers.exponent[is_far] = wide.mantissa, wide.exponent
         return numbers
 
+    @classmethod
+    def concatenated(cls, parts: Sequence["Scaled"]) -> "Scaled":
+        """Return numbers one after the other."""
+        return cls(np.concatenate([part.mantissa for part in parts]), np.concatenate([part.exponent for part in parts]))
+
+    def repeated(self, length: int) -> "Scaled":
+        """Return one number as so many, (length,); those that are as many already as they are."""
+        return Scaled(np.broadcast_to(self.mantissa, length), np.broadcast_to(self.exponent, length))
+
     def __getitem__(self, rows: Rows) -> "Scaled":
         """Return the numbers of some rows."""
         return self if self.mantissa.ndim == 0 else Scaled(self.mantissa[rows], self.exponent[rows])
@@ -82,9 +92,9 @@ class Scaled:
 
     def over(self, divisor: Union[float, "Scaled"]) -> "Scaled":
         """Return the quotient by one number; over 0 it is 0 (a mean over nothing)."""
-        if _is_one(divisor):
-            return self
         other = Scaled.of(divisor)
+        if other.is_one:
+            return self
         if other.mantissa == 0:
             return self.times(0.0)
         mantissa, shift = np.frexp(self.mantissa / other.mantissa)

@@ -1,9 +1,9 @@
 """One call from bytes to bytes: negotiate, read, decode, compute, encode, answer. What differs by dialect is given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fastapi import Request, Response
 
@@ -23,7 +23,7 @@ from gradient_service.http.body import (
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
-from gradient_service.operations import Work
+from gradient_service.operations import CallRequest, Work
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire.apart import ForkLostError
@@ -96,18 +96,31 @@ class Progress:
         self.patience.check()
 
 
+class Started(NamedTuple):
+    """A call whose body has been read."""
+
+    reading: Reading
+    progress: Progress
+
+    @property
+    def request(self) -> CallRequest:
+        """What it asks for."""
+        request: CallRequest = self.reading.decoded.request
+        return request
+
+
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
 
 @record()
 class Repeatable:
-    """What the headers of a call settled, so that the next one with the same needs no more than its body read."""
+    """What the headers of a call settled, so that the next ones with the same need no more than their bodies read."""
 
     route: str
     max_bytes: int
     """The largest body that is answered so."""
-    answer: Callable[[Buffer], PartsResponse | None]
-    """Answers a body; None where that takes more than one step."""
+    answer: Callable[[Sequence[Buffer]], list[PartsResponse | None]]
+    """Answers bodies that are there at the same time; None where that takes more than one step."""
 
 
 class Call:
@@ -143,33 +156,54 @@ class Call:
         if keep is not None:
             keep(Repeatable(request.scope["route"].path, exchange.inline_bytes, partial(self.answer_again, exchange)))
 
-    def answer_again(self, exchange: Exchange, body: Buffer) -> PartsResponse | None:
-        """Answer a call whose headers settled this before; None where it has to take the way of all others.
+    def answer_again(self, exchange: Exchange, bodies: Sequence[Buffer]) -> list[PartsResponse | None]:
+        """Answer calls whose headers settled this before; None for those that have to take the way of all others.
 
-        That is where it is no small computation, or anything is wrong, for which there is one place to be told.
+        These are large computations, and whatever is wrong, for which there is one place to be told. Those that ask
+        for the same of different rows are computed together.
         """
+        responses: list[PartsResponse | None] = [None] * len(bodies)
+        with ExitStack() as held:
+            started = [self._started(exchange, body, held) for body in bodies]
+            kinds: dict[Hashable, list[int]] = {}
+            for place, each in enumerate(started):
+                if each is not None:
+                    kinds.setdefault(operations.kind_of(each.request), []).append(place)
+            for places in kinds.values():
+                found = self._performed([each for place in places if (each := started[place]) is not None])
+                for place, response in zip(places, found, strict=True):
+                    responses[place] = response
+        return responses
+
+    def _started(self, exchange: Exchange, body: Buffer, held: ExitStack) -> Started | None:
         progress = Progress(StageTiming(), Patience(), Reservation(self._admission))
+        held.callback(progress.reservation.release)
         try:
             progress.reservation.hold(exchange.memory_bytes(len(body)))
             progress.end("read")
             reading = self._read(body, exchange, progress)
-            is_small = operations.num_elements(reading.decoded.request) <= INLINE_ELEMENTS
-            return self._perform(reading, progress) if is_small else None
         except Exception:  # noqa: BLE001 - whatever it is, the other way comes upon it again
             return None
-        finally:
-            progress.reservation.release()
+        is_small = operations.num_elements(reading.decoded.request) <= INLINE_ELEMENTS
+        return Started(reading, progress) if is_small else None
+
+    def _performed(self, alike: Sequence[Started]) -> Sequence[PartsResponse | None]:
+        """Return the replies to calls that are alike; None to those that fail by themselves."""
+        try:
+            return self._perform(alike)
+        except Exception:  # noqa: BLE001 - as above
+            return [None] if len(alike) == 1 else [self._performed([each])[0] for each in alike]
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
         body = await self._receive(request, exchange, progress)
         if len(body) > exchange.inline_bytes:
             return await self._in_turn(
-                request, progress, lambda: self._perform(self._read(body, exchange, progress), progress)
+                request, progress, lambda: self._perform_one(self._read(body, exchange, progress), progress)
             )
         reading = self._read(body, exchange, progress)
         if operations.num_elements(reading.decoded.request) > INLINE_ELEMENTS:
-            return await self._in_turn(request, progress, lambda: self._perform(reading, progress))
-        return self._perform(reading, progress)
+            return await self._in_turn(request, progress, lambda: self._perform_one(reading, progress))
+        return self._perform_one(reading, progress)
 
     async def _receive(self, request: Request, exchange: Exchange, progress: Progress) -> Buffer:
         """Return the body, for which memory is reserved as it is declared, or as it arrives where it is not."""
@@ -210,16 +244,17 @@ class Call:
         progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading
 
-    def _perform(self, reading: Reading, progress: Progress) -> PartsResponse:
-        reply = self._compute(reading, progress)
-        progress.end("compute")
-        written = reading.write(reply)
-        progress.end("encode")
-        headers = {**written.headers, "Server-Timing": progress.timing.header}
-        return PartsResponse(written.parts, headers=headers, media_type=written.media_type)
+    def _perform_one(self, reading: Reading, progress: Progress) -> PartsResponse:
+        (response,) = self._perform([Started(reading, progress)])
+        return response
 
-    def _compute(self, reading: Reading, progress: Progress) -> Body:
-        settings, decoded = self._settings, reading.decoded
+    def _perform(self, alike: Sequence[Started]) -> list[PartsResponse]:
+        """Return the replies to calls that are alike, computed together."""
+        replies = self._compute(alike)
+        return [_written(reply, *each) for reply, each in zip(replies, alike, strict=True)]
+
+    def _compute(self, alike: Sequence[Started]) -> Sequence[Body]:
+        settings, (reading, progress) = self._settings, alike[0]
         limits = WorkLimits(
             max_elements=settings.max_elements,
             max_jacobian_elements=settings.max_jacobian_elements,
@@ -227,7 +262,19 @@ class Call:
             bytes_per_number=reading.bytes_per_number,
         )
         execution = Execution(threads=settings.threads, checkpoint=progress.patience.check)
+        work = Work(limits, execution, progress.reservation.add)
         try:
-            return self._operation.perform(decoded.request, Work(limits, execution, progress.reservation.add))
+            replies = self._operation.perform([each.request for each in alike], work)
         except InvalidInputError as error:
-            raise error.in_order_of(decoded.field_order) from None
+            raise error.in_order_of(reading.decoded.field_order) from None
+        for each in alike:
+            each.progress.end("compute")
+        return replies
+
+
+def _written(reply: Body, reading: Reading, progress: Progress) -> PartsResponse:
+    """Return a reply as it is sent."""
+    written = reading.write(reply)
+    progress.end("encode")
+    headers = {**written.headers, "Server-Timing": progress.timing.header}
+    return PartsResponse(written.parts, headers=headers, media_type=written.media_type)

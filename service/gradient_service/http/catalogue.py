@@ -1,6 +1,6 @@
 """The operations that every dialect offers: what each reads, answers and does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ class Operation:
     name: str
     request: type[CallRequest]
     reply: type[Body]
-    perform: Callable[[Any, Work], Body]
+    perform: Callable[[Sequence[Any], Work], Sequence[Body]]
+    """Answers calls that are alike (`operations.kind_of`)."""
     summary: str
     description: str
     answers_tensors: bool = True
@@ -30,7 +31,7 @@ OPERATIONS = (
         "softmax",
         SoftmaxRequest,
         SoftmaxReply,
-        operations.softmax,
+        operations.softmax_of_each,
         "Scores to probabilities and decisions",
         "p_j = exp(s_j) / Σ_k exp(s_k) with s = logits / T, and the class of the largest logit.",
     ),
@@ -38,7 +39,7 @@ OPERATIONS = (
         "loss",
         LossRequest,
         LossReply,
-        operations.loss,
+        operations.loss_of_each,
         "Cross-entropy and its mergeable summary",
         "E = −Σ_j w_j c_j log p_j of each row in nats, and over rows the sum, or the sum over a named denominator.",
     ),
@@ -46,7 +47,7 @@ OPERATIONS = (
         "gradient",
         GradientRequest,
         GradientReply,
-        operations.gradient,
+        operations.gradient_of_each,
         "Loss and ∂loss/∂logits in one pass",
         "∂E/∂s_i = Σ_j (∂E/∂p_j)(∂p_j/∂s_i), ending at **p − c** for the default objective; on request every factor of "
         "the chain rule, the factors multiplied out, and what the Jacobian's diagonal alone would give.",
@@ -55,7 +56,7 @@ OPERATIONS = (
         "check",
         CheckRequest,
         CheckReply,
-        operations.check,
+        operations.check_each,
         "Whether a claim is right, and which mistake it is if not",
         "Compares the caller's own loss, gradient or probabilities with the reference, |claimed − reference| ≤ atol + "
         "rtol · size, and names the known mistakes that reproduce what is off: each is recomputed and compared, alone "

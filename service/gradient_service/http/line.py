@@ -1,5 +1,6 @@
 """The line of calls that have been read and that the event loop has not come to: one is begun in each of its rounds.
 
+Or a few, where the same function begins those that stand one behind the other: they may have something in common.
 Between two of them the loop reads what has arrived, so that who is refused, or asks for health, is answered at once
 however long the line is.
 """
@@ -7,6 +8,7 @@ however long the line is.
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 WAITING_SECONDS = 0.5
 """No call joins where those before it are expected to take longer. Many clients that ask at once are served."""
@@ -15,6 +17,11 @@ MAX_WAITING = 1024
 MEMORY = 32
 """Of how many calls, about, the mean duration is taken."""
 
+MAX_TOGETHER = 16
+"""Calls that one turn is for."""
+
+Begin = Callable[[list[Any]], None]
+"""Begins calls, each told by what it joined the line with."""
 CallSoon = Callable[[Callable[[], None]], object]
 """Has the event loop call something in its next round."""
 
@@ -23,11 +30,10 @@ class Line:
     """Calls in the order in which they came."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[tuple[Begin, Any]] = deque()
         self._is_moving = False
-        self._begun_at = 0.0
         self._mean_seconds = 0.0
-        """From one begin to the next, with what the loop did meanwhile."""
+        """For a call, with what the loop did meanwhile."""
 
     @property
     def is_long(self) -> bool:
@@ -35,25 +41,29 @@ class Line:
         waiting = len(self._waiting)
         return waiting * self._mean_seconds > WAITING_SECONDS or waiting >= MAX_WAITING
 
-    def join(self, begin: Callable[[], None], call_soon: CallSoon) -> None:
-        """Have a call begun when those before it have been: at once where there are none."""
-        if self._is_moving:
-            self._waiting.append(begin)
-        else:
+    def join(self, begin: Begin, call: Any, call_soon: CallSoon) -> None:
+        """Have a call begun when those before it have been, in the loop's next round where there are none."""
+        self._waiting.append((begin, call))
+        if not self._is_moving:
             self._is_moving = True
-            self._begin(begin, call_soon)
+            call_soon(lambda: self._move(call_soon))
 
-    def _begin(self, begin: Callable[[], None], call_soon: CallSoon) -> None:
-        self._begun_at = monotonic()
+    def _move(self, call_soon: CallSoon) -> None:
+        """Begin the calls whose turn it is, and go on when they have run until they ended or wait for something."""
+        begin, call = self._waiting.popleft()
+        calls = [call]
+        while self._waiting and self._waiting[0][0] is begin and len(calls) < MAX_TOGETHER:
+            calls.append(self._waiting.popleft()[1])
+        begun_at = monotonic()
         try:
-            begin()
+            begin(calls)
         finally:
-            call_soon(lambda: self._advance(call_soon))
+            call_soon(lambda: self._go_on(begun_at, len(calls), call_soon))
 
-    def _advance(self, call_soon: CallSoon) -> None:
-        """Begin the next call, the last one having run until it ended or waits for something."""
-        self._mean_seconds += (monotonic() - self._begun_at - self._mean_seconds) / MEMORY
+    def _go_on(self, begun_at: float, num_calls: int, call_soon: CallSoon) -> None:
+        seconds = (monotonic() - begun_at) / num_calls
+        self._mean_seconds += (seconds - self._mean_seconds) / MEMORY
         if self._waiting:
-            self._begin(self._waiting.popleft(), call_soon)
+            self._move(call_soon)
         else:
             self._is_moving = False

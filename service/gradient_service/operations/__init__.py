@@ -3,13 +3,16 @@
 Routes call this, and so can anything else that has a request: another wire, a client in the same process, a batch job.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
+from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes
-from gradient_service.core.evaluate import Evaluation, loss_and_gradient
+from gradient_service.core.evaluate import Reduced, loss_and_gradient
 from gradient_service.core.evaluate import softmax as softmax_arrays
 from gradient_service.core.options import Objective, Reduction
-from gradient_service.operations.checking import check
+from gradient_service.operations.alike import joined, kind_of, rows_of
+from gradient_service.operations.checking import check, check_each
 from gradient_service.operations.inputs import (
     dtype_of,
     in_dtype,
@@ -32,48 +35,87 @@ from gradient_service.schemas.replies import (
 )
 from gradient_service.schemas.requests import GradientRequest, LossRequest, SoftmaxRequest, SupervisedBody
 
-__all__ = ["CallRequest", "Work", "check", "gradient", "loss", "num_array_bytes", "num_elements", "softmax"]
+__all__ = [
+    "CallRequest",
+    "Work",
+    "check",
+    "check_each",
+    "gradient",
+    "gradient_of_each",
+    "kind_of",
+    "loss",
+    "loss_of_each",
+    "num_array_bytes",
+    "num_elements",
+    "softmax",
+    "softmax_of_each",
+]
+
+Compared = TypeVar("Compared", LossRequest, GradientRequest)
 
 
 def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
     """Answer `/softmax`."""
+    (reply,) = softmax_of_each([request], work)
+    return reply
+
+
+def softmax_of_each(requests: Sequence[SoftmaxRequest], work: Work) -> list[SoftmaxReply]:
+    """Answer several calls of `/softmax` that are alike."""
+    request = joined(requests)
     scores, names = scores_of(request), _names(request)
     check_shapes(scores)
     take_on(scores, names, dtype_of(request), work)
     (scores,) = in_dtype(dtype_of(request), scores)
     arrays = softmax_arrays(scores, names, work.execution)
     applied = SoftmaxApplied.of(**scores_applied(request))
-    return SoftmaxReply.of(**arrays, applied=applied)
+    return [SoftmaxReply.of(**_of_rows(arrays, rows), applied=applied) for rows in rows_of(requests)]
 
 
 def loss(request: LossRequest, work: Work) -> LossReply:
     """Answer `/loss`."""
-    evaluation = _evaluate(request, work)
-    applied = LossApplied.of(**supervised_applied(request, evaluation.denominator))
-    return LossReply.of(**_outputs(evaluation), applied=applied)
+    (reply,) = loss_of_each([request], work)
+    return reply
+
+
+def loss_of_each(requests: Sequence[LossRequest], work: Work) -> list[LossReply]:
+    """Answer several calls of `/loss` that are alike."""
+    return [
+        LossReply.of(**outputs, applied=LossApplied.of(**supervised_applied(request, denominator)))
+        for request, outputs, denominator in _evaluated(requests, work)
+    ]
 
 
 def gradient(request: GradientRequest, work: Work) -> GradientReply:
     """Answer `/gradient`."""
-    evaluation = _evaluate(request, work)
-    applied = supervised_applied(request, evaluation.denominator)
-    if request.objective is not Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
-        applied["curvature"] = request.curvature
-    return GradientReply.of(**_outputs(evaluation), applied=GradientApplied.of(**applied))
+    (reply,) = gradient_of_each([request], work)
+    return reply
 
 
-def _evaluate(request: LossRequest | GradientRequest, work: Work) -> Evaluation:
+def gradient_of_each(requests: Sequence[GradientRequest], work: Work) -> list[GradientReply]:
+    """Answer several calls of `/gradient` that are alike."""
+    replies = []
+    for request, outputs, denominator in _evaluated(requests, work):
+        applied = supervised_applied(request, denominator)
+        if request.objective is not Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
+            applied["curvature"] = request.curvature
+        replies.append(GradientReply.of(**outputs, applied=GradientApplied.of(**applied)))
+    return replies
+
+
+def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[Compared, dict[str, Any], float | None]]:
+    """Yield each request with its outputs and the number that its `mean` divided by."""
+    request = joined(requests)
     check_conflicts(request)
-    scores, supervision, rule, names = (
-        scores_of(request),
-        supervision_of(request),
-        rule_of(request),
-        _names(request),
-    )
+    groups = tuple(rows_of(requests))
+    scores, supervision, names = scores_of(request), supervision_of(request), _names(request)
+    rule = rule_of(request, groups)
     check_shapes(scores, supervision, rule)
     take_on(scores, names, dtype_of(request), work)
     scores, supervision, rule = in_dtype(dtype_of(request), scores, supervision, rule)
-    return loss_and_gradient(scores, supervision, rule, names, work.execution)
+    evaluation = loss_and_gradient(scores, supervision, rule, names, work.execution)
+    for each, rows, reduced in zip(requests, groups, evaluation.groups, strict=True):
+        yield each, _of_rows(evaluation.arrays, rows) | _reduced(reduced), reduced.denominator
 
 
 def _names(request: SoftmaxRequest | LossRequest | GradientRequest) -> list[str]:
@@ -84,11 +126,14 @@ def _names(request: SoftmaxRequest | LossRequest | GradientRequest) -> list[str]
     return names
 
 
-def _outputs(evaluation: Evaluation) -> dict[str, Any]:
-    outputs: dict[str, Any] = dict(evaluation.arrays)
-    if evaluation.loss is not None:
-        outputs["loss"] = evaluation.loss
-    if evaluation.summary is not None:
-        sums = {name: getattr(evaluation.summary, name) for name in SummaryBody.model_fields}
-        outputs["summary"] = SummaryBody.of(**sums)
+def _of_rows(arrays: dict[str, Array], rows: slice) -> dict[str, Any]:
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def _reduced(group: Reduced) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    if group.loss is not None:
+        outputs["loss"] = group.loss
+    if group.summary is not None:
+        outputs["summary"] = SummaryBody.of(**{name: getattr(group.summary, name) for name in SummaryBody.model_fields})
     return outputs

@@ -1,6 +1,6 @@
 """What `/check` does: a request with a claim in, a verdict out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
@@ -74,6 +74,11 @@ def check(request: CheckRequest, work: Work) -> CheckReply:
         ],
         applied=CheckApplied.of(**_applied(request, found)),
     )
+
+
+def check_each(requests: Sequence[CheckRequest], work: Work) -> list[CheckReply]:
+    """Answer several calls of `/check`."""
+    return [check(request, work) for request in requests]
 
 
 def _claim(name: str, array: Array, dtype: np.dtype[np.floating]) -> Claim:

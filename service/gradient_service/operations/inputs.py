@@ -64,14 +64,15 @@ def supervision_of(request: SupervisedBody) -> Supervision:
     )
 
 
-def rule_of(request: SupervisedBody) -> ReductionRule:
-    """Return how losses become one number."""
+def rule_of(request: SupervisedBody, groups: tuple[slice, ...] = (slice(None),)) -> ReductionRule:
+    """Return how the losses of each group of rows become one number."""
     return ReductionRule(
         kind=request.reduction,
         denominator=request.denominator,
         denominator_value=request.denominator_value,
         upstream=request.upstream if isinstance(request, DifferentiatedBody) else None,
         curvature=request.curvature if isinstance(request, GradientRequest) else Curvature.EXACT,
+        groups=groups,
     )
 
 

@@ -217,7 +217,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
         begin = partial(super()._start_asgi_task, cycle, counted)
         if cycle.scope["method"] == "POST":
-            admission.line.join(begin, self.loop.call_soon)
+            admission.line.join(lambda _: begin(), None, self.loop.call_soon)
         else:
             begin()
 

@@ -5,6 +5,7 @@ its head settled is kept (`known_heads.py`), and the next one needs no more than
 ordinary takes the long way after all: what is wrong is told there alone.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -21,6 +22,9 @@ from gradient_service.server.known_heads import Head, KnownHeads, can_come_again
 from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.repeat import Repeat
+
+TOGETHER_BYTES = 16 * 1024
+"""A larger body makes so much work that nothing is won by joining it with others."""
 
 
 class RepeatingProtocol(GuardedProtocol):
@@ -92,25 +96,26 @@ class RepeatingProtocol(GuardedProtocol):
             self._wait_for_turn(repeat)
 
     def _wait_for_turn(self, repeat: Repeat) -> None:
-        self.readiness.admission.line.join(partial(self._answer_again, repeat), self.loop.call_soon)
+        is_small = len(repeat.body) <= TOGETHER_BYTES
+        begin = answer_together if is_small else partial(answer_together)  # an object of its own stands alone
+        self.readiness.admission.line.join(begin, (self, repeat), self.loop.call_soon)
 
-    def _answer_again(self, repeat: Repeat) -> None:
-        """Answer the call that waits, its turn having come."""
-        start = perf_counter()
+    def is_ordinary(self, repeat: Repeat) -> bool:
+        """Return whether a call whose turn has come can be answered on its short way; send it on the other if not."""
         self._end(repeat)
         if self.transport.is_closing():
-            self._tell_left(repeat, start)
-            return
-        is_ordinary = not (repeat.behind or self.flow.write_paused or self.readiness.lifecycle.is_draining)
-        response = repeat.settled.answer(repeat.body) if is_ordinary else None
-        if response is None:
-            self.flow.resume_reading()
-            super()._parse(repeat.message)
-            self._watch()
+            self._tell_left(repeat, perf_counter())
+        elif repeat.behind or self.flow.write_paused or self.readiness.lifecycle.is_draining:
+            self.take_long_way(repeat)
         else:
-            request_id = new_request_id()
-            num_bytes = len(repeat.body), self._send(response, request_id)
-            request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, request_id)
+            return True
+        return False
+
+    def take_long_way(self, repeat: Repeat) -> None:
+        """Have a call answered as if its head were not known."""
+        self.flow.resume_reading()
+        super()._parse(repeat.message)
+        self._watch()
 
     def _end(self, repeat: Repeat) -> None:
         """Have a call on its short way no more."""
@@ -121,8 +126,19 @@ class RepeatingProtocol(GuardedProtocol):
     def _tell_left(self, repeat: Repeat, start: float) -> None:
         request_log.tell_repeated(repeat.settled.route, perf_counter() - start, None, new_request_id())
 
+    def answer(self, repeat: Repeat, response: PartsResponse, start: float) -> None:
+        """Send a reply as the long way does, and tell of it.
+
+        Args:
+            repeat: the call.
+            response: its answer.
+            start: when its turn came, as `perf_counter` says.
+        """
+        request_id = new_request_id()
+        num_bytes = len(repeat.body), self._send(response, request_id)
+        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, request_id)
+
     def _send(self, response: PartsResponse, request_id: str) -> int:
-        """Send a reply as the long way does, and return the length of its content."""
         fields = [*self.server_state.default_headers, *response.raw_headers]
         fields += [(REQUEST_ID, request_id.encode()), request_log.NO_SNIFFING]
         head = b"".join([STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
@@ -170,6 +186,22 @@ class RepeatingProtocol(GuardedProtocol):
     def _end_if_idle(self) -> None:
         if self._repeat is None:
             super()._end_if_idle()
+
+
+def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None:
+    """Answer calls whose turn has come, those with the same head together."""
+    start = perf_counter()
+    same: dict[int, list[tuple[RepeatingProtocol, Repeat]]] = {}
+    for protocol, repeat in waiting:
+        if protocol.is_ordinary(repeat):
+            same.setdefault(id(repeat.settled), []).append((protocol, repeat))
+    for calls in same.values():
+        responses = calls[0][1].settled.answer([repeat.body for _, repeat in calls])
+        for (protocol, repeat), response in zip(calls, responses, strict=True):
+            if response is None:
+                protocol.take_long_way(repeat)
+            else:
+                protocol.answer(repeat, response, start)
 
 
 def repeating_protocol(max_header_bytes: int, readiness: Readiness) -> type[RepeatingProtocol]:

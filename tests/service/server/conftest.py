@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -138,8 +138,8 @@ def app() -> FastAPI:
 
 
 @pytest.fixture
-async def talk(app: FastAPI) -> AsyncIterator[Talk]:
-    """A connection to a server of the application."""
+async def connect(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[Talk]]]:
+    """What connects to a server of the application."""
     protocol = repeating_protocol(32 * 1024, app.state.readiness)
     config = uvicorn.Config(app, log_config=None, http=protocol, lifespan="off")
     config.load()
@@ -147,9 +147,21 @@ async def talk(app: FastAPI) -> AsyncIterator[Talk]:
     loop = asyncio.get_running_loop()
     speak: Callable[..., Any] = config.http_protocol_class
     server = await loop.create_server(lambda: Intake(speak(config, state, {})), "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    yield Talk(reader, writer)
-    writer.close()
+    talks: list[Talk] = []
+
+    async def connected() -> Talk:
+        talks.append(Talk(*await asyncio.open_connection(*server.sockets[0].getsockname())))
+        return talks[-1]
+
+    yield connected
+    for each in talks:
+        each.writer.close()
     server.close()
     while state.connections:  # noqa: ASYNC110 - the protocol sets no event
         await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def talk(connect: Callable[[], Awaitable[Talk]]) -> Talk:
+    """One connection to it."""
+    return await connect()

@@ -92,7 +92,7 @@ async def test_health_is_never_refused(talk: Talk) -> None:
 
 async def test_health_stands_in_no_line(app: FastAPI, talk: Talk) -> None:
     """However slowly the line moves, who asks for health is answered."""
-    app.state.admission.line.join(lambda: None, lambda _: None)  # a call that never ends
+    app.state.admission.line.join(lambda _: None, None, lambda _: None)  # a call that never ends
     await talk.send(GET)
     assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors.numpy import save
 from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.admission import Admission
-from gradient_service.http.calls import Repeatable
+from gradient_service.http.calls import Call, Repeatable
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of
 from gradient_service.server.receipt import Receipt
 
@@ -242,7 +243,7 @@ def test_heads_are_few() -> None:
     heads = KnownHeads()
     given = [Head(0, 0, b"%d" % number) for number in range(MAX_HEADS + 1)]
     for head in given:
-        heads.keep(head, Repeatable("/", 0, lambda _: None))
+        heads.keep(head, Repeatable("/", 0, lambda bodies: [None] * len(bodies)))
     assert [heads.find(head) is not None for head in given] == [False] + [True] * MAX_HEADS
 
 
@@ -286,3 +287,27 @@ async def test_another_length_is_the_same_head(talk: Talk, passed: list[str]) ->
     await talk.send(call(longer))
     assert (await talk.answer())[1] == first[1]
     assert len(passed) == 1
+
+
+async def test_calls_of_many_connections_are_answered_together(
+    connect: Callable[[], Awaitable[Talk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that arrive at the same time are computed as one, and one that is refused leaves the others as they are."""
+    talks = [await connect() for _ in range(5)]
+    first = await outcome(talks[0], call(BODY))
+    other = await outcome(talks[0], call(OTHER))
+    sizes: list[int] = []
+    compute = Call._performed
+
+    def told(call: Call, alike: Any) -> Any:
+        sizes.append(len(alike))
+        return compute(call, alike)
+
+    monkeypatch.setattr(Call, "_performed", told)
+    bodies = [BODY, OTHER, BROKEN, BODY, b"{" + b" " * 34]
+    for talk, body in zip(talks, bodies, strict=True):
+        talk.writer.write(call(body))
+    answers = [await talk.answer() for talk in talks]
+    assert [answers[place][1] for place in (0, 1, 3)] == [first[1], other[1], first[1]]
+    assert [answers[place][0][9:12] for place in (2, 4)] == [b"422", b"400"]
+    assert max(sizes) > 1
