@@ -12,6 +12,7 @@ from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.comparison import Comparison, Factors
 from gradient_service.core.derivatives import largest_gain
+from gradient_service.core.exact_sum import few_numbers
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
@@ -160,8 +161,15 @@ def loss_and_gradient(
     comparison = Comparison(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
     execution.run(comparison.work_on, *scores.logits.shape)
     comparison.outputs.check_finite()
+    numbers = few_numbers(comparison.losses)
     totals = [
-        Totals(comparison.losses[rows], part.num_counted(comparison.is_correct[rows]), part, denominator)
+        Totals(
+            losses=comparison.losses[rows],
+            numbers=None if numbers is None else numbers[rows],
+            correct_count=part.num_counted(comparison.is_correct[rows]),
+            weighing=part,
+            denominator=denominator,
+        )
         for rows, part, denominator in zip(reduction.groups, parts, denominators, strict=True)
     ]
     groups = tuple(_reduced(each, names, scores.logits.dtype) for each in totals)

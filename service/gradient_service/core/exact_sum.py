@@ -23,6 +23,10 @@ LEADING_BITS = 64
 """Of a sum; a float64 holds fewer, and what follows them can only break a tie."""
 FEW_ROWS = 64
 """Added one after the other as Python's integers; more are worth NumPy's calls."""
+FEW_NUMBERS = 1024
+"""Added by the library's own exact sum."""
+MOST_OF_FEW = sys.float_info.max_exp - 11
+"""Above the exponents of numbers of which so many add up within the range."""
 ROWS_AT_ONCE = 1 << 25  # 27-bit halves of so many rows add up below 2^53, where float64 counts exactly
 
 
@@ -69,11 +73,9 @@ class Total:
         self._parts = parts
 
     @classmethod
-    def of(cls, values: Scaled) -> "Total":
-        """Return the sum of numbers, (N,)."""
-        if len(values.mantissa) > FEW_ROWS or not _are_ordinary(values.exponent.tolist()):
-            return cls(units=exact_sum(values))
-        return cls(parts=tuple(_parts(values.value.tolist())))
+    def of_few(cls, numbers: Iterable[float]) -> "Total":
+        """Return the sum of numbers that `few_numbers` gives."""
+        return cls(parts=tuple(_parts([*numbers])))
 
     @classmethod
     def number(cls, value: float) -> "Total":
@@ -117,9 +119,13 @@ class Total:
         return Scaled(number.mantissa, number.exponent + surplus - UNIT_EXPONENT)
 
 
-def _are_ordinary(exponents: list[int]) -> bool:
-    """Return whether numbers m 2^e have all their digits in float64, and a few of them add up within its range."""
-    return not exponents or (sys.float_info.min_exp < min(exponents) and max(exponents) < sys.float_info.max_exp - 10)
+def few_numbers(values: Scaled) -> list[float] | None:
+    """Return numbers, (N,), if they are few, all finite, with all their digits, and add up within the range."""
+    exponents = values.exponent.tolist() if len(values.mantissa) <= FEW_NUMBERS else []
+    if not exponents or min(exponents) <= sys.float_info.min_exp or max(exponents) >= MOST_OF_FEW:
+        return None
+    numbers: list[float] = values.value.tolist()
+    return numbers if math.isfinite(sum(numbers)) else None
 
 
 def _parts(numbers: list[float]) -> Iterator[float]:

@@ -176,6 +176,8 @@ class Totals:
 
     losses: Scaled
     """r_n E_n, (N,), also where it leaves the range of float64."""
+    numbers: list[float] | None
+    """The same as `few_numbers` gives them: for few ordinary losses, which need no more checks."""
     correct_count: int
     weighing: Weighing
     denominator: Total | None
@@ -190,7 +192,7 @@ class Totals:
     @cached_property
     def total(self) -> Total:
         """Σ r_n E_n."""
-        return Total.of(self.losses)
+        return Total(units=exact_sum(self.losses)) if self.numbers is None else Total.of_few(self.numbers)
 
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
@@ -198,7 +200,8 @@ class Totals:
         Raises:
             InvalidInputError: `number-out-of-range` when a row's loss or the reduced one leaves the range.
         """
-        self._check_rows(np.isfinite(self.losses.mantissa))
+        if self.numbers is None:
+            self._check_rows(np.isfinite(self.losses.mantissa))
         divisor = self.denominator
         reduced = self.total.nearest if divisor is None or not divisor.nearest else self.total.over(divisor)
         with np.errstate(over="ignore"):
@@ -216,10 +219,7 @@ class Totals:
         Raises:
             InvalidInputError: `number-out-of-range` when a row's loss or a sum leaves the range of float64.
         """
-        losses = self.losses.value
-        self._check_rows(np.isfinite(losses))
-        is_ordinary = self.losses.exponent.min(initial=0) > sys.float_info.min_exp
-        loss_sum, loss_tail = (self.total if is_ordinary else Total(units=exact_sum(losses))).with_tail
+        loss_sum, loss_tail = self._representable_total().with_tail
         weight_sum, weight_tail = self.weighing.representable_weight_total().with_tail
         for name, total in (("loss_sum", loss_sum), ("weight_sum", weight_sum)):
             if not isfinite(total):
@@ -234,6 +234,15 @@ class Totals:
             ignored_count=self.weighing.ignored_count,
             correct_count=self.correct_count,
         )
+
+    def _representable_total(self) -> Total:
+        """Return the sum of the losses rounded to float64, so that a sum and its tail can hold it."""
+        if self.numbers is not None:
+            return self.total
+        losses = self.losses.value
+        self._check_rows(np.isfinite(losses))
+        is_ordinary = self.losses.exponent.min(initial=0) > sys.float_info.min_exp
+        return self.total if is_ordinary else Total(units=exact_sum(losses))
 
     def _check_rows(self, is_in_range: Array) -> None:
         if is_in_range.all():

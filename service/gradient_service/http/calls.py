@@ -164,7 +164,7 @@ class Call:
         """
         responses: list[PartsResponse | None] = [None] * len(bodies)
         with ExitStack() as held:
-            started = [self._started(exchange, body, held) for body in bodies]
+            started = [self._started(exchange, body if exchange.is_binary else bytes(body), held) for body in bodies]
             kinds: dict[Hashable, list[int]] = {}
             for place, each in enumerate(started):
                 if each is not None:
@@ -178,12 +178,14 @@ class Call:
     def _started(self, exchange: Exchange, body: Buffer, held: ExitStack) -> Started | None:
         progress = Progress(StageTiming(), Patience(), Reservation(self._admission))
         held.callback(progress.reservation.release)
+        progress.end("read")
         try:
-            progress.reservation.hold(exchange.memory_bytes(len(body)))
-            progress.end("read")
-            reading = self._read(body, exchange, progress)
+            content = exchange.content(body, progress.patience.check)
+            progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
+            reading = exchange.read(content, progress.patience.check)
         except Exception:  # noqa: BLE001 - whatever it is, the other way comes upon it again
             return None
+        progress.end("parse")
         is_small = operations.num_elements(reading.decoded.request) <= INLINE_ELEMENTS
         return Started(reading, progress) if is_small else None
 

@@ -19,7 +19,7 @@ PLACE = b"\0"
 
 def dump(values: Any) -> bytes:
     """Write values, arrays among them, as JSON; null for −∞."""
-    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(values, default=np.ascontiguousarray, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def dump_in_parts(values: Mapping[str, Any], checkpoint: Checkpoint = without_pause) -> list[bytes]:
@@ -29,6 +29,9 @@ def dump_in_parts(values: Mapping[str, Any], checkpoint: Checkpoint = without_pa
         values: what to write.
         checkpoint: asked between two parts; what it raises ends the writing.
     """
+    sizes = [value.size for value in values.values() if isinstance(value, np.ndarray)]
+    if sum(sizes) <= NUMBERS_AT_ONCE:
+        return [dump(values)]
     arrays: list[NDArray[Any]] = []
 
     def small(value: Any) -> orjson.Fragment:
