@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gradient_service.http import line as line_module
-from gradient_service.http.line import MAX_TOGETHER, MAX_WAITING, MEMORY, WAITING_SECONDS, Line
+from gradient_service.http.line import MAX_WAITING, MEMORY, WAITING_SECONDS, Line
 
 
 class Rounds:
@@ -21,9 +21,9 @@ class Rounds:
         self._next: list[Callable[[], None]] = []
         monkeypatch.setattr(line_module, "monotonic", lambda: self.now)
 
-    def join(self, number: int, begin: Callable[[list[int]], None] | None = None) -> None:
+    def join(self, number: int, begin: Callable[[list[int]], None] | None = None, share: float = 1.0) -> None:
         """Have a call join the line, begun by a function of its own if none is given."""
-        self.line.join(begin or partial(self.begun.extend), number, self._next.append)
+        self.line.join(begin or partial(self.begun.extend), number, self._next.append, share)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Go through one round, which takes some time."""
@@ -64,16 +64,16 @@ def test_one_call_begins_in_each_round(rounds: Rounds) -> None:
 
 
 def test_calls_that_the_same_function_begins_share_a_turn(rounds: Rounds) -> None:
-    """Those one behind the other are begun together, in their order, so many and no more; another call parts them."""
+    """Those one behind the other are begun together, in their order, as a turn has room; another call parts them."""
     shared: list[list[int]] = []
     begin = shared.append
-    for number in range(MAX_TOGETHER + 2):
-        rounds.join(number, begin)
+    for number, share in enumerate([0.25, 0.25, 0.25, 0.25, 0.5, 0.75, 3.0, 0.25]):
+        rounds.join(number, begin, share)
     rounds.join(100)
-    rounds.join(101, begin)
-    for _ in range(5):
+    rounds.join(101, begin, 0.25)
+    for _ in range(8):
         rounds.turn()
-    assert shared == [[*range(MAX_TOGETHER)], [MAX_TOGETHER, MAX_TOGETHER + 1], [101]]
+    assert shared == [[0, 1, 2, 3], [4], [5], [6], [7], [101]]
     assert rounds.begun == [100]
 
 
@@ -95,9 +95,9 @@ def test_calls_that_share_a_turn_share_its_time(rounds: Rounds) -> None:
     """What a turn takes is counted for each of its calls, not for all of them again."""
     begin = rounds.begun.extend
     for number in range(2 * MAX_WAITING):
-        rounds.join(number, begin)
-    for _ in range(MAX_WAITING // MAX_TOGETHER + 1):
-        rounds.turn(MAX_TOGETHER * WAITING_SECONDS / (2 * MAX_WAITING))
+        rounds.join(number, begin, 1 / 16)
+    for _ in range(MAX_WAITING // 16 + 1):
+        rounds.turn(16 * WAITING_SECONDS / (2 * MAX_WAITING))
     assert not rounds.line.is_long
 
 

@@ -17,9 +17,6 @@ MAX_WAITING = 1024
 MEMORY = 32
 """Of how many calls, about, the mean duration is taken."""
 
-MAX_TOGETHER = 16
-"""Calls that one turn is for."""
-
 Begin = Callable[[list[Any]], None]
 """Begins calls, each told by what it joined the line with."""
 CallSoon = Callable[[Callable[[], None]], object]
@@ -30,7 +27,7 @@ class Line:
     """Calls in the order in which they came."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Begin, Any]] = deque()
+        self._waiting: deque[tuple[Begin, Any, float]] = deque()
         self._is_moving = False
         self._mean_seconds = 0.0
         """For a call, with what the loop did meanwhile."""
@@ -41,19 +38,28 @@ class Line:
         waiting = len(self._waiting)
         return waiting * self._mean_seconds > WAITING_SECONDS or waiting >= MAX_WAITING
 
-    def join(self, begin: Begin, call: Any, call_soon: CallSoon) -> None:
-        """Have a call begun when those before it have been, in the loop's next round where there are none."""
-        self._waiting.append((begin, call))
+    def join(self, begin: Begin, call: Any, call_soon: CallSoon, share: float = 1.0) -> None:
+        """Have a call begun when those before it have been, in the loop's next round where there are none.
+
+        Args:
+            begin: begins it.
+            call: what it is told by.
+            call_soon: of the loop.
+            share: how much of a turn it takes; calls that the same function begins share one.
+        """
+        self._waiting.append((begin, call, share))
         if not self._is_moving:
             self._is_moving = True
             call_soon(lambda: self._move(call_soon))
 
     def _move(self, call_soon: CallSoon) -> None:
         """Begin the calls whose turn it is, and go on when they have run until they ended or wait for something."""
-        begin, call = self._waiting.popleft()
+        begin, call, taken = self._waiting.popleft()
         calls = [call]
-        while self._waiting and self._waiting[0][0] is begin and len(calls) < MAX_TOGETHER:
-            calls.append(self._waiting.popleft()[1])
+        while self._waiting and self._waiting[0][0] is begin and taken + self._waiting[0][2] <= 1:
+            _, call, share = self._waiting.popleft()
+            calls.append(call)
+            taken += share
         begun_at = monotonic()
         try:
             begin(calls)

@@ -23,8 +23,9 @@ from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.repeat import Repeat
 
-TOGETHER_BYTES = 16 * 1024
-"""A larger body makes so much work that nothing is won by joining it with others."""
+LEAST_SHARE = 1 / 16
+TOGETHER_BYTES = 512 * 1024
+"""Bodies that are worked on in one turn: so many, and no more bytes than keep health waiting for some milliseconds."""
 
 
 class RepeatingProtocol(GuardedProtocol):
@@ -96,9 +97,8 @@ class RepeatingProtocol(GuardedProtocol):
             self._wait_for_turn(repeat)
 
     def _wait_for_turn(self, repeat: Repeat) -> None:
-        is_small = len(repeat.body) <= TOGETHER_BYTES
-        begin = answer_together if is_small else partial(answer_together)  # an object of its own stands alone
-        self.readiness.admission.line.join(begin, (self, repeat), self.loop.call_soon)
+        share = max(LEAST_SHARE, len(repeat.body) / TOGETHER_BYTES)
+        self.readiness.admission.line.join(answer_together, (self, repeat), self.loop.call_soon, share)
 
     def is_ordinary(self, repeat: Repeat) -> bool:
         """Return whether a call whose turn has come can be answered on its short way; send it on the other if not."""
