@@ -1,7 +1,7 @@
 """One call from bytes to bytes: negotiate, read, decode, compute, encode, answer. What differs by dialect is given."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -112,6 +112,13 @@ class Started(NamedTuple):
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
 
+class Repeated(NamedTuple):
+    """What differs between calls with the same headers."""
+
+    body: Buffer
+    deadline_ms: int | None
+
+
 @record()
 class Repeatable:
     """What the headers of a call settled, so that the next ones with the same need no more than their bodies read."""
@@ -119,7 +126,7 @@ class Repeatable:
     route: str
     max_bytes: int
     """The largest body that is answered so."""
-    answer: Callable[[Sequence[Buffer]], list[PartsResponse | None]]
+    answer: Callable[[Sequence[Repeated]], list[PartsResponse | None]]
     """Answers bodies that are there at the same time; None where that takes more than one step."""
 
 
@@ -156,38 +163,42 @@ class Call:
         if keep is not None:
             keep(Repeatable(request.scope["route"].path, exchange.inline_bytes, partial(self.answer_again, exchange)))
 
-    def answer_again(self, exchange: Exchange, bodies: Sequence[Buffer]) -> list[PartsResponse | None]:
+    def answer_again(self, exchange: Exchange, calls: Sequence[Repeated]) -> list[PartsResponse | None]:
         """Answer calls whose headers settled this before; None for those that have to take the way of all others.
 
         These are large computations, and whatever is wrong, for which there is one place to be told. Those that ask
         for the same of different rows are computed together.
         """
-        responses: list[PartsResponse | None] = [None] * len(bodies)
+        responses: list[PartsResponse | None] = [None] * len(calls)
         with ExitStack() as held:
-            started = [self._started(exchange, body if exchange.is_binary else bytes(body), held) for body in bodies]
-            kinds: dict[Hashable, list[int]] = {}
-            for place, each in enumerate(started):
-                if each is not None:
-                    kinds.setdefault(operations.kind_of(each.request), []).append(place)
-            for places in kinds.values():
-                found = self._performed([each for place in places if (each := started[place]) is not None])
-                for place, response in zip(places, found, strict=True):
+            kinds: dict[Hashable, list[tuple[int, Started]]] = {}
+            for place, call in enumerate(calls):
+                progress = self._progress(call, held)
+                with suppress(Exception):  # whatever it is, the other way comes upon it again
+                    started = self._started(exchange, call.body, progress)
+                    if operations.num_elements(started.request) <= INLINE_ELEMENTS:
+                        kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
+            for alike in kinds.values():
+                found = self._performed([started for _, started in alike])
+                for (place, _), response in zip(alike, found, strict=True):
                     responses[place] = response
         return responses
 
-    def _started(self, exchange: Exchange, body: Buffer, held: ExitStack) -> Started | None:
-        progress = Progress(StageTiming(), Patience(), Reservation(self._admission))
+    def _progress(self, call: Repeated, held: ExitStack) -> Progress:
+        patience = Patience() if call.deadline_ms is None else Patience(call.deadline_ms / 1000)
+        progress = Progress(StageTiming(), patience, Reservation(self._admission))
         held.callback(progress.reservation.release)
+        return progress
+
+    def _started(self, exchange: Exchange, body: Buffer, progress: Progress) -> Started:
         progress.end("read")
-        try:
-            content = exchange.content(body, progress.patience.check)
-            progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
-            reading = exchange.read(content, progress.patience.check)
-        except Exception:  # noqa: BLE001 - whatever it is, the other way comes upon it again
-            return None
+        if not exchange.is_binary:
+            body = bytes(body)
+        content = exchange.content(body, progress.patience.check)
+        progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
+        reading = exchange.read(content, progress.patience.check)
         progress.end("parse")
-        is_small = operations.num_elements(reading.decoded.request) <= INLINE_ELEMENTS
-        return Started(reading, progress) if is_small else None
+        return Started(reading, progress)
 
     def _performed(self, alike: Sequence[Started]) -> Sequence[PartsResponse | None]:
         """Return the replies to calls that are alike; None to those that fail by themselves."""

@@ -15,8 +15,13 @@ def request_id_of(scope: Scope) -> str:
     state: dict[str, str] = scope.setdefault("state", {})
     if "request_id" not in state:
         given = next((value for name, value in scope["headers"] if name == FIELD), b"")
-        state["request_id"] = given.decode() if VISIBLE_ASCII.fullmatch(given) else new_request_id()
+        state["request_id"] = usable_request_id(given)
     return state["request_id"]
+
+
+def usable_request_id(given: bytes) -> str:
+    """Return the caller's id, a new one where that is none."""
+    return given.decode() if VISIBLE_ASCII.fullmatch(given) else new_request_id()
 
 
 def new_request_id() -> str:

@@ -1,6 +1,7 @@
 """One line in the log for each request: how it ended and what it cost, and nothing of what it held."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -105,14 +106,14 @@ class ToldExchange:
         return {"outcome": outcome} if self._status is None else {"status": self._status, "outcome": outcome}
 
 
-def tell_repeated(route: str, seconds: float, num_bytes: tuple[int, int] | None, request_id: str) -> None:
+def tell_repeated(route: str, seconds: float, num_bytes: tuple[int, int] | None, ids: Mapping[str, str]) -> None:
     """Write the line of a call that was answered without the application.
 
     Args:
         route: its path.
         seconds: that it took.
         num_bytes: of its body and its reply; None for one whose caller had left.
-        request_id: its id.
+        ids: its own, and those of its trace.
     """
     bytes_in, bytes_out = num_bytes or (0, 0)
     _write(
@@ -123,7 +124,7 @@ def tell_repeated(route: str, seconds: float, num_bytes: tuple[int, int] | None,
             "duration_ms": _milliseconds(seconds),
             "bytes_in": bytes_in,
             "bytes_out": bytes_out,
-            "request_id": request_id,
+            **ids,
         }
     )
 

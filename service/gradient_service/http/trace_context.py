@@ -1,6 +1,7 @@
 """The trace that a request belongs to, as its caller says: `traceparent` of W3C Trace Context."""
 
 import re
+from collections.abc import Sequence
 from uuid import uuid4
 
 from starlette.types import Scope
@@ -18,7 +19,11 @@ def trace_of(scope: Scope) -> dict[str, str]:
 
     What is malformed, or told more than once, is as good as not told.
     """
-    given = [value for name, value in scope["headers"] if name == HEADER]
+    return trace_in([value for name, value in scope["headers"] if name == HEADER])
+
+
+def trace_in(given: Sequence[bytes]) -> dict[str, str]:
+    """Return the same of the fields themselves."""
     match = FIELD.fullmatch(given[0]) if len(given) == 1 else None
     if match is None:
         return {}

@@ -1,23 +1,26 @@
 """Heads of calls that were answered, and what they settle: the same bytes settle the same again.
 
-The length of the body is no part of what is compared: the numbers of JSON are now longer, now shorter.
+What each call says of itself is no part of what is compared: how long its body is, its id, its trace, its deadline.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from gradient_service.core.records import record
 from gradient_service.http.calls import Repeatable
-from gradient_service.http.patience import HEADER as DEADLINE
+from gradient_service.http.patience import HEADER as DEADLINE_HEADER
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.trace_context import HEADER as TRACE
 
+LENGTH, DEADLINE = b"content-length", DEADLINE_HEADER.lower().encode()
+OWN = re.compile(
+    rb"\r\n(" + b"|".join((LENGTH, DEADLINE, REQUEST_ID, TRACE)) + rb"):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
+)
+"""A field that says something of one call."""
+NUMBER = re.compile(rb"[0-9]{1,9}")
 END_OF_HEAD = b"\r\n\r\n"
-LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})(?=\r\n)", re.IGNORECASE)
 MAX_HEAD_BYTES = 4096
 MAX_HEADS = 256
-OF_ONE_CALL = frozenset({REQUEST_ID, TRACE, DEADLINE.lower().encode()})
-"""Fields that say something of one call and no other."""
 OF_OTHER_WAYS = frozenset({b"expect", b"origin", b"transfer-encoding", b"upgrade"})
 """Fields of calls that are answered in more steps than one."""
 
@@ -29,8 +32,15 @@ class Head:
     size: int
     """Its length, the end included."""
     body_bytes: int
+    own: Mapping[bytes, bytes]
+    """The fields that say something of this call, by their names in small letters."""
     rest: bytes
-    """The head without the length of the body."""
+    """The head without these."""
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """How long the caller waits, None where it does not say."""
+        return int(self.own[DEADLINE]) if DEADLINE in self.own else None
 
 
 class KnownHeads:
@@ -52,15 +62,24 @@ class KnownHeads:
 
 
 def head_of(message: bytes) -> Head | None:
-    """Return the head that a message begins with; None where it is not there whole, is long, or tells no length."""
+    """Return the head that a message begins with.
+
+    None where it is not there whole, is long, tells no length, or says something of itself twice or in another way.
+    """
     end = message.find(END_OF_HEAD, 0, MAX_HEAD_BYTES)
-    length = LENGTH.search(message, 0, end + len(b"\r\n")) if end >= 0 else None
-    if length is None:
+    if end < 0:
         return None
-    rest = message[: length.start()] + message[length.end() : end]
-    return Head(end + len(END_OF_HEAD), int(length[1]), rest)
+    parts = OWN.split(message[: end + len(b"\r\n")])
+    names, values = [name.lower() for name in parts[1::3]], parts[2::3]
+    own = dict(zip(names, values, strict=True))
+    numbers = [own[name] for name in (LENGTH, DEADLINE) if name in own]
+    if LENGTH not in own or len(own) < len(names) or not all(map(NUMBER.fullmatch, numbers)):
+        return None
+    if DEADLINE in own and not int(own[DEADLINE]):
+        return None
+    return Head(end + len(END_OF_HEAD), int(own[LENGTH]), own, b"".join(parts[::3]))
 
 
 def can_come_again(fields: Collection[bytes]) -> bool:
     """Return whether another call may have a head with fields of these names, and be answered at once."""
-    return OF_ONE_CALL.isdisjoint(fields) and OF_OTHER_WAYS.isdisjoint(fields)
+    return OF_OTHER_WAYS.isdisjoint(fields)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from gradient_service.http.calls import Repeatable
+from gradient_service.http.request_id import FIELD as REQUEST_ID
+from gradient_service.http.request_id import usable_request_id
+from gradient_service.http.trace_context import HEADER as TRACE
+from gradient_service.http.trace_context import trace_in
 from gradient_service.server.known_heads import Head
 
 
@@ -12,7 +16,8 @@ class Repeat:
 
     settled: Repeatable
     """What its head settles."""
-    head: bytes
+    head: Head
+    head_bytes: bytes
     body: bytes | memoryview
     """As far as it has arrived, and room for the rest."""
     arrived: int
@@ -25,10 +30,20 @@ class Repeat:
         """Return the call that a message begins."""
         part = message[head.size :]
         if len(part) == head.body_bytes:
-            return cls(settled, message[: head.size], part, len(part))
+            return cls(settled, head, message[: head.size], part, len(part))
         body = memoryview(bytearray(head.body_bytes))
         body[: len(part)] = part
-        return cls(settled, message[: head.size], body, len(part))
+        return cls(settled, head, message[: head.size], body, len(part))
+
+    @property
+    def request_id(self) -> str:
+        """The caller's id of it, or a new one."""
+        return usable_request_id(self.head.own.get(REQUEST_ID, b""))
+
+    @property
+    def trace(self) -> dict[str, str]:
+        """The trace that it belongs to."""
+        return trace_in([self.head.own[TRACE]]) if TRACE in self.head.own else {}
 
     @property
     def is_whole(self) -> bool:
@@ -48,4 +63,4 @@ class Repeat:
     @property
     def message(self) -> bytes:
         """All that has arrived."""
-        return b"".join([self.head, self.body[: self.arrived], self.behind])
+        return b"".join([self.head_bytes, self.body[: self.arrived], self.behind])

@@ -14,10 +14,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gradient_service.http import request_log
 from gradient_service.http.body import PartsResponse
+from gradient_service.http.calls import Repeated
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.request_id import FIELD as REQUEST_ID
-from gradient_service.http.request_id import new_request_id
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
@@ -124,7 +124,8 @@ class RepeatingProtocol(GuardedProtocol):
             self.readiness.admission.release(repeat.reserved_bytes)
 
     def _tell_left(self, repeat: Repeat, start: float) -> None:
-        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, None, new_request_id())
+        ids = {"request_id": repeat.request_id, **repeat.trace}
+        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, None, ids)
 
     def answer(self, repeat: Repeat, response: PartsResponse, start: float) -> None:
         """Send a reply as the long way does, and tell of it.
@@ -134,9 +135,10 @@ class RepeatingProtocol(GuardedProtocol):
             response: its answer.
             start: when its turn came, as `perf_counter` says.
         """
-        request_id = new_request_id()
+        request_id = repeat.request_id
         num_bytes = len(repeat.body), self._send(response, request_id)
-        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, request_id)
+        ids = {"request_id": request_id, **repeat.trace}
+        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, ids)
 
     def _send(self, response: PartsResponse, request_id: str) -> int:
         fields = [*self.server_state.default_headers, *response.raw_headers]
@@ -196,7 +198,7 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
         if protocol.is_ordinary(repeat):
             same.setdefault(id(repeat.settled), []).append((protocol, repeat))
     for calls in same.values():
-        responses = calls[0][1].settled.answer([repeat.body for _, repeat in calls])
+        responses = calls[0][1].settled.answer([Repeated(repeat.body, repeat.head.deadline_ms) for _, repeat in calls])
         for (protocol, repeat), response in zip(calls, responses, strict=True):
             if response is None:
                 protocol.take_long_way(repeat)

@@ -17,6 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call, Repeatable
+from gradient_service.http.patience import Patience
+from gradient_service.http.problems import HttpProblemError
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of
 from gradient_service.server.receipt import Receipt
 
@@ -56,6 +58,18 @@ async def outcome(talk: Talk, *parts: bytes) -> Outcome:
         await asyncio.sleep(0.01 if len(parts) > 1 else 0)
     head, content = await talk.answer()
     return [line for line in head.split(b"\r\n") if not line.startswith(OF_ONE_REPLY)], content
+
+
+async def outcome_with_id(talk: Talk, message: bytes) -> Outcome:
+    """The same with all lines of the head."""
+    await talk.send(message)
+    head, content = await talk.answer()
+    return head.split(b"\r\n"), content
+
+
+def late(_: Patience) -> None:
+    """Find that the deadline has passed."""
+    raise HttpProblemError("deadline-exceeded", "Late.")
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -102,7 +116,7 @@ async def test_json_and_the_protocol_for_inference_are_answered_again(talk: Talk
 
 async def test_only_the_body_counts_where_the_head_is_known(talk: Talk) -> None:
     """Another body is answered as by itself, not as the one before it."""
-    alone = await outcome(talk, call(OTHER, b"X-Request-ID: long-way"))
+    alone = await outcome(talk, call(OTHER, b"Origin: http://localhost"))
     await outcome(talk, call(BODY))
     again = await outcome(talk, call(OTHER))
     assert again[1] == alone[1]
@@ -111,7 +125,7 @@ async def test_only_the_body_counts_where_the_head_is_known(talk: Talk) -> None:
 @pytest.mark.parametrize("body", [BROKEN, b"{" + b" " * 34, b"\xff" * 35], ids=["label", "cut", "no text"])
 async def test_what_is_wrong_is_told_as_ever(talk: Talk, body: bytes) -> None:
     """A body that is refused is refused under a known head too, by the same problem but for its id."""
-    long_way = await outcome(talk, call(body, b"X-Request-ID: mine"))
+    long_way = await outcome(talk, call(body, b"Origin: http://localhost"))
     await outcome(talk, call(BODY))
     short_way = await outcome(talk, call(body))
     problems = [json.loads(content) | {"request_id": ""} for _, content in (long_way, short_way)]
@@ -142,17 +156,64 @@ async def test_calls_close_behind_each_other_are_answered_in_order(talk: Talk) -
     assert [(await talk.answer())[1] for _ in range(3)] == [first, other, first]
 
 
-@pytest.mark.parametrize(
-    "field", [b"X-Request-ID: mine", b"traceparent: 00-1-1-00", b"X-Request-Deadline-Ms: 5000", b"Expect: 100-continue"]
-)
-async def test_what_says_something_of_one_call_is_heard_each_time(talk: Talk, passed: list[str], field: bytes) -> None:
-    """A head with such a field takes the long way always."""
+@pytest.mark.parametrize("field", [b"Expect: 100-continue", b"Origin: http://localhost"])
+async def test_what_is_answered_in_more_steps_takes_the_long_way(talk: Talk, passed: list[str], field: bytes) -> None:
+    """A head with such a field is never known."""
     for _ in range(3):
         await talk.send(call(BODY, field))
         if field.startswith(b"Expect"):
             assert (await talk.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
         assert (await talk.answer())[0].startswith(b"http/1.1 200")
     assert len(passed) == 3
+
+
+async def test_what_a_call_says_of_itself_is_heard(
+    talk: Talk, passed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its id is in the reply and in the log, and its trace in the log, though a known head leaves them out."""
+    caplog.set_level(logging.INFO)
+    await outcome(talk, call(BODY))
+    trace = b"traceparent: 00-%032x-%016x-01"
+    for number in (1, 2):
+        head, _ = await outcome_with_id(talk, call(BODY, b"X-Request-ID:  id-%d " % number, trace % (number, number)))
+        assert b"x-request-id: id-%d" % number in head
+    await asyncio.sleep(0.01)
+    lines = told(caplog)[1:]
+    assert [line["request_id"] for line in lines] == ["id-1", "id-2"]
+    assert [(int(line["trace_id"], 16), int(line["parent_id"], 16)) for line in lines] == [(1, 1), (2, 2)]
+    assert len({line["span_id"] for line in lines}) == 2
+    assert len(passed) == 1
+
+
+async def test_an_id_that_is_none_is_not_told(talk: Talk, passed: list[str]) -> None:
+    """What the long way does not take as an id, the short way does not either."""
+    await outcome(talk, call(BODY))
+    head, _ = await outcome_with_id(talk, call(BODY, b"X-Request-ID: a b"))
+    assert b"x-request-id: a b" not in head
+    assert len(passed) == 1
+
+
+@pytest.mark.parametrize(("deadline", "status"), [(b"5000", b"200"), (b"0", b"400"), (b"-1", b"400"), (b"x", b"400")])
+async def test_a_deadline_is_heard(talk: Talk, deadline: bytes, status: bytes) -> None:
+    """A call may say how long it waits, and one that says it wrongly is told so."""
+    await outcome(talk, call(BODY))
+    assert (await outcome(talk, call(BODY, b"X-Request-Deadline-Ms: " + deadline)))[0][0][9:12] == status
+
+
+async def test_a_deadline_that_passes_is_told(talk: Talk, passed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is not done in time takes the long way, which says so."""
+    await outcome(talk, call(BODY))
+    monkeypatch.setattr(Patience, "check", late)
+    assert (await outcome(talk, call(BODY, b"X-Request-Deadline-Ms: 5000")))[0][0][9:12] == b"504"
+    assert len(passed) == 2
+
+
+@pytest.mark.parametrize("field", [b"X-Request-ID: a", b"traceparent: a", b"X-Request-Deadline-Ms: 9"])
+def test_what_is_said_twice_makes_no_head(field: bytes) -> None:
+    """Which of two counts is settled on the long way."""
+    head = b"POST / HTTP/1.1\r\n%b\r\nContent-Length: 3\r\n\r\n"
+    assert head_of(head % field) is not None
+    assert head_of(head % (field + b"\r\n" + field)) is None
 
 
 async def test_a_service_that_ends_says_so(talk: Talk, app: FastAPI) -> None:
@@ -241,9 +302,9 @@ async def test_an_idle_connection_is_closed(talk: Talk) -> None:
 def test_heads_are_few() -> None:
     """The oldest gives way to a new one."""
     heads = KnownHeads()
-    given = [Head(0, 0, b"%d" % number) for number in range(MAX_HEADS + 1)]
+    given = [Head(0, 0, {}, b"%d" % number) for number in range(MAX_HEADS + 1)]
     for head in given:
-        heads.keep(head, Repeatable("/", 0, lambda bodies: [None] * len(bodies)))
+        heads.keep(head, Repeatable("/", 0, lambda calls: [None] * len(calls)))
     assert [heads.find(head) is not None for head in given] == [False] + [True] * MAX_HEADS
 
 
