@@ -48,6 +48,12 @@ def test_hard_sums(name: str) -> None:
     assert Fraction(exact_sum(np.array(CASES[name], dtype=float)), 1 << UNIT_EXPONENT) == exactly(CASES[name])
 
 
+def test_what_lies_below_the_range_has_no_tail() -> None:
+    """A remainder that no float64 holds ends the tail, in place of being taken away for ever."""
+    assert rounded_with_tail(1) == (0.0, ())
+    assert rounded_with_tail(units(1.0) + 1) == (1.0, ())
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(FLOATS, max_size=30))
 def test_any_sum(values: list[float]) -> None:

@@ -61,6 +61,20 @@ def test_a_loss_below_the_range_is_weighted_back_into_it() -> None:
     assert found == pytest.approx(8.633636377213887e-231, rel=1e-15)
 
 
+def test_weights_below_the_range_have_a_mean() -> None:
+    """A weight of which nothing is left in the sum of all takes its part in the mean all the same."""
+    found = output(
+        "loss",
+        [[0.0, 0.0], [0.0, 0.0]],
+        objective=SOFTMAX,
+        reduction="mean",
+        targets=[[0.4, 0.6], [0.25, 0.25]],
+        targets_sum="any",
+        sample_weights=[1.0, 5e-324],
+    )
+    assert found == pytest.approx(0.6931471805599453, rel=1e-15)
+
+
 def test_fast_single_precision_keeps_such_digits_too() -> None:
     """Weight 1e15 on exp(−105), which float32 does not hold, gives 2.5e-31 with `fast`."""
     logits = np.array([[105.0, 0.0]], np.float32)

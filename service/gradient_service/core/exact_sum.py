@@ -169,13 +169,13 @@ def rounded(total: int) -> float:
 
 
 def rounded_with_tail(total: int) -> tuple[float, tuple[float, ...]]:
-    """Return the sum rounded, and its tail: the remainder, rounded, and again until none is left."""
-    parts = []
-    while total:
-        parts.append(rounded(total))
-        if not math.isfinite(parts[-1]):
+    """Return the sum rounded, and its tail: the remainder, rounded, and again until none is left that float64 holds."""
+    parts: list[float] = []
+    while part := rounded(total):
+        parts.append(part)
+        if not math.isfinite(part):
             break
-        total -= units(parts[-1])
+        total -= units(part)
     return (parts[0], tuple(parts[1:])) if parts else (0.0, ())
 
 

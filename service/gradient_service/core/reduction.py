@@ -158,12 +158,12 @@ def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominators
     factor = Scaled.of(weighing.sample_weights)
     if reduction.kind is not Reduction.MEAN:
         return factor if reduction.upstream is None else factor.times(reduction.upstream)
-    distinct = {each.with_tail: each.scaled() for each in denominators if each is not None}
+    distinct = {each.units: each.scaled() for each in denominators if each is not None}
     if len(distinct) == 1:
         return factor.over(*distinct.values())
     return Scaled.concatenated(
         [
-            factor[rows].over(distinct[each.with_tail]).repeated(rows.stop - rows.start)
+            factor[rows].over(distinct[each.units]).repeated(rows.stop - rows.start)
             for rows, each in zip(reduction.groups, denominators, strict=True)
             if each is not None
         ]

@@ -1,8 +1,7 @@
 """One call from bytes to bytes: negotiate, read, decode, compute, encode, answer. What differs by dialect is given."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 from fastapi import Request, Response
@@ -112,22 +111,13 @@ class Started(NamedTuple):
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
 
-class Repeated(NamedTuple):
-    """What differs between calls with the same headers."""
-
-    body: Buffer
-    deadline_ms: int | None
-
-
 @record()
-class Repeatable:
-    """What the headers of a call settled, so that the next ones with the same need no more than their bodies read."""
+class Settled:
+    """What the headers of a call that was answered settled."""
 
     route: str
-    max_bytes: int
-    """The largest body that is answered so."""
-    answer: Callable[[Sequence[Repeated]], list[PartsResponse | None]]
-    """Answers bodies that are there at the same time; None where that takes more than one step."""
+    call: "Call"
+    exchange: Exchange
 
 
 class Call:
@@ -137,7 +127,7 @@ class Call:
         self._operation = operation
         self._settings = settings
         self._negotiate = negotiate
-        self._admission = admission
+        self.admission = admission
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; what it breaks is raised, and `problems` tells it."""
@@ -150,7 +140,7 @@ class Call:
         check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))
         exchange = self._negotiate(request, self._operation, settings)
         with ExitStack() as held:
-            progress = Progress(timing, patience, Reservation(self._admission))
+            progress = Progress(timing, patience, Reservation(self.admission))
             held.callback(progress.reservation.release)
             response = await self._answer(request, exchange, progress)
             response.held = held.pop_all()
@@ -158,54 +148,10 @@ class Call:
         return response
 
     def _keep(self, request: Request, exchange: Exchange) -> None:
-        """Tell the server, if it asks, how to answer the next call with the same headers."""
+        """Tell the server, if it asks, what the headers settled, for the next call with the same."""
         keep = request.scope["state"].get("keep")
         if keep is not None:
-            keep(Repeatable(request.scope["route"].path, exchange.inline_bytes, partial(self.answer_again, exchange)))
-
-    def answer_again(self, exchange: Exchange, calls: Sequence[Repeated]) -> list[PartsResponse | None]:
-        """Answer calls whose headers settled this before; None for those that have to take the way of all others.
-
-        These are large computations, and whatever is wrong, for which there is one place to be told. Those that ask
-        for the same of different rows are computed together.
-        """
-        responses: list[PartsResponse | None] = [None] * len(calls)
-        with ExitStack() as held:
-            kinds: dict[Hashable, list[tuple[int, Started]]] = {}
-            for place, call in enumerate(calls):
-                progress = self._progress(call, held)
-                with suppress(Exception):  # whatever it is, the other way comes upon it again
-                    started = self._started(exchange, call.body, progress)
-                    if operations.num_elements(started.request) <= INLINE_ELEMENTS:
-                        kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
-            for alike in kinds.values():
-                found = self._performed([started for _, started in alike])
-                for (place, _), response in zip(alike, found, strict=True):
-                    responses[place] = response
-        return responses
-
-    def _progress(self, call: Repeated, held: ExitStack) -> Progress:
-        patience = Patience() if call.deadline_ms is None else Patience(call.deadline_ms / 1000)
-        progress = Progress(StageTiming(), patience, Reservation(self._admission))
-        held.callback(progress.reservation.release)
-        return progress
-
-    def _started(self, exchange: Exchange, body: Buffer, progress: Progress) -> Started:
-        progress.end("read")
-        if not exchange.is_binary:
-            body = bytes(body)
-        content = exchange.content(body, progress.patience.check)
-        progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
-        reading = exchange.read(content, progress.patience.check)
-        progress.end("parse")
-        return Started(reading, progress)
-
-    def _performed(self, alike: Sequence[Started]) -> Sequence[PartsResponse | None]:
-        """Return the replies to calls that are alike; None to those that fail by themselves."""
-        try:
-            return self._perform(alike)
-        except Exception:  # noqa: BLE001 - as above
-            return [None] if len(alike) == 1 else [self._performed([each])[0] for each in alike]
+            keep(Settled(request.scope["route"].path, self, exchange))
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
         body = await self._receive(request, exchange, progress)
@@ -227,7 +173,7 @@ class Call:
             progress.reservation.hold(exchange.memory_bytes(body_bytes) + joined)
 
         read = read_body_in_place if exchange.is_binary else read_body
-        with self._admission.place() if declared > exchange.inline_bytes else nullcontext():
+        with self.admission.place() if declared > exchange.inline_bytes else nullcontext():
             reserve(declared)
             with progress.patience.waiting():
                 body = await read(request, exchange.max_bytes, reserve)
@@ -243,7 +189,7 @@ class Call:
 
         async with progress.patience.watching(request.receive):
             with progress.patience.waiting():
-                return await self._admission.in_turn(begun)
+                return await self.admission.in_turn(begun)
 
     def _read(self, body: Buffer, exchange: Exchange, progress: Progress) -> Reading:
         content = exchange.content(body, progress.patience.check)
@@ -258,10 +204,10 @@ class Call:
         return reading
 
     def _perform_one(self, reading: Reading, progress: Progress) -> PartsResponse:
-        (response,) = self._perform([Started(reading, progress)])
+        (response,) = self.perform([Started(reading, progress)])
         return response
 
-    def _perform(self, alike: Sequence[Started]) -> list[PartsResponse]:
+    def perform(self, alike: Sequence[Started]) -> list[PartsResponse]:
         """Return the replies to calls that are alike, computed together."""
         replies = self._compute(alike)
         return [_written(reply, *each) for reply, each in zip(replies, alike, strict=True)]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from gradient_service.core.records import record
-from gradient_service.http.calls import Repeatable
+from gradient_service.http.calls import Settled
 from gradient_service.http.patience import HEADER as DEADLINE_HEADER
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.trace_context import HEADER as TRACE
@@ -47,14 +47,14 @@ class KnownHeads:
     """What the heads that one process knows have settled; those that it has known for longest give way to new ones."""
 
     def __init__(self) -> None:
-        self._settled: dict[bytes, Repeatable] = {}
+        self._settled: dict[bytes, Settled] = {}
 
-    def find(self, head: Head) -> Repeatable | None:
+    def find(self, head: Head) -> Settled | None:
         """Return what a head settles, None where it is not known or its body is too long for the short way."""
         settled = self._settled.get(head.rest)
-        return settled if settled is not None and head.body_bytes <= settled.max_bytes else None
+        return settled if settled is not None and head.body_bytes <= settled.exchange.inline_bytes else None
 
-    def keep(self, head: Head, settled: Repeatable) -> None:
+    def keep(self, head: Head, settled: Settled) -> None:
         """Know a head from now on."""
         if len(self._settled) >= MAX_HEADS:
             del self._settled[next(iter(self._settled))]

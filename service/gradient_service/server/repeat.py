@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gradient_service.http.calls import Repeatable
+from gradient_service.http.calls import Settled
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_id import usable_request_id
 from gradient_service.http.trace_context import HEADER as TRACE
@@ -14,7 +14,7 @@ from gradient_service.server.known_heads import Head
 class Repeat:
     """One such call."""
 
-    settled: Repeatable
+    settled: Settled
     """What its head settles."""
     head: Head
     head_bytes: bytes
@@ -26,7 +26,7 @@ class Repeat:
     """What arrived after its end."""
 
     @classmethod
-    def begun(cls, settled: Repeatable, head: Head, message: bytes) -> "Repeat":
+    def begun(cls, settled: Settled, head: Head, message: bytes) -> "Repeat":
         """Return the call that a message begins."""
         part = message[head.size :]
         if len(part) == head.body_bytes:

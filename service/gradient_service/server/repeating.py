@@ -14,9 +14,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gradient_service.http import request_log
 from gradient_service.http.body import PartsResponse
-from gradient_service.http.calls import Repeated
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
+from gradient_service.http.repeats import Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.protocol import GuardedProtocol
@@ -198,7 +198,8 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
         if protocol.is_ordinary(repeat):
             same.setdefault(id(repeat.settled), []).append((protocol, repeat))
     for calls in same.values():
-        responses = calls[0][1].settled.answer([Repeated(repeat.body, repeat.head.deadline_ms) for _, repeat in calls])
+        settled = calls[0][1].settled
+        responses = answered(settled, [Repeated(repeat.body, repeat.head.deadline_ms) for _, repeat in calls])
         for (protocol, repeat), response in zip(calls, responses, strict=True):
             if response is None:
                 protocol.take_long_way(repeat)

@@ -29,8 +29,7 @@ def dump_in_parts(values: Mapping[str, Any], checkpoint: Checkpoint = without_pa
         values: what to write.
         checkpoint: asked between two parts; what it raises ends the writing.
     """
-    sizes = [value.size for value in values.values() if isinstance(value, np.ndarray)]
-    if sum(sizes) <= NUMBERS_AT_ONCE:
+    if _num_numbers(values) <= NUMBERS_AT_ONCE:
         return [dump(values)]
     arrays: list[NDArray[Any]] = []
 
@@ -48,6 +47,15 @@ def dump_in_parts(values: Mapping[str, Any], checkpoint: Checkpoint = without_pa
             parts.append(part)
         parts.append(text)
     return parts
+
+
+def _num_numbers(value: Any) -> int:
+    """Return how many numbers the arrays in a value have."""
+    if isinstance(value, np.ndarray):
+        return value.size
+    if isinstance(value, Mapping):
+        return sum(map(_num_numbers, value.values()))
+    return sum(map(_num_numbers, value)) if isinstance(value, list) else 0
 
 
 def _array_parts(array: NDArray[Any]) -> Iterator[bytes]:

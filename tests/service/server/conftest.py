@@ -125,7 +125,7 @@ class Talk:
     async def answer(self) -> tuple[bytes, bytes]:
         """The next answer: its head, in small letters, and its body."""
         fields = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).lower()
-        length = int(fields.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        length = int(fields.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
         return fields, await self.reader.readexactly(length)
 
 
