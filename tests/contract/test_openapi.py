@@ -13,7 +13,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gradient_service.app import create_app
-from gradient_service.http.problems import STATUS_BY_SLUG
+from gradient_service.http.problem_types import PROBLEM_TYPES
 from gradient_service.schemas.problem import Slug
 from gradient_service.settings import Settings
 
@@ -225,18 +225,18 @@ def test_examples_keep_their_schemas(document: dict[str, Any], path: str) -> Non
 
 
 def test_every_choice_is_explained(schemas: dict[str, Any]) -> None:
-    """Each value of each enumeration has a line of its own that says what it means; slugs have their statuses."""
+    """Each value of each enumeration, slugs too, has a line of its own that says what it means."""
     for name, schema in schemas.items():
-        if "enum" in schema and name != "Slug":
-            lines = re.findall(r"^- `(\w+)`: .{4,}$", schema["description"], re.MULTILINE)
+        if "enum" in schema:
+            lines = re.findall(r"^- `([\w-]+)`: .{4,}$", schema["description"], re.MULTILINE)
             assert lines == schema["enum"], name
 
 
-@pytest.mark.parametrize("slug", STATUS_BY_SLUG)
+@pytest.mark.parametrize("slug", PROBLEM_TYPES)
 def test_every_status_of_a_problem_is_documented(document: dict[str, Any], slug: Slug) -> None:
     """Each problem's status stands in the document where a path of the document can answer it."""
     described = {status for _, _, operation in operations(document) for status in operation["responses"]}
-    status = str(int(STATUS_BY_SLUG[slug]))
+    status = str(PROBLEM_TYPES[slug].status.value)
     assert status in described or slug in {"not-found", "method-not-allowed"}
 
 
@@ -244,7 +244,7 @@ def test_every_slug_is_documented(document: dict[str, Any]) -> None:
     """A reader of the document learns every slug that a call can be refused with, and what it means."""
     text = json.dumps(document, ensure_ascii=False)
     unheard_of = {"not-found", "method-not-allowed"}  # no operation of the document answers these
-    assert [slug for slug in STATUS_BY_SLUG if slug not in unheard_of and slug not in text] == []
+    assert [slug for slug in PROBLEM_TYPES if slug not in unheard_of and slug not in text] == []
 
 
 def test_that_repeating_is_safe_is_said(document: dict[str, Any]) -> None:

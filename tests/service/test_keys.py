@@ -56,6 +56,8 @@ OPEN = {
     "/docs",
     "/examples/{name}",
     "/explore",
+    "/problems",
+    "/problems/{slug}",
     "/livez",
     "/openapi.json",
     "/readyz",
@@ -122,8 +124,14 @@ async def test_only_what_tells_how_to_call_is_open(guarded: httpx.AsyncClient, m
 
 async def test_what_is_open_answers(guarded: httpx.AsyncClient) -> None:
     """Without a key the pages, their assets, the examples, the document and liveness are 200."""
-    paths = OPEN - {"/assets", "/examples/{name}", "/readyz", "/v2/health/ready"}  # which are not ready in process
-    paths |= {"/assets/docs-init.js", f"/examples/{file_name('gradient', 'everyday', 'request')}"}
+    paths = OPEN - {
+        "/assets",
+        "/examples/{name}",
+        "/problems/{slug}",
+        "/readyz",
+        "/v2/health/ready",
+    }  # which are not ready in process
+    paths |= {"/assets/docs-init.js", "/problems/ragged", f"/examples/{file_name('gradient', 'everyday', 'request')}"}
     assert {path: (await guarded.get(path)).status_code for path in paths} == dict.fromkeys(paths, 200)
 
 

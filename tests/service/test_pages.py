@@ -6,6 +6,7 @@ import gzip
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -18,8 +19,8 @@ from .conftest import check_problem
 pytestmark = pytest.mark.anyio
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-PAGES = ("/explore", "/docs", "/redoc")
-EXPLORABLE = ("explore.html", "explore.css", "favicon-32x32.png", "explore/*.js")
+PAGES = ("/explore", "/problems", "/problems/ragged", "/docs", "/redoc")
+EXPLORABLE = ("explore.html", "explore.css", "pages.css", "favicon-32x32.png", "explore/*.js")
 """What `/explore` loads."""
 FOLDER = Path(str(ASSETS))
 FILES = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()}
@@ -95,7 +96,7 @@ async def test_pages_use_only_what_is_served_here(http: httpx.AsyncClient, path:
     page = (await http.get(path, headers={"Accept": "text/html"})).text
     for link in Outline(page).links:
         assert "//" not in link
-        assert (await http.get(f"/{link}")).status_code in {200, 503}
+        assert (await http.get(urljoin(path, link))).status_code in {200, 503}
 
 
 @pytest.mark.parametrize("path", ["/", *PAGES])
@@ -117,13 +118,13 @@ async def test_pages_carry_a_strict_policy(http: httpx.AsyncClient, path: str) -
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("path", ["/", "/assets/index.css", "/openapi.json", "/livez", "/none", "/softmax"])
+@pytest.mark.parametrize("path", ["/", "/assets/pages.css", "/openapi.json", "/livez", "/none", "/softmax"])
 async def test_no_reply_is_guessed_at(http: httpx.AsyncClient, path: str) -> None:
     """Whatever its layer, a reply is taken by a browser for what its media type says."""
     assert (await http.get(path)).headers.get_list("x-content-type-options") == ["nosniff"]
 
 
-@pytest.mark.parametrize("path", ["/", "/explore"])
+@pytest.mark.parametrize("path", ["/", "/explore", "/problems", "/problems/ragged"])
 async def test_own_pages_allow_themselves_and_nothing_else(http: httpx.AsyncClient, path: str) -> None:
     """What is written here needs no exception from the policy, not even pictures from a string."""
     headers = (await http.get(path, headers={"Accept": "text/html"})).headers
@@ -149,8 +150,8 @@ async def test_assets_are_served_as_what_they_are(http: httpx.AsyncClient, name:
 
 async def test_an_asset_is_not_sent_twice(http: httpx.AsyncClient) -> None:
     """A browser that has an asset already is told so."""
-    etag = (await http.get("/assets/index.css")).headers["etag"]
-    assert (await http.get("/assets/index.css", headers={"If-None-Match": etag})).status_code == 304
+    etag = (await http.get("/assets/pages.css")).headers["etag"]
+    assert (await http.get("/assets/pages.css", headers={"If-None-Match": etag})).status_code == 304
 
 
 async def test_the_document_is_what_the_application_says(http: httpx.AsyncClient, app: FastAPI) -> None:

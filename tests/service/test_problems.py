@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gradient_service.app import create_app
-from gradient_service.http.problems import STATUS_BY_SLUG
+from gradient_service.http.problem_types import PROBLEM_TYPES
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body
 
@@ -22,10 +22,12 @@ ALLOWED = {
     "/livez": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
     "/": {"GET", "HEAD"},
+    "/problems": {"GET", "HEAD"},
+    "/problems/ragged": {"GET", "HEAD"},
     "/docs": {"GET", "HEAD"},
     "/redoc": {"GET", "HEAD"},
     "/openapi.json": {"GET", "HEAD"},
-    "/assets/index.css": {"GET", "HEAD"},
+    "/assets/pages.css": {"GET", "HEAD"},
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get")
 REFUSED = [(path, method) for path, allowed in ALLOWED.items() for method in METHODS if method not in allowed]
@@ -125,5 +127,5 @@ async def test_the_service_answers_after_a_fault(http: httpx.AsyncClient, monkey
 
 def test_every_slug_has_a_status_of_an_error() -> None:
     """The table holds kebab-case slugs and statuses from 400 up."""
-    assert all(slug == slug.lower() and slug.replace("-", "").isalpha() for slug in STATUS_BY_SLUG)
-    assert all(400 <= status <= 599 for status in STATUS_BY_SLUG.values())
+    assert all(slug == slug.lower() and slug.replace("-", "").isalpha() for slug in PROBLEM_TYPES)
+    assert all(400 <= known.status <= 599 for known in PROBLEM_TYPES.values())

@@ -37,7 +37,7 @@ async def test_ids_made_here_differ(http: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [
     ("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/nope"), ("DELETE", "/softmax"),
-    ("GET", "/assets/index.css"),
+    ("GET", "/assets/pages.css"),
 ])  # fmt: skip
 async def test_every_reply_has_the_id(http: httpx.AsyncClient, method: str, path: str) -> None:
     """Pages, assets, the document and refusals by the framework carry the id as well."""

@@ -95,7 +95,7 @@ async def test_a_problem_is_told_by_its_slug(http: httpx.AsyncClient, told: pyte
         ("POST", "/v2/models/softmax/infer", "/v2/models/{model}/infer"),
         ("POST", "/v2/models/none/versions/7/infer", "/v2/models/{model}/versions/{version}/infer"),
         ("GET", "/examples/none", "/examples/{name}"),
-        ("GET", "/assets/index.css", "/assets"),
+        ("GET", "/assets/pages.css", "/assets"),
         ("GET", "/assets/none", "/assets"),
         ("GET", "/openapi.json", "/openapi.json"),
         ("DELETE", "/softmax", "/softmax"),

@@ -1,4 +1,4 @@
-"""The pages for people: the entrance, the explorable derivation, two views of the OpenAPI document, their assets.
+"""The pages for people: entrance, explorable derivation, problem types, two views of the OpenAPI document, assets.
 
 No other host is asked.
 """
@@ -14,13 +14,13 @@ from starlette.staticfiles import StaticFiles
 
 from gradient_service.http.endpoints import ToldMount, ToldRoute
 from gradient_service.http.example_files import binary_files
-from gradient_service.http.negotiation import reply_media_type
+from gradient_service.http.html_reply import OWN_POLICY, STRICT, html_reply, is_for_people
+from gradient_service.http.problem_pages import ProblemPages
+from gradient_service.settings import Settings
 from gradient_service.wire import safetensors_body
 
 ASSETS = files("gradient_service.http") / "assets"
 
-STRICT = "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-OWN_POLICY = f"default-src 'self'; {STRICT}"
 POLICY = f"default-src 'self'; img-src 'self' data:; {STRICT}"
 # ReDoc fills one empty style element by script and writes one constant sheet; its search is a worker from a string.
 REDOC_POLICY = (
@@ -31,6 +31,7 @@ LINKS = {
     "explore": "Explore scores, losses and gradients",
     "docs": "Try the API",
     "redoc": "Read the API reference",
+    "problems": "What refusals mean, and how to mend them",
     "openapi.json": "The OpenAPI document",
     "limits": "The limits of this service",
     "livez": "Whether it lives",
@@ -38,11 +39,12 @@ LINKS = {
 }
 
 
-def routes() -> list[BaseRoute]:
+def routes(settings: Settings) -> list[BaseRoute]:
     """Return the routes of the pages; none of them is part of the OpenAPI document."""
     return [
         ToldRoute("/", entrance),
         ToldRoute("/explore", explore),
+        *ProblemPages(settings).routes(),
         ToldRoute("/docs", docs),
         ToldRoute("/redoc", redoc),
         ToldRoute("/openapi.json", document),
@@ -53,8 +55,7 @@ def routes() -> list[BaseRoute]:
 
 async def entrance(request: Request) -> Response:
     """Answer with links: a page to a browser, JSON to anything else."""
-    media_type = reply_media_type(request.headers, ("application/json", "text/html"), "application/json")
-    if media_type == "text/html":
+    if is_for_people(request):
         return _page("index.html", OWN_POLICY)
     links = {name: f"/{name}" for name in LINKS}
     return Response(orjson.dumps(links), media_type="application/json", headers={"Vary": "Accept"})
@@ -89,9 +90,4 @@ async def example(request: Request) -> Response:
 
 
 def _page(name: str, policy: str) -> Response:
-    headers = {
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-        "Vary": "Accept",
-    }
-    return Response((ASSETS / name).read_bytes(), media_type="text/html", headers=headers)
+    return html_reply((ASSETS / name).read_bytes(), policy)

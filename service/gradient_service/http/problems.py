@@ -1,4 +1,4 @@
-"""The one door out for errors: the table from slug to status, and the body that every answer from 400 up has."""
+"""The one door out for errors: the body that every answer from 400 up has."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ from starlette.routing import Match
 
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.http import request_id
+from gradient_service.http.problem_types import PROBLEM_TYPES, title_of
 from gradient_service.http.request_id import request_id_of
 from gradient_service.schemas.problem import Problem, ProblemError, Slug
 from gradient_service.wire.errors import MalformedBodyError
@@ -20,53 +21,6 @@ from gradient_service.wire.json_grammar import pointer
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_LENGTH = 400
 MAX_INSTANCE_LENGTH = 200
-
-STATUS_BY_SLUG: dict[Slug, HTTPStatus] = {
-    Slug.MALFORMED_JSON: HTTPStatus.BAD_REQUEST,
-    Slug.EMPTY_BODY: HTTPStatus.BAD_REQUEST,
-    Slug.DUPLICATE_FIELD: HTTPStatus.BAD_REQUEST,
-    Slug.NESTING_TOO_DEEP: HTTPStatus.BAD_REQUEST,
-    Slug.MALFORMED_TENSOR: HTTPStatus.BAD_REQUEST,
-    Slug.MALFORMED_HTTP: HTTPStatus.BAD_REQUEST,
-    Slug.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    Slug.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Slug.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
-    Slug.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
-    Slug.REQUEST_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
-    Slug.LENGTH_REQUIRED: HTTPStatus.LENGTH_REQUIRED,
-    Slug.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Slug.URI_TOO_LONG: HTTPStatus.REQUEST_URI_TOO_LONG,
-    Slug.DECODED_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Slug.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    Slug.UNSUPPORTED_CONTENT_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    Slug.EXPECTATION_FAILED: HTTPStatus.EXPECTATION_FAILED,
-    Slug.MISDIRECTED_REQUEST: HTTPStatus.MISDIRECTED_REQUEST,
-    Slug.HEADERS_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    Slug.MISSING_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.UNKNOWN_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.UNKNOWN_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.CONFLICTING_FIELDS: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.WRONG_TYPE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.WRONG_RANK: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.RAGGED: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.LENGTH_MISMATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.EMPTY_BATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.EMPTY_CLASSES: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.LABEL_OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.INVALID_DISTRIBUTION: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.NON_FINITE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.NUMBER_OUT_OF_RANGE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.UNDEFINED_ROW: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.INFINITE_LOSS: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.UNSUPPORTED_DTYPE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.OUTPUT_TOO_LARGE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Slug.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
-    Slug.NOT_IMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
-    Slug.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
-    Slug.SHUTTING_DOWN: HTTPStatus.SERVICE_UNAVAILABLE,
-    Slug.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
-}
 
 SLUG_BY_STATUS = {HTTPStatus.NOT_FOUND: Slug.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED: Slug.METHOD_NOT_ALLOWED}
 
@@ -109,8 +63,8 @@ def problem_of(errors: Sequence[ProblemError], path: str, request_id: str) -> Pr
     first = errors[0]
     return Problem(
         type=f"/problems/{first.code}",
-        title=first.code.replace("-", " ").capitalize(),
-        status=STATUS_BY_SLUG[first.code],
+        title=title_of(first.code),
+        status=PROBLEM_TYPES[first.code].status,
         detail=first.detail,
         instance=printable(path, MAX_INSTANCE_LENGTH),
         request_id=request_id,

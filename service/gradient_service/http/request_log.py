@@ -9,7 +9,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradient_service.http import request_id
-from gradient_service.http.problems import MAX_INSTANCE_LENGTH, STATUS_BY_SLUG, printable
+from gradient_service.http.problem_types import PROBLEM_TYPES
+from gradient_service.http.problems import MAX_INSTANCE_LENGTH, printable
 from gradient_service.http.request_id import request_id_of
 from gradient_service.http.trace_context import trace_of
 from gradient_service.schemas.problem import Slug
@@ -135,7 +136,7 @@ def tell_unread(slug: Slug, seconds: float, request_id: str) -> None:
 
 
 def _refused(slug: Slug) -> dict[str, Any]:
-    return {"status": STATUS_BY_SLUG[slug], "problem": slug, "outcome": ANSWERED}
+    return {"status": PROBLEM_TYPES[slug].status, "problem": slug, "outcome": ANSWERED}
 
 
 def _milliseconds(seconds: float) -> float:

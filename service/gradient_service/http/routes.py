@@ -26,7 +26,7 @@ def install(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
     )
     for path in paths:
         endpoints.add(app, path, keys)
-    app.router.routes.extend(pages.routes())
+    app.router.routes.extend(pages.routes(settings))
 
 
 def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:

@@ -37,7 +37,7 @@ PATHS = (
         "/docs",
         "/redoc",
     ),
-    *("/openapi.json", "/assets/index.css", "/assets/../settings.py", "/examples/x", "/v2", "/v2/", "/v2/health/live"),
+    *("/openapi.json", "/assets/pages.css", "/assets/../settings.py", "/examples/x", "/v2", "/v2/", "/v2/health/live"),
     *("/v2/models/softmax", "/v2/models/loss/versions/2/infer", "/v2/models/x/infer", "/v2/models//infer", "/\xff"),
     *("/v2/models/stats", "/v2/repository/index", "/v2/repository/models/loss/load", "/v2/logging", "/%00", "/\x00"),
 )

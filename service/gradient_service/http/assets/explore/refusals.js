@@ -39,9 +39,10 @@ async function provoke(section, call, key) {
 
 function problemTable({ status, value }) {
   const faults = value.errors.map(({ pointer, detail }) => [pointer || "(whole)", detail]);
-  const lines = [["status", status], ["type", value.type], ["title", value.title], ...faults];
-  const rows = lines.map(([name, text]) => {
-    return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, text));
+  const page = element("a", { href: value.type.replace(/^\//, "") }, value.type); // beside this page, wherever it is served
+  const lines = [["status", status], ["type", page], ["title", value.title], ...faults];
+  const rows = lines.map(([name, content]) => {
+    return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, content));
   });
   const caption = element("caption", {}, "The problem, in application/problem+json");
   return element("table", { class: "problem" }, caption, element("tbody", {}, ...rows));
