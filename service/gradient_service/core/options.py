@@ -49,10 +49,13 @@ class Reduction(Choice):
 
 
 class Denominator(Choice):
-    """What `mean` divides the sum by."""
+    """What `mean` divides the sum by: D."""
 
-    WEIGHTS = "weights", "Σ of the weights of the rows that count, as PyTorch and ONNX divide; their number if none are"
-    EXAMPLES = "examples", "the number of rows that are not ignored, as Keras divides"
+    WEIGHTS = (
+        "weights",
+        "Σ_n r_n Σ_j w_j c_nj over rows not ignored, for the sigmoid objective Σ_n r_n, as PyTorch and ONNX divide",
+    )
+    EXAMPLES = "examples", "the number of rows that are not ignored, as Keras, whatever the weights"
     BATCH = "batch", "the number of all rows, ignored ones included"
 
 
@@ -74,7 +77,7 @@ class Precision(Choice):
 
 
 class Curvature(Choice):
-    """Which second derivative `hessian_diagonal` holds."""
+    """Which second derivative by each logit `hessian_diagonal` holds; each is divided by T²."""
 
     EXACT = "exact", "W p (1−p)"
     UPPER_BOUND = "upper_bound", "2 W p (1−p), as XGBoost up to 3.2; softmax cross-entropy only"

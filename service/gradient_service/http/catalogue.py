@@ -21,7 +21,6 @@ class Operation:
     perform: Callable[[Sequence[Any], Work], Sequence[Body]]
     """Answers calls that are alike (`operations.kind_of`)."""
     summary: str
-    description: str
     answers_tensors: bool = True
     """Whether its reply is tensors above all: it is written in each dialect then, and served as a model."""
 
@@ -33,7 +32,6 @@ OPERATIONS = (
         SoftmaxReply,
         operations.softmax_of_each,
         "Scores to probabilities and decisions",
-        "p_j = exp(s_j) / Σ_k exp(s_k) with s = logits / T, and the class of the largest logit.",
     ),
     Operation(
         "loss",
@@ -41,7 +39,6 @@ OPERATIONS = (
         LossReply,
         operations.loss_of_each,
         "Cross-entropy and its mergeable summary",
-        "E = −Σ_j w_j c_j log p_j of each row in nats, and over rows the sum, or the sum over a named denominator.",
     ),
     Operation(
         "gradient",
@@ -49,8 +46,6 @@ OPERATIONS = (
         GradientReply,
         operations.gradient_of_each,
         "Loss and ∂loss/∂logits in one pass",
-        "∂E/∂s_i = Σ_j (∂E/∂p_j)(∂p_j/∂s_i), ending at **p − c** for the default objective; on request every factor of "
-        "the chain rule, the factors multiplied out, and what the Jacobian's diagonal alone would give.",
     ),
     Operation(
         "check",
@@ -58,9 +53,6 @@ OPERATIONS = (
         CheckReply,
         operations.check_each,
         "Whether a claim is right, and which mistake it is if not",
-        "Compares the caller's own loss, gradient or probabilities with the reference, |claimed − reference| ≤ atol + "
-        "rtol · size, and names the known mistakes that reproduce what is off: each is recomputed and compared, alone "
-        "and in pairs. The answer is JSON, whatever the request is.",
         answers_tensors=False,
     ),
 )

@@ -1,5 +1,6 @@
 """The OpenAPI document: the framework's paths, the models' schemas, and examples that tests execute."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -8,12 +9,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from gradient_service.http import patience, problems
+from gradient_service.http import code_samples, patience, problems
 from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.http.example_files import Examples, examples, file_name
+from gradient_service.http.limits import shown_limits
+from gradient_service.http.text_templates import template
 from gradient_service.schemas.open_inference import BODIES as OPEN_INFERENCE_BODIES
 from gradient_service.schemas.problem import Problem
 from gradient_service.schemas.replies import HealthReply, LimitsReply
+from gradient_service.settings import Settings
 from gradient_service.wire import json_body, safetensors_body
 
 REFERENCE = "#/components/schemas/{model}"
@@ -93,7 +97,9 @@ class SchemaGenerator(GenerateJsonSchema):
 
 def call_document(operation: Operation) -> dict[str, Any]:
     """Return what the framework cannot know of an operation: its body, its replies and their examples."""
-    document = body_document(operation.request, operation.reply, operation.name, CALL_STATUSES)
+    shown = examples(operation.name)
+    samples = {name: code_samples.of_call(operation.name, example["request"]) for name, example in shown.items()}
+    document = body_document(operation.request, operation.reply, shown, samples, CALL_STATUSES)
     document["requestBody"]["description"] = _request_description(operation)
     document["requestBody"]["content"] |= BINARY_CONTENT
     if operation.answers_tensors:
@@ -101,18 +107,35 @@ def call_document(operation: Operation) -> dict[str, Any]:
     return document
 
 
+def description_of(operation: Operation, settings: Settings) -> str:
+    """Return what an operation computes, what is often taken for it, and the limits in force."""
+    limits = shown_limits(settings)
+    return "\n".join(template(name).substitute(limits) for name in (f"{operation.name}.md", "limits.md"))
+
+
 def body_document(
-    request: type[BaseModel], reply: type[BaseModel], shown_as: str, statuses: tuple[int, ...]
+    request: type[BaseModel],
+    reply: type[BaseModel],
+    shown: Examples,
+    samples: Mapping[str, str],
+    statuses: tuple[int, ...],
 ) -> dict[str, Any]:
-    """Return the body, the replies and the examples of an endpoint that computes."""
-    shown = examples(shown_as)
+    """Return the body, the replies and the examples of an endpoint that computes.
+
+    Args:
+        request: the model of the body.
+        reply: the model of what answers it.
+        shown: the examples, by name.
+        samples: code that sends them, as Markdown, by the same names.
+        statuses: of the problems that may answer.
+    """
     described = {200: _response(reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
     for status in statuses:
         described[status] = _problem_response(status, _of_status(shown, status))
-    body = {
-        "required": True,
-        "content": {json_body.MEDIA_TYPE: _content(request, shown, "request")},
-    }
+    content = _content(request, shown, "request")
+    for name, sample in samples.items():
+        content["examples"][name]["description"] = sample
+    body = {"required": True, "content": {json_body.MEDIA_TYPE: content}}
     return {
         "parameters": [DEADLINE],
         "requestBody": body,

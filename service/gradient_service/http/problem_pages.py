@@ -1,10 +1,7 @@
 """The pages that problem types name: an index, and of each type what happened, why, how to mend it, and an example."""
 
-from functools import cache
 from html import escape
 from http import HTTPStatus
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 import orjson
@@ -15,14 +12,12 @@ from starlette.routing import BaseRoute
 from gradient_service.http.endpoints import ToldRoute
 from gradient_service.http.example_files import examples
 from gradient_service.http.html_reply import html_reply, is_for_people, marked_up
-from gradient_service.http.limits import limits_of
+from gradient_service.http.limits import grouped, limits_of
 from gradient_service.http.problem_types import FAMILIES, PROBLEM_TYPES, title_of
+from gradient_service.http.text_templates import template
 from gradient_service.schemas.problem import Slug
 from gradient_service.schemas.replies import LimitsReply
 from gradient_service.settings import Settings
-
-TEMPLATES = files("gradient_service.http") / "templates"
-THIN_SPACE = "\u202f"
 
 
 class ProblemPages:
@@ -38,7 +33,7 @@ class ProblemPages:
     async def index(self, request: Request) -> Response:
         """Answer with all problem types."""
         if is_for_people(request):
-            return html_reply(_template("problems.html").substitute(families="".join(map(_family, FAMILIES))))
+            return html_reply(template("problems.html").substitute(families="".join(map(_family, FAMILIES))))
         return _json({slug.value: f"/problems/{slug}" for slug in PROBLEM_TYPES})
 
     async def page(self, request: Request) -> Response:
@@ -48,7 +43,7 @@ class ProblemPages:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         account = self._account(Slug(slug))
         if is_for_people(request):
-            return html_reply(_template("problem.html").substitute(_parts(account)))
+            return html_reply(template("problem.html").substitute(_parts(account)))
         return _json(account)
 
     def _account(self, slug: Slug) -> dict[str, Any]:
@@ -93,11 +88,6 @@ def _limits_list(limits: dict[str, int]) -> str:
     return f'<h2>The limits of this service</h2>\n<dl class="list">{entries}</dl>\n' if limits else ""
 
 
-def grouped(number: int) -> str:
-    """Return a whole number with its digits in groups of three."""
-    return f"{number:,}".replace(",", THIN_SPACE)
-
-
 def _circumstances(example: dict[str, Any]) -> str:
     """Return of which service an example was asked, and what else was the case."""
     settings = " and ".join(f"<code>{name}={value}</code>" for name, value in example.get("settings", {}).items())
@@ -125,11 +115,6 @@ def _family(name: str) -> str:
         for slug, known in FAMILIES[name].items()
     )
     return f'<section>\n<h2>{name}</h2>\n<dl class="list">{entries}</dl>\n</section>\n'
-
-
-@cache
-def _template(name: str) -> Template:
-    return Template((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _json(content: object) -> Response:

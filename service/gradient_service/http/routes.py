@@ -39,7 +39,7 @@ def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
             "compute",
             "POST",
             summary=operation.summary,
-            description=operation.description,
+            description=openapi.description_of(operation, settings),
         )
         for operation in OPERATIONS
     ]

@@ -131,7 +131,7 @@ class GradientReply(Body):
     losses: Vector | Absent = None
     """(N,): the loss of each row in nats, with its weights."""
     gradient: Rows | Absent = None
-    """∂loss/∂logits (N, K), with the reduction's factor."""
+    """∂loss/∂logits (N, K), with the reduction's factor: r_n/D for `mean`, r_n for `sum`."""
     probabilities: ProbabilityRows | Absent = None
     """(N, K)."""
     predicted_labels: Labels | Absent = None
@@ -143,9 +143,10 @@ class GradientReply(Body):
     gradient_by_chain_rule: Rows | Absent = None
     """(N, K): the two factors above multiplied out."""
     gradient_diagonal_only: Rows | Absent = None
-    """(N, K): what keeping only the diagonal p_i (1−p_i) of the Jacobian gives; not the gradient under softmax."""
+    """(N, K): what keeping only the diagonal p_i (1−p_i) of the Jacobian gives. Under softmax that is not the gradient:
+    off the diagonal the Jacobian is −p_i p_j."""
     hessian_diagonal: Rows | Absent = None
-    """(N, K): second derivatives of the loss by each logit, by `curvature`."""
+    """(N, K): second derivatives of the loss by each logit, by `curvature`: the diagonal of the Hessian."""
     summary: SummaryBody | Absent = None
     applied: GradientApplied
 

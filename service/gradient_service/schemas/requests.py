@@ -70,13 +70,14 @@ class ScoresBody(Body):
     """The fields of every request."""
 
     logits: Rows
-    """Unnormalised scores (N, K), finite: one row an example, one column a class."""
+    """Unnormalised scores s (N, K), finite: one row an example, one column a class. Not probabilities, of which softmax
+    would be taken twice; their logarithms will do, since softmax(log p) = p."""
     class_mask: Mask | Absent = None
     """(K,): false where a class takes no part in any row. All true when left out."""
     element_mask: MaskRows | Absent = None
     """(N, K): false where a class takes no part in that row. With `class_mask`, both must be true."""
     temperature: PositiveNumber = 1.0
-    """T > 0; the logits are divided by it."""
+    """T > 0; the logits are divided by it, so that derivatives by them carry one factor 1/T."""
     dtype: Dtype | Absent = None
     """Numbers are rounded to it as read, results have it. JSON: float64 when left out; binary: the logits' own."""
 
@@ -98,9 +99,9 @@ class SupervisedBody(ScoresBody):
     """The fields of every request that compares scores with labels or targets."""
 
     labels: Labels | Absent = None
-    """Class indices (N,), 0 ≤ label < K. One of `labels` and `targets` is needed; softmax objectives only."""
+    """Class indices (N,), from 0: 0 ≤ label < K. One of `labels` and `targets` is needed; softmax objectives only."""
     targets: Targets | Absent = None
-    """Target rows (N, K) ≥ 0. Softmax objectives: each sums to 1 within 1e-6. Binary ones: each number in [0, 1]."""
+    """Target rows c (N, K) ≥ 0. Softmax objectives: each sums to 1 within 1e-6. Binary ones: each number in [0, 1]."""
     targets_sum: TargetsSum = TargetsSum.ONE
     objective: Objective = Objective.SOFTMAX_CROSS_ENTROPY
     reduction: Reduction = Reduction.MEAN
@@ -108,13 +109,16 @@ class SupervisedBody(ScoresBody):
     denominator_value: PositiveNumber | Absent = None
     """With `mean`: the number to divide by, in place of `denominator`."""
     class_weights: Weights | Absent = None
-    """(K,) ≥ 0. All 1 when left out."""
+    """w (K,) ≥ 0, in E = −Σ_j w_j c_j log p_j. All 1 when left out. Under softmax objectives the denominator `weights`
+    counts each row by the weights of its target."""
     sample_weights: Weights | Absent = None
-    """(N,) ≥ 0. All 1 when left out."""
+    """r (N,) ≥ 0: the loss of row n counts r_n times, also in the denominator `weights`. All 1 when left out."""
     ignore_label: Integer | Absent = None
-    """With `labels`: rows with this label are ignored. There is no default such as −100."""
+    """With `labels`: rows with this label are ignored. Their loss and gradient are 0, and only the denominator `batch`
+    counts them. There is no default such as −100."""
     label_smoothing: Fraction = 0.0
-    """ε: c ← (1−ε) c + ε/K' over the K' unmasked classes; softmax objectives only."""
+    """ε: c ← (1−ε) c + ε/K' over the K' unmasked classes, the true one included; softmax objectives only. Where ε/(K−1)
+    goes to the other classes only, that is ε K/(K−1) here."""
 
 
 class LossRequest(PreciseBody, SupervisedBody):

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gradient_service.http import openapi
+from gradient_service.http import code_samples, openapi
 from gradient_service.http.endpoints import Path
+from gradient_service.http.example_files import examples
 from gradient_service.http.health import Readiness
 from gradient_service.http.keys import Endpoint
 from gradient_service.http.open_inference.endpoints import InferenceServer
@@ -54,7 +55,9 @@ def paths(settings: Settings, readiness: Readiness) -> Iterator[Path]:
         document = _with_parameters(row.path, document)
         is_open = row.path.startswith("/v2/health/")
         yield Path(row.path, row.name, row.endpoint, document, TAG, row.method, is_open=is_open)
-    document = openapi.body_document(InferenceRequest, InferenceReply, "infer", INFER_STATUSES)
+    shown = examples("infer")
+    samples = {name: code_samples.of_inference(example) for name, example in shown.items()}
+    document = openapi.body_document(InferenceRequest, InferenceReply, shown, samples, INFER_STATUSES)
     for path, name in ((f"{MODEL}/infer", "infer"), (f"{MODEL}/versions/{{version}}/infer", "infer_version")):
         yield Path(path, f"v2_{name}", server.infer, _with_parameters(path, document), TAG, "POST")
     for method, path in _not_offered():
