@@ -19,6 +19,7 @@ from gradient_service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CALLS = ("softmax", "loss", "gradient")
+CALLS_AND_CHECK = (*CALLS, "check")
 COMPUTING = (*(f"/{name}" for name in CALLS), "/v2/models/{model}/infer")
 OPERATION_IDS = {
     ("post", "/softmax"): "softmax",
@@ -250,3 +251,18 @@ def test_every_slug_is_documented(document: dict[str, Any]) -> None:
 def test_that_repeating_is_safe_is_said(document: dict[str, Any]) -> None:
     """The document says that calls are pure."""
     assert "repeating one is always safe" in document["info"]["description"]
+
+
+@pytest.mark.parametrize("name", CALLS_AND_CHECK)
+def test_every_call_tells_the_limits_in_force(name: str) -> None:
+    """A call's description has the limits of the running service as numbers, not the default ones."""
+    settings = Settings.model_construct(max_json_body_bytes=1234567, max_elements=7654321)
+    description = create_app(settings).openapi()["paths"][f"/{name}"]["post"]["description"]
+    assert all(number in description for number in ("1\u202f234\u202f567", "7\u202f654\u202f321"))
+
+
+def test_no_formula_holds_underscores(document: dict[str, Any]) -> None:
+    """Outside of code no description has an underscore: some pages take two of them for emphasis."""
+    described = {place: part["description"] for place, part in parts(document) if "description" in part}
+    texts = {place: re.sub(r"```.*?```|`[^`]*`", "", str(text), flags=re.DOTALL) for place, text in described.items()}
+    assert [place for place, text in texts.items() if "_" in text] == []

@@ -28,11 +28,11 @@ class Objective(Choice):
 
     SOFTMAX_CROSS_ENTROPY = (
         "softmax_cross_entropy",
-        "E = −Σ_j w_j c_j log p_j with p = softmax(s): one class of K is right",
+        "E = −Σⱼ wⱼ cⱼ log pⱼ with p = softmax(s): one class of K is right",
     )
     SIGMOID_BINARY_CROSS_ENTROPY = (
         "sigmoid_binary_cross_entropy",
-        "E = −Σ_j w_j [c_j log p_j + (1−c_j) log(1−p_j)] with p_j = 1/(1+exp(−s_j)): each class by itself",
+        "E = −Σⱼ wⱼ [cⱼ log pⱼ + (1−cⱼ) log(1−pⱼ)] with pⱼ = 1/(1+exp(−sⱼ)): each class by itself",
     )
     SOFTMAX_BINARY_CROSS_ENTROPY = (
         "softmax_binary_cross_entropy",
@@ -53,7 +53,7 @@ class Denominator(Choice):
 
     WEIGHTS = (
         "weights",
-        "Σ_n r_n Σ_j w_j c_nj over rows not ignored, for the sigmoid objective Σ_n r_n, as PyTorch and ONNX divide",
+        "Σₙ rₙ Σⱼ wⱼ cₙⱼ over rows not ignored, for the sigmoid objective Σₙ rₙ, as PyTorch and ONNX divide",
     )
     EXAMPLES = "examples", "the number of rows that are not ignored, as Keras, whatever the weights"
     BATCH = "batch", "the number of all rows, ignored ones included"

@@ -28,6 +28,9 @@ in steps, ∂E/∂p, then ∂p/∂score, ending at p − c.
 
 Every call is pure: repeating one is always safe. Losses are in nats. Results keep every digit: float32 results are
 rounded once, and losses near zero are numbers, not 0.
+
+Whatever cannot be answered is a problem, and its type the address of a page that says why, and how to mend it: all are
+at [`/problems`](problems).
 """
 REQUEST_BODY = """\
 JSON, or a safetensors file: array fields are tensors under their own names (F16, BF16, F32 or F64 for numbers, any

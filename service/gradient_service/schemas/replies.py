@@ -80,7 +80,7 @@ class SummaryBody(Body):
     """What these rows add to a loss: summaries of disjoint sets of rows merge by addition, exactly."""
 
     loss_sum: Number
-    """Σ r_n E_n in nats, correctly rounded."""
+    """Σ rₙ Eₙ in nats, correctly rounded."""
     loss_tail: list[Number]
     """What rounding left out of `loss_sum`: the remainder, rounded, and again until none is left."""
     weight_sum: Number
@@ -131,7 +131,7 @@ class GradientReply(Body):
     losses: Vector | Absent = None
     """(N,): the loss of each row in nats, with its weights."""
     gradient: Rows | Absent = None
-    """∂loss/∂logits (N, K), with the reduction's factor: r_n/D for `mean`, r_n for `sum`."""
+    """∂loss/∂logits (N, K), with the reduction's factor: rₙ/D for `mean`, rₙ for `sum`."""
     probabilities: ProbabilityRows | Absent = None
     """(N, K)."""
     predicted_labels: Labels | Absent = None
@@ -139,12 +139,12 @@ class GradientReply(Body):
     loss_wrt_probabilities: Rows | Absent = None
     """∂E/∂p (N, K), with the reduction's factor."""
     jacobian: Matrices | Absent = None
-    """(N, K, K): element [n][i][j] is ∂p_i/∂s_j of row n; no factor."""
+    """(N, K, K): element [n][i][j] is ∂pᵢ/∂sⱼ of row n; no factor."""
     gradient_by_chain_rule: Rows | Absent = None
     """(N, K): the two factors above multiplied out."""
     gradient_diagonal_only: Rows | Absent = None
-    """(N, K): what keeping only the diagonal p_i (1−p_i) of the Jacobian gives. Under softmax that is not the gradient:
-    off the diagonal the Jacobian is −p_i p_j."""
+    """(N, K): what keeping only the diagonal pᵢ (1−pᵢ) of the Jacobian gives. Under softmax that is not the gradient:
+    off the diagonal the Jacobian is −pᵢ pⱼ."""
     hessian_diagonal: Rows | Absent = None
     """(N, K): second derivatives of the loss by each logit, by `curvature`: the diagonal of the Hessian."""
     summary: SummaryBody | Absent = None

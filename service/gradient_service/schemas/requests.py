@@ -60,7 +60,7 @@ class GradientOutput(Choice):
     PROBABILITIES = "probabilities", "(N, K): of the objective, softmax or sigmoid"
     PREDICTED_LABELS = "predicted_labels", "(N,): the first class of the largest logit"
     LOSS_WRT_PROBABILITIES = "loss_wrt_probabilities", "(N, K): ∂loss/∂p, the first factor of the chain rule"
-    JACOBIAN = "jacobian", "(N, K, K): ∂p_i/∂s_j, the second factor"
+    JACOBIAN = "jacobian", "(N, K, K): ∂pᵢ/∂sⱼ, the second factor"
     GRADIENT_BY_CHAIN_RULE = "gradient_by_chain_rule", "(N, K): the two factors multiplied out"
     GRADIENT_DIAGONAL_ONLY = "gradient_diagonal_only", "(N, K): what the diagonal of the Jacobian alone would give"
     HESSIAN_DIAGONAL = "hessian_diagonal", "(N, K): second derivatives by each logit, as `curvature` says"
@@ -109,10 +109,10 @@ class SupervisedBody(ScoresBody):
     denominator_value: PositiveNumber | Absent = None
     """With `mean`: the number to divide by, in place of `denominator`."""
     class_weights: Weights | Absent = None
-    """w (K,) ≥ 0, in E = −Σ_j w_j c_j log p_j. All 1 when left out. Under softmax objectives the denominator `weights`
+    """w (K,) ≥ 0, in E = −Σⱼ wⱼ cⱼ log pⱼ. All 1 when left out. Under softmax objectives the denominator `weights`
     counts each row by the weights of its target."""
     sample_weights: Weights | Absent = None
-    """r (N,) ≥ 0: the loss of row n counts r_n times, also in the denominator `weights`. All 1 when left out."""
+    """r (N,) ≥ 0: the loss of row n counts rₙ times, also in the denominator `weights`. All 1 when left out."""
     ignore_label: Integer | Absent = None
     """With `labels`: rows with this label are ignored. Their loss and gradient are 0, and only the denominator `batch`
     counts them. There is no default such as −100."""

@@ -57,7 +57,7 @@ class DiagnosisCode(Choice):
     )
     DIAGONAL_ONLY_JACOBIAN = (
         "diagonal_only_jacobian",
-        "only the diagonal p_i (1−p_i) of the softmax's Jacobian is used; each probability moves with every score",
+        "only the diagonal pᵢ (1−pᵢ) of the softmax's Jacobian is used; each probability moves with every score",
     )
     SOFTMAX_OVER_BATCH = "softmax_over_batch", "softmax runs over the rows of a class, not over the classes of a row"
     TRANSPOSED_LAYOUT = "transposed_layout", "the array lies transposed: rows and columns change places"

@@ -69,7 +69,7 @@ OF_MESSAGES = {
         why="A body is held in memory, so it is refused by its declared length, or as soon as more has arrived. JSON "
         "takes about 20 bytes for a number of full precision, a safetensors file 8, or 4 in float32.",
         mend="Send fewer rows in a call: rows are independent, and `loss_sum` and `weight_sum` of the summaries add "
-        "up, so that the mean of all is Σ loss_sum / Σ weight_sum. Or send the arrays in binary.",
+        "up, so that the mean of all is Σ `loss_sum` / Σ `weight_sum`. Or send the arrays in binary.",
         limits=("max_json_body_bytes", "max_binary_body_bytes"),
     ),
     Slug.UNSUPPORTED_MEDIA_TYPE: ProblemType(

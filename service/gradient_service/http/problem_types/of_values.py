@@ -21,9 +21,9 @@ OF_VALUES = {
     ),
     Slug.INVALID_DISTRIBUTION: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        why="Under a softmax objective a row c of targets is a distribution, and Σ_j c_j = 1 within 10⁻⁶, or the "
+        why="Under a softmax objective a row c of targets is a distribution, and Σⱼ cⱼ = 1 within 10⁻⁶, or the "
         "rounding of half-precision numbers. Only then, and with weights of 1, is ∂E/∂s = p − c; in general it is W "
-        "p_i − w_i c_i with W = Σ_j w_j c_j. Libraries that assume 1 answer a wrong gradient without a word.",
+        "pᵢ − wᵢ cᵢ with W = Σⱼ wⱼ cⱼ. Libraries that assume 1 answer a wrong gradient without a word.",
         mend='Divide each row by its sum. Rows that count rather than distribute: `"targets_sum": "any"`. Several '
         "right classes at once: `sigmoid_binary_cross_entropy`, where each class is a question of its own.",
     ),
@@ -39,7 +39,7 @@ OF_VALUES = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         why="A reply holds no infinity in place of a number. Out of range can be: a number as it was sent, 1e400 or "
         "1e39 as float32; a loss, as of scores 10³⁰⁸ apart; a mean by a denominator D of 0 under a sum that is not; "
-        "∂E/∂p_t = −c_t/p_t where p_t underflows, and with it the product of the factors, though the gradient itself "
+        "∂E/∂pₜ = −cₜ/pₜ where pₜ underflows, and with it the product of the factors, though the gradient itself "
         "is finite, p − c.",
         mend="For factors of the chain rule: ask for `gradient`, which is made without them. For a mean with weight 0 "
         'on every label: another `denominator`. For float32: `"dtype": "float64"`.',
