@@ -26,6 +26,7 @@ PAGES = [
     "examples/README.md",
     "openapi/golden/README.md",
     "docs/architecture.md",
+    "docs/confusions.md",
     "docs/mapping.md",
     "docs/operations.md",
     "docs/track-record.md",

@@ -63,7 +63,7 @@ class ProblemPages:
 
 def _parts(account: dict[str, Any]) -> dict[str, str]:
     """Return what the page of one problem type is filled with, as HTML."""
-    status, example = HTTPStatus(account["status"]), account["example"]
+    status, example = account["status"], account["example"]
     happened = account["meaning"][0].upper() + account["meaning"][1:] + "."
     return {
         "title": account["title"],

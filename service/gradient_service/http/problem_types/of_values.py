@@ -39,8 +39,8 @@ OF_VALUES = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         why="A reply holds no infinity in place of a number. Out of range can be: a number as it was sent, 1e400 or "
         "1e39 as float32; a loss, as of scores 10³⁰⁸ apart; a mean by a denominator D of 0 under a sum that is not; "
-        "∂E/∂pₜ = −cₜ/pₜ where pₜ underflows, and with it the product of the factors, though the gradient itself "
-        "is finite, p − c.",
+        "∂E/∂pₜ = −cₜ/pₜ where pₜ underflows, and with it the product of the factors, though the gradient itself is "
+        "finite, p − c.",
         mend="For factors of the chain rule: ask for `gradient`, which is made without them. For a mean with weight 0 "
         'on every label: another `denominator`. For float32: `"dtype": "float64"`.',
     ),
@@ -57,6 +57,6 @@ OF_VALUES = {
         "1 − 10⁻⁷] answer 16.1 at the most and a gradient of 0. Scores that are far apart have large losses, never "
         "infinite ones; a masked class has p = 0 exactly. 0·log 0 is 0, so a target of 0 does no harm there.",
         mend="Unmask the class of the label, or give its row the sample weight 0, or ignore it. In a one-class row of "
-        "the binary sum over softmax p = 1, and every target but 1 is infinite.",
+        "the binary sum over softmax p = 1, and every target but 1 makes the loss infinite.",
     ),
 }
