@@ -121,13 +121,29 @@ class Settled:
 
 
 class Call:
-    """Answers the requests of one operation in one family of dialects."""
+    """Answers the requests of one operation in one family of dialects.
 
-    def __init__(self, operation: Operation, settings: Settings, negotiate: Negotiate, admission: Admission) -> None:
+    Args:
+        operation: what is asked for.
+        settings: with the limits.
+        negotiate: settles by the headers how to read and write.
+        admission: knows what room there is.
+        succeeded: told of each call that was answered how long its stages took.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        settings: Settings,
+        negotiate: Negotiate,
+        admission: Admission,
+        succeeded: Callable[[StageTiming], None] = lambda _: None,
+    ) -> None:
         self._operation = operation
         self._settings = settings
         self._negotiate = negotiate
         self.admission = admission
+        self.succeeded = succeeded
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; what it breaks is raised, and `problems` tells it."""
@@ -145,6 +161,7 @@ class Call:
             response = await self._answer(request, exchange, progress)
             response.held = held.pop_all()
         self._keep(request, exchange)
+        self.succeeded(timing)
         return response
 
     def _keep(self, request: Request, exchange: Exchange) -> None:

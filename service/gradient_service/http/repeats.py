@@ -35,8 +35,10 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[PartsResponse 
                     kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])
-            for (place, _), response in zip(alike, found, strict=True):
+            for (place, started), response in zip(alike, found, strict=True):
                 responses[place] = response
+                if response is not None:
+                    settled.call.succeeded(started.progress.timing)
     return responses
 
 

@@ -10,6 +10,7 @@ from gradient_service.core.records import record
 from gradient_service.http.calls import Settled
 from gradient_service.http.patience import HEADER as DEADLINE_HEADER
 from gradient_service.http.request_id import FIELD as REQUEST_ID
+from gradient_service.http.request_id import usable_request_id
 from gradient_service.http.trace_context import HEADER as TRACE
 
 LENGTH, DEADLINE = b"content-length", DEADLINE_HEADER.lower().encode()
@@ -38,9 +39,19 @@ class Head:
     """The head without these."""
 
     @property
+    def target(self) -> bytes:
+        """What the call is for."""
+        return self.rest.split(b" ", 2)[1]
+
+    @property
     def deadline_ms(self) -> int | None:
         """How long the caller waits, None where it does not say."""
         return int(self.own[DEADLINE]) if DEADLINE in self.own else None
+
+    @property
+    def request_id(self) -> str:
+        """The caller's id of the call, or a new one."""
+        return usable_request_id(self.own.get(REQUEST_ID, b""))
 
 
 class KnownHeads:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 from gradient_service.http.calls import Settled
-from gradient_service.http.request_id import FIELD as REQUEST_ID
-from gradient_service.http.request_id import usable_request_id
 from gradient_service.http.trace_context import HEADER as TRACE
 from gradient_service.http.trace_context import trace_in
 from gradient_service.server.known_heads import Head
@@ -34,11 +32,6 @@ class Repeat:
         body = memoryview(bytearray(head.body_bytes))
         body[: len(part)] = part
         return cls(settled, head, message[: head.size], body, len(part))
-
-    @property
-    def request_id(self) -> str:
-        """The caller's id of it, or a new one."""
-        return usable_request_id(self.head.own.get(REQUEST_ID, b""))
 
     @property
     def trace(self) -> dict[str, str]:

@@ -18,9 +18,11 @@ from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
+from gradient_service.schemas.problem import Slug
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
+from gradient_service.server.refusals import overload_refusal
 from gradient_service.server.repeat import Repeat
 
 LEAST_SHARE = 1 / 16
@@ -70,8 +72,10 @@ class RepeatingProtocol(GuardedProtocol):
         """Begin the short way of a call, unless there is none, or no room, or another call is close behind it."""
         settled = self.heads.find(head)
         arrived = len(message) - head.size
-        if settled is None or arrived > head.body_bytes or self.readiness.refuses(head.body_bytes):
+        if settled is None or arrived > head.body_bytes:
             return False
+        if self.readiness.refuses(head.body_bytes):
+            return arrived == head.body_bytes and self._is_refused_at_once(head)
         if arrived < head.body_bytes:
             try:
                 self.readiness.admission.reserve(head.body_bytes)
@@ -82,6 +86,14 @@ class RepeatingProtocol(GuardedProtocol):
         self._repeat = repeat = Repeat.begun(settled, head, message)
         if repeat.is_whole:
             self._wait_for_turn(repeat)
+        return True
+
+    def _is_refused_at_once(self, head: Head) -> bool:
+        """Refuse a call that is there whole: its connection goes on behind it."""
+        request_id = head.request_id
+        self.transport.write(overload_refusal(head.target, request_id))
+        request_log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
+        self._note_reply()
         return True
 
     def _take(self, repeat: Repeat, data: bytes | memoryview) -> None:
@@ -124,7 +136,7 @@ class RepeatingProtocol(GuardedProtocol):
             self.readiness.admission.release(repeat.reserved_bytes)
 
     def _tell_left(self, repeat: Repeat, start: float) -> None:
-        ids = {"request_id": repeat.request_id, **repeat.trace}
+        ids = {"request_id": repeat.head.request_id, **repeat.trace}
         request_log.tell_repeated(repeat.settled.route, perf_counter() - start, None, ids)
 
     def answer(self, repeat: Repeat, response: PartsResponse, start: float) -> None:
@@ -135,7 +147,7 @@ class RepeatingProtocol(GuardedProtocol):
             response: its answer.
             start: when its turn came, as `perf_counter` says.
         """
-        request_id = repeat.request_id
+        request_id = repeat.head.request_id
         num_bytes = len(repeat.body), self._send(response, request_id)
         ids = {"request_id": request_id, **repeat.trace}
         request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, ids)
@@ -145,11 +157,15 @@ class RepeatingProtocol(GuardedProtocol):
         fields += [(REQUEST_ID, request_id.encode()), request_log.NO_SNIFFING]
         head = b"".join([STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
         self.transport.writelines([head, *response.parts])
+        self._note_reply()
+        return sum(map(len, response.parts))
+
+    def _note_reply(self) -> None:
+        self._is_used = True
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._keep_alive_for(self.timeout_keep_alive)
-        return sum(map(len, response.parts))
 
     def on_headers_complete(self) -> None:
         """Have the application say how to answer such a call again, where another may come."""

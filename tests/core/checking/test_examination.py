@@ -94,6 +94,19 @@ def test_far_rows_of_the_textbook_objective_are_judged(gap: int, smoothing: floa
     assert not examined(batch, {"gradient": gradient * [-1, 1, 1]}).is_match
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_losses_near_the_end_of_the_range_are_judged(dtype: str) -> None:
+    """Sizes that add up beyond the range once made any reduced loss a match, the negative one too."""
+    far = float(np.finfo(dtype).max) / 2
+    batch = Batch(np.array([[0.0, -far, 1.0], [745.0, 0.0, 1.0]], dtype), np.array([1, 1]))
+    loss, losses = computed("loss", batch), computed("losses", batch)
+    found = examined(batch, {"loss": loss, "losses": losses})
+    assert (found.is_match, found.diagnoses) == (True, [])
+    for wrong_loss in (-loss, 0.5 * loss):
+        assert not examined(batch, {"loss": wrong_loss}).is_match
+    assert not examined(batch, {"losses": -losses}).is_match
+
+
 @pytest.mark.parametrize("num_classes", [1, 2])
 def test_a_class_that_is_alone_is_judged(num_classes: int) -> None:
     """With no other class that takes part, the textbook objective has loss 0 and no gradient."""

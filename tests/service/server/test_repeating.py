@@ -225,11 +225,20 @@ async def test_a_service_that_ends_says_so(talk: Talk, app: FastAPI) -> None:
     assert b"connection: close" in head
 
 
-async def test_where_there_is_no_room_the_call_is_refused(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A known head is no way around the budget."""
+async def test_where_there_is_no_room_the_call_is_refused(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A known head is no way around the budget: the refusal is the one of any head, and the connection goes on."""
     await outcome(talk, call(BODY))
-    monkeypatch.setattr(Admission, "refuses", lambda *_: True)
-    assert (await outcome(talk, call(BODY)))[0][0].startswith(b"http/1.1 503")
+    with monkeypatch.context() as crowded:
+        crowded.setattr(Admission, "refuses", lambda *_: True)
+        long_way = await outcome(talk, call(BODY, b"X: y", b"X-Request-ID: mine"))
+        short_way = await outcome(talk, call(BODY, b"X-Request-ID: mine"))
+        parts = await outcome(talk, call(BODY)[:-5], BODY[-5:])
+    assert long_way == short_way
+    assert [each[0][0][9:12] for each in (long_way, parts)] == [b"503", b"503"]
+    assert (await outcome(talk, call(BODY)))[0][0].startswith(b"http/1.1 200")
+    assert [(line["status"], line["request_id"]) for line in told(caplog)[:2]] == [(503, "mine")] * 2
 
 
 async def test_a_large_body_is_counted_while_it_arrives(talk: Talk, app: FastAPI) -> None:
@@ -374,3 +383,15 @@ async def test_calls_of_many_connections_are_answered_together(
     assert [answers[place][1] for place in (0, 1, 3)] == [first[1], other[1], first[1]]
     assert [answers[place][0][9:12] for place in (2, 4)] == [b"422", b"400"]
     assert max(sizes) > 1
+
+
+async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> None:
+    """The statistics of a model have each of its calls, whichever way it took."""
+    tensor = {"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}
+    message = call(json.dumps({"inputs": [tensor]}).encode(), path=b"/v2/models/softmax/infer")
+    for _ in range(3):
+        await outcome(talk, message)
+    await talk.send(b"GET /v2/models/softmax/stats HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    (counted,) = json.loads((await talk.answer())[1])["model_stats"]
+    told_of = counted["inference_stats"]
+    assert [told_of[name]["count"] for name in ("success", "compute_infer", "fail")] == [3, 3, 0]

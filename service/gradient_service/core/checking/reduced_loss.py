@@ -11,6 +11,8 @@ from gradient_service.core.checking.figures import Figures
 from gradient_service.core.checking.plain import FLOAT64, PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
+MOST = float(np.finfo(np.float64).max)
+
 
 def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tolerance) -> Comparison:
     """Hold a reduced loss against the reference; its size is the sum of the rows' sizes.
@@ -82,8 +84,15 @@ def reduced(recipe: Recipe, dtype: np.dtype[np.floating] = FLOAT64) -> Reduced:
     divisor = recipe.denominator
     return Reduced(
         loss=float(losses.sum() / divisor),
-        size=float(sizes.sum() / divisor),
-        spread_size=float((sizes * spread).sum() / divisor),
+        size=_reduced_size(sizes, divisor),
+        spread_size=_reduced_size(sizes * spread, divisor),
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )
+
+
+def _reduced_size(sizes: Array, divisor: float) -> float:
+    """Return Σ sizes / D within the range: a size without bounds would let any claim pass."""
+    with np.errstate(over="ignore"):
+        total = (np.minimum(sizes, MOST) / divisor).sum()
+    return float(np.minimum(total, MOST))

@@ -38,18 +38,16 @@ class Model:
         self.metadata = metadata_of(operation)
         self.config = config_of(operation)
         self.counters = ModelCounters(ModelName(operation.name))
-        self._call = Call(operation, settings, negotiate, admission)
+        self._call = Call(operation, settings, negotiate, admission, self.counters.succeeded)
 
     async def infer(self, request: Request) -> Response:
-        """Answer a request, and count how it ended."""
+        """Answer a request, and count it where it fails."""
         timing = StageTiming()
         try:
-            response = await self._call.answer_timed(request, timing)
+            return await self._call.answer_timed(request, timing)
         except BaseException:
             self.counters.failed(timing)
             raise
-        self.counters.succeeded(timing)
-        return response
 
 
 class InferenceServer:
