@@ -8,9 +8,7 @@ the binary one.
 """
 
 import json
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,11 +19,12 @@ import orjson
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from benchmarks.http.dialects import Message
+from benchmarks.http.wrk import Wrk
 from tests.contract.serving import running_service
 
-SCRIPT = Path(__file__).with_name("post.lua")
 ROWS, CLASSES = 32, 1000
-ROUNDS, SECONDS, CONNECTIONS = 7, 3, 16
+ROUNDS, SECONDS = 7, 3
 BINARY, USUAL, SHORTEST = "safetensors", "JSON", "shortest JSON"
 MEDIA_TYPES = {BINARY: "application/x-safetensors", USUAL: "application/json", SHORTEST: "application/json"}
 
@@ -43,41 +42,27 @@ def bodies() -> dict[str, bytes]:
     }
 
 
-def check_replies(url: str, files: dict[str, Path]) -> None:
+def check_replies(url: str, messages: dict[str, Message]) -> None:
     """Stop unless each form is answered in its own type."""
-    for form, file in files.items():
-        media_type = MEDIA_TYPES[form]
-        reply = httpx.post(f"{url}/gradient", content=file.read_bytes(), headers={"Content-Type": media_type})
+    for form, message in messages.items():
+        reply = httpx.post(f"{url}/gradient", content=message.body, headers=message.headers)
         reply.raise_for_status()
-        if reply.headers["Content-Type"] != media_type:
-            sys.exit(f"{media_type} was answered in {reply.headers['Content-Type']}")
-        print(f"{form}: request {file.stat().st_size} bytes, reply {len(reply.content)} bytes")
-
-
-def requests_per_second(wrk: str, url: str, file: Path, media_type: str, seconds: int = SECONDS) -> float:
-    """How many requests a second the service answers from one thread of wrk."""
-    load = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), f"{url}/gradient"]
-    command = [wrk, *load, "--", str(file), media_type]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30).stdout  # noqa: S603 - wrk as it was found, with arguments from above
-    requests, microseconds, failures = map(int, said.splitlines()[-1].split())
-    if failures:
-        sys.exit(f"{failures} of {requests} requests failed:\n{said}")
-    return requests / microseconds * 1e6
+        if reply.headers["Content-Type"] != message.headers["Content-Type"]:
+            sys.exit(f"{form} was answered in {reply.headers['Content-Type']}")
+        print(f"{form}: request {len(message.body)} bytes, reply {len(reply.content)} bytes")
 
 
 def main() -> None:
     """Measure, and print each round and the median ratio."""
-    wrk = shutil.which("wrk") or sys.exit("this benchmark needs wrk: apt-get install wrk")
+    messages = {form: Message({"Content-Type": MEDIA_TYPES[form]}, body) for form, body in bodies().items()}
     with tempfile.TemporaryDirectory() as folder, running_service() as url:
-        files = {form: Path(folder) / form.replace(" ", "-") for form in MEDIA_TYPES}
-        for form, body in bodies().items():
-            files[form].write_bytes(body)
-        check_replies(url, files)
-        for form, file in files.items():
-            requests_per_second(wrk, url, file, MEDIA_TYPES[form], seconds=1)  # warm
+        wrk = Wrk(Path(folder))
+        check_replies(url, messages)
+        for message in messages.values():
+            wrk.warm(f"{url}/gradient", [message], 1)
         ratios: dict[str, list[float]] = {USUAL: [], SHORTEST: []}
         for number in range(1, ROUNDS + 1):
-            rates = {form: requests_per_second(wrk, url, file, MEDIA_TYPES[form]) for form, file in files.items()}
+            rates = {form: wrk.load(f"{url}/gradient", [each], SECONDS).per_second for form, each in messages.items()}
             for form, found in ratios.items():
                 found.append(rates[BINARY] / rates[form])
             print(f"round {number}: " + ", ".join(f"{form} {rate:.0f}/s" for form, rate in rates.items()))
