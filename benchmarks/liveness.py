@@ -110,15 +110,20 @@ def latencies_ms(port: int) -> list[float]:
     return found
 
 
+def beside(port: int, body: bytes) -> tuple[Load, list[float]]:
+    """Measure while a body is sent."""
+    load = Load()
+    with load.sending(port, body):
+        return load, latencies_ms(port)
+
+
 def main() -> int:
     """Measure and print each kind of body; return the exit code."""
     verdict = Verdict()
     with running() as service:
         print(f"at rest: longest {max(latencies_ms(service.port)):.1f} ms")
         for kind, body_of in BODIES.items():
-            load = Load()
-            with load.sending(service.port, body_of()):
-                found = latencies_ms(service.port)
+            load, found = beside(service.port, body_of())
             p50, p99, longest = percentile(found, 0.5), percentile(found, 0.99), max(found)
             print(f"{kind}: {dict(load.statuses)}, one in {np.median(load.seconds):.2f} s")
             text = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {longest:.1f} ms"
