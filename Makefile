@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 DOCKER ?= docker
 IMAGE ?= gradient-service
-# More arguments for pytest: make test ARGS="-k softmax -x"
+# More arguments for pytest, or for the benchmarks: make test ARGS="-k softmax -x", make bench ARGS=--quick
 ARGS ?=
 # How long make fuzz feeds each reader.
 FUZZ_SECONDS ?= 300
@@ -21,7 +21,8 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check format openapi openapi-check golden accuracy fuzz fuzz-requests lock image clean
+.PHONY: help run test test-all check format openapi openapi-check golden accuracy bench profile fuzz fuzz-requests lock \
+	image clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,12 @@ golden: .venv/dev.stamp ## write openapi/golden/ anew: questions of every kind w
 
 accuracy: .venv/frameworks.stamp ## measure the errors of this service, PyTorch, SciPy and JAX, and rewrite docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy
+
+bench: .venv/frameworks.stamp ## measure speed and memory beside every rival, and rewrite benchmarks/README.md (half an hour)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+profile: .venv/dev.stamp ## sample where the time of a small and of a large call goes, and rewrite benchmarks/README.md
+	$(BIN)/python -m benchmarks.profile
 
 fuzz: .venv/fuzz.stamp ## feed both binary readers mutated bytes (FUZZ_SECONDS=300 each; tests/fuzz/README.md)
 	@for reader in safetensors open_inference; do \
