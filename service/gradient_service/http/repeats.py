@@ -17,7 +17,8 @@ class Repeated(NamedTuple):
     """What differs between calls with the same headers."""
 
     body: Buffer
-    deadline_ms: int | None
+    seconds_left: float
+    """Until the caller's deadline."""
 
 
 def answered(settled: Settled, calls: Sequence[Repeated]) -> list[PartsResponse | None]:
@@ -45,7 +46,7 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[PartsResponse 
 def _started(settled: Settled, repeated: Repeated, held: ExitStack) -> Started:
     """Read a body, its memory reserved until what is held is given back."""
     exchange = settled.exchange
-    patience = Patience() if repeated.deadline_ms is None else Patience(repeated.deadline_ms / 1000)
+    patience = Patience(repeated.seconds_left)
     progress = Progress(StageTiming(), patience, Reservation(settled.call.admission))
     held.callback(progress.reservation.release)
     progress.end("read")

@@ -18,6 +18,7 @@ OWN = re.compile(
     rb"\r\n(" + b"|".join((LENGTH, DEADLINE, REQUEST_ID, TRACE)) + rb"):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
 )
 """A field that says something of one call."""
+DEADLINE_FIELD = re.compile(rb"(\r\n" + DEADLINE + rb":[ \t]*)[0-9]+", re.IGNORECASE)
 NUMBER = re.compile(rb"[0-9]{1,9}")
 END_OF_HEAD = b"\r\n\r\n"
 MAX_HEAD_BYTES = 4096
@@ -89,6 +90,11 @@ def head_of(message: bytes) -> Head | None:
     if DEADLINE in own and not int(own[DEADLINE]):
         return None
     return Head(end + len(END_OF_HEAD), int(own[LENGTH]), own, b"".join(parts[::3]))
+
+
+def with_deadline(head: bytes, milliseconds: int) -> bytes:
+    """Return a head that names a deadline with another one."""
+    return DEADLINE_FIELD.sub(rb"\g<1>%d" % milliseconds, head)
 
 
 def can_come_again(fields: Collection[bytes]) -> bool:

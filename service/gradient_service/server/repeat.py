@@ -1,11 +1,14 @@
 """A call whose head is known, while its body arrives and while it waits for its turn."""
 
+from asyncio import TimerHandle
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 
 from gradient_service.http.calls import Settled
 from gradient_service.http.trace_context import HEADER as TRACE
 from gradient_service.http.trace_context import trace_in
-from gradient_service.server.known_heads import Head
+from gradient_service.server.known_heads import Head, with_deadline
 
 
 @dataclass(slots=True)
@@ -20,18 +23,22 @@ class Repeat:
     """As far as it has arrived, and room for the rest."""
     arrived: int
     """How much of the body has."""
+    since: float
+    """When it began, as `monotonic` says."""
     behind: bytes = b""
     """What arrived after its end."""
+    overdue: TimerHandle | None = None
+    """Runs while the body arrives, where the caller has a deadline."""
 
     @classmethod
     def begun(cls, settled: Settled, head: Head, message: bytes) -> "Repeat":
         """Return the call that a message begins."""
         part = message[head.size :]
         if len(part) == head.body_bytes:
-            return cls(settled, head, message[: head.size], part, len(part))
+            return cls(settled, head, message[: head.size], part, len(part), monotonic())
         body = memoryview(bytearray(head.body_bytes))
         body[: len(part)] = part
-        return cls(settled, head, message[: head.size], body, len(part))
+        return cls(settled, head, message[: head.size], body, len(part), monotonic())
 
     @property
     def trace(self) -> dict[str, str]:
@@ -54,6 +61,15 @@ class Repeat:
         return None if self.is_whole or isinstance(self.body, bytes) else self.body[self.arrived :]
 
     @property
+    def seconds_left(self) -> float:
+        """How long the caller will still wait."""
+        milliseconds = self.head.deadline_ms
+        return inf if milliseconds is None else milliseconds / 1000 - (monotonic() - self.since)
+
+    @property
     def message(self) -> bytes:
-        """All that has arrived."""
-        return b"".join([self.head_bytes, self.body[: self.arrived], self.behind])
+        """All that has arrived, with what is left of the caller's deadline."""
+        head = self.head_bytes
+        if self.head.deadline_ms is not None:
+            head = with_deadline(head, max(1, int(self.seconds_left * 1000)))
+        return b"".join([head, self.body[: self.arrived], self.behind])

@@ -86,6 +86,8 @@ class RepeatingProtocol(GuardedProtocol):
         self._repeat = repeat = Repeat.begun(settled, head, message)
         if repeat.is_whole:
             self._wait_for_turn(repeat)
+        elif head.deadline_ms is not None:
+            repeat.overdue = self.loop.call_later(head.deadline_ms / 1000, self._send_on, repeat)
         return True
 
     def _is_refused_at_once(self, head: Head) -> bool:
@@ -109,6 +111,8 @@ class RepeatingProtocol(GuardedProtocol):
             self._wait_for_turn(repeat)
 
     def _wait_for_turn(self, repeat: Repeat) -> None:
+        if repeat.overdue is not None:
+            repeat.overdue.cancel()
         share = max(LEAST_SHARE, len(repeat.body) / TOGETHER_BYTES)
         self.readiness.admission.line.join(answer_together, (self, repeat), self.loop.call_soon, share)
 
@@ -123,6 +127,13 @@ class RepeatingProtocol(GuardedProtocol):
             return True
         return False
 
+    def _send_on(self, repeat: Repeat) -> None:
+        """Have a call whose deadline has passed while its body arrives told so on the long way."""
+        receipt = self._receipt
+        self._end(repeat)
+        super()._parse(repeat.message)
+        self._receipt = receipt
+
     def take_long_way(self, repeat: Repeat) -> None:
         """Have a call answered as if its head were not known."""
         self.flow.resume_reading()
@@ -132,6 +143,8 @@ class RepeatingProtocol(GuardedProtocol):
     def _end(self, repeat: Repeat) -> None:
         """Have a call on its short way no more."""
         self._repeat = None
+        if repeat.overdue is not None:  # what is parsed now, or has left, waits no more
+            repeat.overdue.cancel()
         if repeat.reserved_bytes:
             self.readiness.admission.release(repeat.reserved_bytes)
 
@@ -179,9 +192,7 @@ class RepeatingProtocol(GuardedProtocol):
         """Have a body that is late refused as any other."""
         receipt, repeat = self._receipt, self._repeat
         if repeat is not None and not repeat.is_whole and self.loop.time() >= receipt.deadline:
-            self._end(repeat)
-            super()._parse(repeat.message)
-            self._receipt = receipt
+            self._send_on(repeat)
         super()._look_at_the_clock()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -215,7 +226,7 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
             same.setdefault(id(repeat.settled), []).append((protocol, repeat))
     for calls in same.values():
         settled = calls[0][1].settled
-        responses = answered(settled, [Repeated(repeat.body, repeat.head.deadline_ms) for _, repeat in calls])
+        responses = answered(settled, [Repeated(repeat.body, repeat.seconds_left) for _, repeat in calls])
         for (protocol, repeat), response in zip(calls, responses, strict=True):
             if response is None:
                 protocol.take_long_way(repeat)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call
 from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
-from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of
+from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
 from gradient_service.server.receipt import Receipt
 
 from .conftest import Talk
@@ -207,6 +208,45 @@ async def test_a_deadline_that_passes_is_told(talk: Talk, passed: list[str], mon
     monkeypatch.setattr(Patience, "check", late)
     assert (await outcome(talk, call(BODY, b"X-Request-Deadline-Ms: 5000")))[0][0][9:12] == b"504"
     assert len(passed) == 2
+
+
+async def test_a_body_that_is_late_for_the_deadline_is_told(talk: Talk, app: FastAPI) -> None:
+    """A caller's deadline counts while the body arrives."""
+    message = call(LARGE, b"X-Request-Deadline-Ms: 300", media_type=TENSORS)
+    await outcome(talk, call(LARGE, media_type=TENSORS))
+    begun = asyncio.get_running_loop().time()
+    await talk.send(message[:1000])
+    head, content = await talk.answer()
+    assert (head[9:12], json.loads(content)["type"]) == (b"504", "/problems/deadline-exceeded")
+    assert 0.25 < asyncio.get_running_loop().time() - begun < 5
+    assert app.state.admission.in_flight_bytes == 0
+
+
+async def test_a_body_in_time_for_the_deadline_is_answered(talk: Talk, passed: list[str]) -> None:
+    """In parts too, and its deadline is forgotten then."""
+    message = call(LARGE, b"X-Request-Deadline-Ms: 400", media_type=TENSORS)
+    first = await outcome(talk, call(LARGE, media_type=TENSORS))
+    assert await outcome(talk, message[:1000], message[1000:]) == first
+    await asyncio.sleep(0.5)
+    assert await outcome(talk, message[:1000], message[1000:]) == first
+    assert len(passed) == 1
+
+
+async def test_a_deadline_that_passes_in_the_line_is_told_once(talk: Talk, app: FastAPI) -> None:
+    """A call whose body is there and whose turn comes late has one answer, and so has the next one."""
+    message = call(LARGE, b"X-Request-Deadline-Ms: 100", media_type=TENSORS)
+    await outcome(talk, call(LARGE, media_type=TENSORS))
+    app.state.admission.line.join(lambda _: time.sleep(0.3), None, asyncio.get_running_loop().call_soon)
+    await talk.send(message[:1000])
+    await talk.send(message[1000:])
+    assert (await talk.answer())[0][9:12] in {b"200", b"504"}
+    assert (await outcome(talk, GET))[1] == b'{"status":"ok"}'
+
+
+def test_what_is_left_of_a_deadline_takes_its_place() -> None:
+    """Whatever the case of the field's name, and nothing else is changed."""
+    head = b"POST / HTTP/1.1\r\nX-Request-DEADLINE-Ms:  500\r\nX: y: 500\r\n\r\n"
+    assert with_deadline(head, 7) == head.replace(b"  500", b"  7")
 
 
 @pytest.mark.parametrize("field", [b"X-Request-ID: a", b"traceparent: a", b"X-Request-Deadline-Ms: 9"])
