@@ -89,6 +89,9 @@ def build_request(
         TypeError: an argument the operation does not have.
     """
     fields = _read_fields(operation, inputs)
+    for name in operation.claims:
+        if name in fields and not hasattr(inputs[name], "dtype"):
+            fields[name] = _in_dtype_of_answer(cast("AnyArray", fields[name]), fields)
     answer = WIRES["json"] if operation.claims else wire
     claimed = _named_claims(operation, fields, wire)
     message = Message("POST", f"/{operation.name}", wire.encode(claimed), wire.media_type, answer.media_type)
@@ -126,6 +129,13 @@ def _name_mask(fields: dict[str, Value]) -> dict[str, Value]:
         raise refusal("mask", f"is given together with {name}", "give one of the two")
     fields[name] = mask
     return fields
+
+
+def _in_dtype_of_answer(claim: AnyArray, fields: Mapping[str, Value]) -> AnyArray:
+    """A claim of Python's own numbers, counted as in JSON: they have the dtype of the answer, if it holds them."""
+    with np.errstate(over="ignore"):
+        typed = claim.astype(reply_dtype(fields))
+    return typed if np.array_equal(np.isfinite(typed), np.isfinite(claim)) else claim
 
 
 def _named_claims(operation: Operation[ResultT], fields: Mapping[str, Value], wire: Wire) -> dict[str, Value]:

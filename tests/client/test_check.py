@@ -43,6 +43,28 @@ def test_claims_are_tensors_of_their_own_dtype() -> None:
     assert (tensors["claimed.gradient"].dtype.name, loss.dtype.name, loss.shape) == ("float16", "float32", ())
 
 
+@pytest.mark.parametrize(("options", "dtype"), [({}, "float32"), ({"dtype": "float64"}, "float64")])
+def test_claims_of_python_numbers_have_the_dtype_of_the_answer(options: dict[str, Any], dtype: str) -> None:
+    """`loss.item()` and nested lists count as in JSON: beside float32 logits they are no claim of 16 digits."""
+    inputs = {"logits": np.array(LOGITS, np.float32), "labels": LABELS, "gradient": GRADIENT, "loss": 0.1, **options}
+    message, _ = build_request(CHECK, inputs, WIRES["binary"])
+    tensors, _ = decode_tensors(message.body)
+    assert {name: tensors[f"claimed.{name}"].dtype.name for name in ("gradient", "loss")} == {
+        "gradient": dtype,
+        "loss": dtype,
+    }
+    assert tensors["claimed.loss"] == np.dtype(dtype).type(0.1)
+
+
+@pytest.mark.parametrize("given", [np.float64(0.1), np.array(0.1), 1e300])
+def test_what_has_a_dtype_or_needs_one_keeps_it(given: Any) -> None:
+    """NumPy's numbers say what they are, and a number beyond float32 stays what it is."""
+    inputs = {"logits": np.array(LOGITS, np.float32), "labels": LABELS, "loss": given}
+    message, _ = build_request(CHECK, inputs, WIRES["binary"])
+    tensors, _ = decode_tensors(message.body)
+    assert (tensors["claimed.loss"].dtype.name, tensors["claimed.loss"].item()) == ("float64", given)
+
+
 def test_claims_are_members_in_json() -> None:
     """In JSON they are nested."""
     client, script = client_of(report_reply(), wire="json")
