@@ -11,12 +11,16 @@ from socket import socket
 from time import perf_counter
 
 from gradient_service.cli import main
+from gradient_service.server.known_heads import Head
 from gradient_service.server.protocol import GuardedProtocol
+from gradient_service.server.repeating import RepeatingProtocol
 from gradient_service.server.serving import Worker
 
 FILE = "OBSERVED_FILE"
 
-data_received, refuse_call = GuardedProtocol.data_received, GuardedProtocol._refuse_call  # noqa: SLF001 - what is measured
+# ruff: noqa: SLF001 - what is measured
+data_received, refuse_call = GuardedProtocol.data_received, GuardedProtocol._refuse_call
+is_refused_at_once = RepeatingProtocol._is_refused_at_once
 shutdown = Worker.shutdown
 seconds = array("d")
 read_at = 0.0
@@ -35,6 +39,13 @@ def timed_refuse_call(protocol: GuardedProtocol) -> None:
     seconds.append(perf_counter() - read_at)
 
 
+def timed_is_refused_at_once(protocol: RepeatingProtocol, head: Head) -> bool:
+    """Note the same of a call whose head is known."""
+    is_refused = is_refused_at_once(protocol, head)
+    seconds.append(perf_counter() - read_at)
+    return is_refused
+
+
 async def told_shutdown(worker: Worker, sockets: list[socket] | None = None) -> None:
     """End as ever, and write the notes."""
     await shutdown(worker, sockets)
@@ -50,6 +61,7 @@ def noted_seconds(file: Path) -> list[float]:
 
 if __name__ == "__main__":
     GuardedProtocol.data_received = timed_data_received  # type: ignore[assignment,method-assign]  # the clock
-    GuardedProtocol._refuse_call = timed_refuse_call  # type: ignore[assignment,method-assign]  # noqa: SLF001 - the clock
+    GuardedProtocol._refuse_call = timed_refuse_call  # type: ignore[assignment,method-assign]  # the clock
+    RepeatingProtocol._is_refused_at_once = timed_is_refused_at_once  # type: ignore[assignment,method-assign]  # the clock
     Worker.shutdown = told_shutdown  # type: ignore[assignment,method-assign]  # the notes
     main()
