@@ -64,7 +64,10 @@ class KnownHeads:
     def find(self, head: Head) -> Settled | None:
         """Return what a head settles, None where it is not known or its body is too long for the short way."""
         settled = self._settled.get(head.rest)
-        return settled if settled is not None and head.body_bytes <= settled.exchange.inline_bytes else None
+        if settled is None:
+            return None
+        exchange = settled.exchange
+        return settled if head.body_bytes <= min(exchange.inline_bytes, exchange.max_bytes) else None
 
     def keep(self, head: Head, settled: Settled) -> None:
         """Know a head from now on."""

@@ -72,7 +72,7 @@ class RepeatingProtocol(GuardedProtocol):
         """Begin the short way of a call, unless there is none, or no room, or another call is close behind it."""
         settled = self.heads.find(head)
         arrived = len(message) - head.size
-        if settled is None or arrived > head.body_bytes:
+        if settled is None or arrived > head.body_bytes or head.size > self.max_header_bytes:
             return False
         if self.readiness.refuses(head.body_bytes):
             return arrived == head.body_bytes and self._is_refused_at_once(head)

@@ -17,12 +17,14 @@ from fastapi import FastAPI
 from safetensors.numpy import save
 from starlette.types import Receive, Scope, Send
 
+from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call
 from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
 from gradient_service.server.receipt import Receipt
+from gradient_service.settings import Settings
 
 from .conftest import Talk
 
@@ -77,6 +79,14 @@ def late(_: Patience) -> None:
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """What the log says of requests."""
     return [dict(record.msg) for record in caplog.records if record.name == "gradient_service.requests"]  # type: ignore[arg-type]  # they are no texts
+
+
+@pytest.fixture
+def small(app: FastAPI) -> FastAPI:
+    """The application, which reads no more than 50 bytes of JSON."""
+    settled_with = create_app(Settings.model_construct(max_json_body_bytes=50))
+    app.middleware_stack = settled_with.middleware_stack
+    return app
 
 
 @pytest.fixture
@@ -352,7 +362,7 @@ async def test_an_idle_connection_is_closed(talk: Talk) -> None:
 def test_heads_are_few() -> None:
     """The oldest gives way to a new one."""
     heads = KnownHeads()
-    settled = SimpleNamespace(exchange=SimpleNamespace(inline_bytes=0))
+    settled = SimpleNamespace(exchange=SimpleNamespace(inline_bytes=0, max_bytes=0))
     given = [Head(0, 0, {}, b"%d" % number) for number in range(MAX_HEADS + 1)]
     for head in given:
         heads.keep(head, settled)  # type: ignore[arg-type]  # it has what is asked for
@@ -435,3 +445,21 @@ async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> Non
     (counted,) = json.loads((await talk.answer())[1])["model_stats"]
     told_of = counted["inference_stats"]
     assert [told_of[name]["count"] for name in ("success", "compute_infer", "fail")] == [3, 3, 0]
+
+
+@pytest.mark.parametrize(("inline_bytes", "max_bytes"), [(10, 100), (100, 10)])
+def test_a_body_beyond_either_limit_has_no_short_way(inline_bytes: int, max_bytes: int) -> None:
+    """A head is known for bodies of any length, but they stay within what is read, and what is read at once."""
+    heads = KnownHeads()
+    settled = SimpleNamespace(exchange=SimpleNamespace(inline_bytes=inline_bytes, max_bytes=max_bytes))
+    heads.keep(Head(0, 5, {}, b"a"), settled)  # type: ignore[arg-type]  # it has what is asked for
+    assert heads.find(Head(0, 10, {}, b"a")) is not None
+    assert heads.find(Head(0, 11, {}, b"a")) is None
+
+
+async def test_a_small_limit_holds_under_a_known_head(small: FastAPI, connect: Callable[[], Awaitable[Talk]]) -> None:
+    """A longer body than may be sent is refused, whatever was answered before it."""
+    assert small.state.lifecycle.is_started
+    talk = await connect()
+    assert (await outcome(talk, call(BODY)))[0][0][9:12] == b"200"
+    assert (await outcome(talk, call(BODY.replace(b" ", b" " * 10))))[0][0][9:12] == b"413"
