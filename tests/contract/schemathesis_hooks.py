@@ -1,7 +1,8 @@
 """What schemathesis cannot know of a body from its schema: rows of one length, and options that go together.
 
 A request that the schema allows is made rectangular and free of conflicts before it is sent, from what was drawn; one
-that the schema forbids is sent as it is. Deadlines are made long enough, since one of a millisecond is rightly missed.
+that the schema forbids is sent as it is. Deadlines are made long enough, since one of a millisecond is rightly missed,
+and whole numbers are written without a point, since 1.0 is an integer to JSON Schema, but no label.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def fitted(body: Body, name: str) -> Body:
         "element_mask": [[True] * num_classes] * num_rows,
         "upstream": weights(body, "upstream", num_rows),
         "claimed": {"losses": weights(body.get("claimed", {}), "losses", num_rows)},
+        "ignore_label": int(body.get("ignore_label", 0)),
     }
     fields: Body = {field: made.get(field, value) for field, value in body.items()}
     fields |= {field: min(max(fields[field], 0.5), 1e6) for field in FLOATS if field in fields}
