@@ -44,7 +44,7 @@ class SlowWork:
         if self.is_gated:
             self.gate.wait()
         else:
-            work.execution.run(self._block, BLOCKS, BLOCK_BYTES)  # so long rows are blocks of their own
+            work.execution.run(self._block, (BLOCKS, 1), BLOCK_BYTES)  # so long rows are blocks of their own
         return operations.softmax_of_each(requests, work)
 
     def _block(self, _: slice) -> None:

@@ -10,18 +10,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 SHORT_ROW = 64
-FEW_TERMS = 16
+PIECE = 32
+"""Of a long row; its terms are added at the speed of memory."""
+FEW_ROWS = 64
 USUAL_BUFFER = 8192
 """What NumPy's arithmetic takes at a time, in numbers."""
 BUFFER_STEP = 16
 """Buffers are multiples of it."""
 SHORT_STRETCH = 256
 """To begin with such a stretch takes as long as to copy a number that often."""
-BLOCK_BYTES = 256 * 1024
-"""A block and its few companions stay in a second-level cache, and the Jacobians of its rows in memory."""
+BLOCK_BYTES = 512 * 1024
+"""A block and its few companions stay in a second-level cache; more blocks would be more calls of NumPy."""
 
 WIDE: np.dtype[np.floating] = np.dtype(np.longdouble)
 """For the few numbers that leave the range of float64: 15 bits of exponent, but where a platform has no such type."""
@@ -35,26 +38,32 @@ def never_stops() -> None:
     """Let the work go on."""
 
 
-def row_blocks(batch_size: int, num_classes: int, checkpoint: Callable[[], None] = never_stops) -> Iterator[slice]:
-    """Yield the slices that cut N rows of K float64 numbers into blocks of about `BLOCK_BYTES`.
+def row_blocks(batch_size: int, bytes_a_row: int, checkpoint: Callable[[], None] = never_stops) -> Iterator[slice]:
+    """Yield the slices that cut N rows into blocks of about `BLOCK_BYTES`.
 
     The checkpoint is asked before each; what it raises ends the work.
     """
-    rows = max(1, BLOCK_BYTES // (8 * num_classes))
+    rows = max(1, BLOCK_BYTES // bytes_a_row)
     for start in range(0, batch_size, rows):
         checkpoint()
         yield slice(start, min(start + rows, batch_size))
 
 
-def buffer_size(batch_size: int, num_classes: int) -> int:
-    """Return how many numbers NumPy's arithmetic on such blocks should take at a time: one contiguous stretch of them.
+def buffer_size(rows: int, num_classes: int) -> int:
+    """Return how many numbers NumPy's arithmetic on a block should take at a time: one contiguous stretch of them.
 
     Where a block meets a vector with one number a row, and more than a stretch is taken at a time, NumPy first copies
     the vector's numbers as often as they are needed, which takes longer than the arithmetic.
     """
-    rows = min(max(1, BLOCK_BYTES // (8 * num_classes)), batch_size)
     stretch = rows if num_classes < SHORT_ROW else num_classes
     return -(-stretch // BUFFER_STEP) * BUFFER_STEP if SHORT_STRETCH <= stretch < USUAL_BUFFER else USUAL_BUFFER
+
+
+def view_of(rows: Array, dtype: DTypeLike) -> Array:
+    """Return rows (rows, K) as a block (K, rows) to read from: the rows themselves where they lie like one."""
+    if rows.shape[1] >= SHORT_ROW and rows.dtype == dtype and rows.flags.c_contiguous:
+        return rows.T
+    return block_of(rows, dtype)
 
 
 def block_of(rows: Array, dtype: DTypeLike) -> Array:
@@ -70,25 +79,60 @@ def zero_block(like: Array, shape: tuple[int, int], dtype: DTypeLike) -> Array:
 
 
 def row_sum(terms: Array, *, has_digits_to_spare: bool = False) -> Array:
-    """Sum over the classes, (K, rows) to (rows,), as a tree of halves, so that few roundings stand in a row.
+    """Sum over the classes, (K, rows) to (rows,), so that few roundings stand in a row.
 
     NumPy's own reduction adds up to 16 terms of a long row one after the other, which alone errs by 2 ulp, and all of a
-    short one. It is several times as fast, and taken for long rows where these digits do not count. Folding a long row
-    pays until few terms are left; these are transposed.
+    short one. It is the fastest, and taken for long rows where these digits do not count.
     """
-    num_classes, rows = terms.shape
-    if has_digits_to_spare and num_classes >= SHORT_ROW:
+    if len(terms) < SHORT_ROW:
+        return _sum_of_halves(terms)
+    if has_digits_to_spare:
         return np.asanyarray(np.add.reduce(terms, axis=0))
-    while num_classes > 1:
-        half = (num_classes + 1) // 2
-        pairs = num_classes - half
-        is_transposed = half <= FEW_TERMS or terms.flags.c_contiguous
-        folded = np.empty_like(terms, shape=(half, rows), order="C" if is_transposed else "F")
+    return _sum_of_halves(_sums_of_pieces(np.ascontiguousarray(terms.T)))
+
+
+def _sum_of_halves(terms: Array) -> Array:
+    """Return Σ over the first axis as a tree."""
+    while len(terms) > 1:
+        half = (len(terms) + 1) // 2
+        pairs = len(terms) - half
+        folded = np.empty_like(terms, shape=(half, *terms.shape[1:]), order="C")
         np.add(terms[:pairs], terms[half:], out=folded[:pairs])
-        if pairs < half:
-            folded[pairs] = terms[pairs]
-        terms, num_classes = folded, half
+        folded[pairs:] = terms[pairs:half]
+        terms = folded
     return np.array(terms[0])
+
+
+def _sums_of_pieces(rows: Array) -> Array:
+    """Return the sum of each `PIECE` of each row, (rows, K) to (pieces, rows); four of its terms stand in a row."""
+    num_pieces, rest = divmod(rows.shape[1], PIECE)
+    pieces = sliding_window_view(rows, PIECE, axis=1)[:, ::PIECE]
+    sums = np.empty_like(rows, shape=(num_pieces + bool(rest), len(rows)), order="C")
+    sums[:num_pieces] = np.einsum("npj->pn", pieces)
+    if rest:
+        sums[num_pieces] = np.einsum("nj->n", rows[:, -rest:])
+    return sums
+
+
+def first_largest(block: Array) -> NDArray[np.intp]:
+    """Return the first class with the largest number of each row, (K, rows) to (rows,).
+
+    NumPy's own search goes through short rows one by one, which takes longer than all the rest that is done with them.
+    """
+    num_classes, rows = block.shape
+    if num_classes >= SHORT_ROW or rows < FEW_ROWS:
+        return np.asanyarray(block.argmax(axis=0))
+    is_largest = block == np.maximum.reduce(block, axis=0)
+    ranks = np.arange(num_classes, 0, -1, dtype=np.uint8)[:, np.newaxis]
+    return num_classes - np.multiply(is_largest, ranks).max(axis=0).astype(np.intp)
+
+
+def are_finite(values: Array) -> bool:
+    """Return whether all numbers are finite, in one pass without temporaries.
+
+    A NaN or an infinity reaches the sum. So does nothing else, unless ordinary numbers add up beyond the range.
+    """
+    return bool(np.isfinite(np.einsum(values, list(range(values.ndim)), [])) or np.isfinite(values).all())
 
 
 def positions(classes: NDArray[np.intp], num_classes: int) -> NDArray[np.intp]:

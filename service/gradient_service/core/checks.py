@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, never_stops, row_blocks
+from gradient_service.core.blocks import Array, are_finite, never_stops, row_blocks
 from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, first_true, raise_if_any
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Objective, TargetsSum
@@ -115,8 +115,7 @@ def _faults(code: str, field: str, is_bad: Array, detail: str) -> Iterator[Fault
 
 
 def _non_finite(field: str, values: Array) -> Iterator[Fault]:
-    # One pass without temporaries: a NaN or an infinity anywhere reaches the extremes.
-    if values.size and not (np.isfinite(values.max()) and np.isfinite(values.min())):
+    if not are_finite(values):
         yield from _faults("non-finite", field, ~np.isfinite(values), "Numbers here must be finite.")
 
 
@@ -153,7 +152,7 @@ def _invalid_distributions(supervision: Supervision, checkpoint: Callable[[], No
     targets = supervision.targets
     tolerance = max(SUM_TOLERANCE, supervision.targets_roundoff)
     is_bad = np.empty(len(targets), dtype=bool)
-    for rows in row_blocks(len(targets), targets.shape[1], checkpoint):
+    for rows in row_blocks(len(targets), 8 * targets.shape[1], checkpoint):
         is_bad[rows] = _is_no_distribution(targets[rows], tolerance)
     detail = f"A row of targets must sum to 1 within {tolerance:g}, unless targets_sum is any."
     yield from _faults("invalid-distribution", "targets", is_bad, detail)
@@ -174,7 +173,7 @@ def _undefined_rows(scores: Scores, checkpoint: Callable[[], None]) -> Iterator[
     if scores.element_mask is None and not scores.has_masking_logits:
         return
     field = "logits" if scores.element_mask is None else "element_mask"
-    for rows in row_blocks(scores.batch_size, scores.num_classes, checkpoint):
+    for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
         mask = np.asarray(scores.mask(rows))
         for row in np.flatnonzero(~mask.any(axis=0)) + rows.start:
             yield Fault("undefined-row", field, (int(row),), f"{field}[{row}]: a row needs one class that takes part.")
@@ -189,7 +188,7 @@ def _infinite_losses(scores: Scores, supervision: Supervision, checkpoint: Calla
         return
     field = "targets" if supervision.labels is None else "labels"
     detail = "the loss is infinite here: the target meets a probability of 0 with a weight above 0."
-    for rows in row_blocks(scores.batch_size, scores.num_classes, checkpoint):
+    for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
         is_bad = _is_infinite(scores, supervision, rows)
         for row, column in first_true(is_bad.T, MAX_FOUND):
             index = (row + rows.start,) if field == "labels" else (row + rows.start, column)

@@ -9,6 +9,7 @@ import numpy as np
 from gradient_service.core.blocks import Array
 from gradient_service.core.objectives import BlockObjective
 from gradient_service.core.options import Curvature
+from gradient_service.core.scaled import ONE
 from gradient_service.core.sigmoid_binary_cross_entropy import SigmoidBinaryCrossEntropy
 from gradient_service.core.softmax_cross_entropy import SoftmaxCrossEntropy
 
@@ -21,7 +22,7 @@ def hessian_diagonal(objective: BlockObjective, curvature: Curvature) -> Array:
     if not isinstance(objective, SoftmaxCrossEntropy | SigmoidBinaryCrossEntropy):
         raise TypeError("The binary sum over softmax has no curvature: it can be negative.")
     if curvature is Curvature.ABSOLUTE_RESIDUAL:
-        return np.abs(objective.gradient())
+        return np.abs(objective.gradient(ONE))
     exact = objective.hessian_diagonal()
     if curvature is Curvature.UPPER_BOUND:
         exact *= 2

@@ -14,8 +14,10 @@ def two_difference(minuend: Doubles, subtrahend: Doubles) -> tuple[Doubles, Doub
     """Return d = fl(x − y) and ρ with x − y = d + ρ exactly, where nothing overflows."""
     difference = minuend - subtrahend
     virtual = difference - minuend
-    remainder = minuend - (difference - virtual)
-    remainder -= subtrahend + virtual
+    remainder = difference - virtual
+    np.subtract(minuend, remainder, out=remainder)
+    virtual += subtrahend
+    remainder -= virtual
     return difference, remainder
 
 

@@ -17,7 +17,7 @@ from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
 from gradient_service.core.options import Objective, Precision
-from gradient_service.core.outputs import Outputs
+from gradient_service.core.outputs import MADE_OF_JACOBIANS, Outputs, bytes_a_row
 from gradient_service.core.records import record
 from gradient_service.core.reduction import Totals, denominator_of, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
@@ -31,7 +31,7 @@ from gradient_service.core.softmax import (
 )
 from gradient_service.core.summary import Summary
 
-NEEDS_ACCURACY = frozenset({"jacobian", "gradient_by_chain_rule"})
+NEEDS_ACCURACY = MADE_OF_JACOBIANS
 """Outputs, like the third objective, that multiply probabilities with each other: `fast` would err twice as much."""
 
 
@@ -110,12 +110,11 @@ def softmax(scores: Scores, names: Collection[str], execution: Execution) -> dic
 
     def work(block: slice) -> None:
         logits = scores.block(block, scores.working_dtype)
-        widened = logits.dtype != scores.logits.dtype
-        rows = softmax_rows(logits, scores.temperature, compensated=scores.is_compensated, widened=widened)
+        rows = softmax_rows(logits, scores.temperature, compensated=scores.is_compensated)
         for name in names:
             outputs.write(name, block, compute[name](rows))
 
-    execution.run(work, *scores.logits.shape)
+    execution.run(work, scores.shape, bytes_a_row(names, scores))
     outputs.check_finite()
     return outputs.arrays
 
@@ -159,7 +158,7 @@ def loss_and_gradient(
     factor = derivative_factor(reduction, weighing, denominators)
     factors = Factors(Scaled.of(weighing.sample_weights), factor, largest_gain(factor, scores.temperature, names))
     comparison = Comparison(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
-    execution.run(comparison.work_on, *scores.logits.shape)
+    execution.run(comparison.work_on, scores.shape, bytes_a_row(names, scores))
     comparison.outputs.check_finite()
     numbers = few_numbers(comparison.losses)
     totals = [

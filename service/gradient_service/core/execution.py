@@ -22,11 +22,18 @@ class Execution:
     threads: int = 1
     checkpoint: Callable[[], None] = never_stops
 
-    def run(self, work: Callable[[slice], None], batch_size: int, num_classes: int) -> None:
-        """Do the work of every block of N rows of K; each writes only its own, so that the order cannot matter."""
-        blocks = list(row_blocks(batch_size, num_classes))
-        at_a_time = buffer_size(batch_size, num_classes)
-        if self.threads == 1 or len(blocks) == 1:
+    def run(self, work: Callable[[slice], None], shape: tuple[int, int], bytes_a_row: int) -> None:
+        """Do the work of every block of rows; each writes only its own, so that the order cannot matter.
+
+        Args:
+            work: what is done with the rows of a slice.
+            shape: N and K.
+            bytes_a_row: of the largest array that the work makes of a block.
+        """
+        batch_size, num_classes = shape
+        blocks = list(row_blocks(batch_size, bytes_a_row))
+        at_a_time = buffer_size(blocks[0].stop if blocks else 0, num_classes)
+        if self.threads == 1 or len(blocks) <= 1:
             self._run_some(work, blocks, at_a_time)
             return
         shares = [blocks[start :: self.threads] for start in range(min(self.threads, len(blocks)))]

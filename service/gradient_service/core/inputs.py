@@ -5,7 +5,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_service.core.blocks import Array, Rows, block_of
+from gradient_service.core.blocks import Array, Rows, block_of, view_of
 from gradient_service.core.options import (
     Curvature,
     Denominator,
@@ -42,6 +42,11 @@ class Scores:
     temperature: float = 1.0
     precision: Precision = Precision.ACCURATE
     has_masking_logits: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and K."""
+        return self.batch_size, self.num_classes
 
     @property
     def batch_size(self) -> int:
@@ -83,11 +88,12 @@ class Scores:
         return reduce(np.logical_and, masks) if masks else None
 
     def block(self, rows: Rows, dtype: np.dtype[np.floating]) -> Array:
-        """Copy the logits of some rows into a working block, (K, rows), −∞ for masked classes."""
-        block = block_of(self.logits[rows], dtype)
+        """Return the logits of some rows as a block to read from, (K, rows), −∞ for masked classes."""
         mask = self.mask(rows)
-        if mask is not None:
-            np.copyto(block, -np.inf, where=~mask)
+        if mask is None:
+            return view_of(self.logits[rows], dtype)
+        block = block_of(self.logits[rows], dtype)
+        np.copyto(block, -np.inf, where=~mask)
         return block
 
 

@@ -5,10 +5,8 @@ from math import prod
 
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.core.inputs import Scores
-from gradient_service.core.outputs import is_array, shape_of
+from gradient_service.core.outputs import MADE_OF_JACOBIANS, is_array, shape_of
 from gradient_service.core.records import record
-
-MULTIPLIES_BY_CLASSES = frozenset({"jacobian", "gradient_by_chain_rule"})
 
 
 @record()
@@ -38,7 +36,7 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
         raise _too_large("logits", (), f"{what}; the limit is {limits.max_elements}.")
     num_pairs = num_elements * scores.num_classes
     for position, name in enumerate(names):
-        if name in MULTIPLIES_BY_CLASSES and num_pairs > limits.max_jacobian_elements:
+        if name in MADE_OF_JACOBIANS and num_pairs > limits.max_jacobian_elements:
             detail = f"{name} needs {num_pairs} elements; the limit is {limits.max_jacobian_elements}."
             raise _too_large("include", (position,), detail)
     num_bytes = limits.bytes_per_number * num_reply_numbers(scores, names)

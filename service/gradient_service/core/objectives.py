@@ -48,8 +48,8 @@ class BlockObjective(Protocol):
     def losses(self) -> Array:
         """E, (rows,); infinite where a difference of logits leaves the range."""
 
-    def gradient(self) -> Array:
-        """∂E/∂s, (K, rows)."""
+    def gradient(self, factor: Scaled) -> Array:
+        """∂E/∂s times the factor, (K, rows)."""
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p times the factor, (K, rows)."""
@@ -72,9 +72,7 @@ def objective_of(scores: Scores, supervision: Supervision, rows: Rows, dtype: np
     if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
         elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)
         return SigmoidBinaryCrossEntropy(elements, targets)
-    widened = dtype.itemsize > scores.logits.dtype.itemsize
-    others = None if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY else logits.copy(order="K")
-    softmax = softmax_rows(logits, scores.temperature, compensated=compensated, widened=widened)
-    if others is None:
+    softmax = softmax_rows(logits, scores.temperature, compensated=compensated)
+    if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
         return SoftmaxCrossEntropy(softmax, targets)
-    return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, others))
+    return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, logits))

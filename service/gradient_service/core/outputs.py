@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from gradient_service.core.blocks import WIDE, Array, Rows
+from gradient_service.core.blocks import WIDE, Array, Rows, are_finite
 from gradient_service.core.errors import Fault, first_true, raise_if_any
 from gradient_service.core.inputs import Scores
 
 PER_ROW = frozenset({"losses", "entropy", "log_normalizer", "predicted_labels"})
 PER_PAIR_OF_CLASSES = frozenset({"jacobian"})
+MADE_OF_JACOBIANS = frozenset({"jacobian", "gradient_by_chain_rule"})
 REDUCED = frozenset({"loss", "summary"})
 INTEGER_DTYPES: dict[str, np.dtype[Any]] = {"predicted_labels": np.dtype(np.int64), "one_hot": np.dtype(np.uint8)}
 
@@ -43,7 +44,7 @@ class Outputs:
         if values.dtype == WIDE:
             values = values.astype(self.arrays[name].dtype)  # slow where the range ends, and a long row has pieces here
         self.arrays[name][rows] = values
-        if name not in INTEGER_DTYPES and not np.isfinite(self.arrays[name][rows]).all():
+        if name not in INTEGER_DTYPES and not are_finite(self.arrays[name][rows]):
             self._suspects.add(name)
 
     def check_finite(self) -> None:
@@ -78,6 +79,13 @@ def shape_of(name: str, scores: Scores) -> tuple[int, ...]:
     if name in PER_ROW:
         return (rows,)
     return (rows, num_classes, num_classes) if name in PER_PAIR_OF_CLASSES else (rows, num_classes)
+
+
+def bytes_a_row(names: Collection[str], scores: Scores) -> int:
+    """Return what a row takes in the largest array that the outputs are made of, in the working dtype."""
+    num_classes = scores.num_classes
+    numbers = num_classes if MADE_OF_JACOBIANS.isdisjoint(names) else num_classes * num_classes
+    return numbers * scores.working_dtype.itemsize
 
 
 def _dtype(name: str, scores: Scores) -> np.dtype[Any]:

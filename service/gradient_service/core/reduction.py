@@ -114,7 +114,7 @@ def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[
     if supervision.targets is None:
         return (1.0 if weights is None else weights.astype(np.float64)[supervision.safe_labels()],)
     sums, left_out = np.empty((2, scores.batch_size))
-    for rows in row_blocks(scores.batch_size, scores.num_classes, checkpoint):
+    for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
         block = block_of(supervision.targets[rows], np.float64)
         if weights is None:
             sums[rows], left_out[rows] = sum_over_classes(block)

@@ -119,20 +119,27 @@ class Scaled:
             return np.asanyarray(np.ldexp(self.mantissa, self.exponent))
 
     def scale(self, values: Array) -> Array:
-        """Multiply (K, rows) or (rows,) in place and return them; a factor 0 gives exactly 0, never −0 or NaN."""
-        if self.is_one:
-            return values
+        """Multiply (K, rows) or (rows,) in place and return them, as `scaled` does."""
+        return values if self.is_one else self._scaled(values, values)
+
+    def scaled(self, values: Array) -> Array:
+        """Return the product with (K, rows) or (rows,), a new array; a factor 0 gives exactly 0, never −0 or NaN."""
+        return values.copy(order="K") if self.is_one else self._scaled(values, None)
+
+    def _scaled(self, values: Array, out: Array | None) -> Array:
         limit = min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize])
         if np.abs(self.exponent).max(initial=0) < limit:
-            values *= np.ldexp(self.mantissa, self.exponent).astype(values.dtype)
+            products = np.multiply(values, np.ldexp(self.mantissa, self.exponent).astype(values.dtype), out=out)
         else:
-            values *= self.mantissa.astype(values.dtype)
-            np.ldexp(values, self.exponent, out=values)
-        least = self.mantissa.min(initial=1.0)
-        if least <= 0:
-            np.copyto(values, 0.0, where=self.mantissa == 0)
-            values += 0.0  # a negative factor makes no −0
-        return values
+            products = np.multiply(values, self.mantissa.astype(values.dtype), out=out)
+            np.ldexp(products, self.exponent, out=products)
+        if self.mantissa.min(initial=1.0) <= 0:
+            np.copyto(products, 0.0, where=self.mantissa == 0)
+            products += 0.0  # a negative factor makes no −0
+        return products
+
+
+ONE = Scaled.of(1.0)
 
 
 def _is_one(value: Number) -> bool:

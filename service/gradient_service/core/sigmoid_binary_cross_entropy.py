@@ -5,7 +5,7 @@ Per element: s = logit / T with its rounding error ρ, z = exp(−|s|), p = 1/(1
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, row_sum
+from gradient_service.core.blocks import Array, first_largest, row_sum
 from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import shift
@@ -47,7 +47,7 @@ class SigmoidElements:
 
 def sigmoid_elements(logits: Array, temperature: float, *, compensated: bool) -> SigmoidElements:
     """Compute the parts from (K, rows) logits, −∞ for masked classes."""
-    top, is_positive = logits.argmax(axis=0), logits > 0  # where the quotient vanishes, too
+    top, is_positive = first_largest(logits), logits > 0  # where the quotient vanishes, too
     score, remainder = shift(logits, np.zeros(1, logits.dtype), temperature, compensated=compensated)
     decay, excess = np.exp(-np.abs(score)), None
     if remainder is not None:
@@ -95,10 +95,11 @@ class SigmoidBinaryCrossEntropy:
         terms = self._distances(self.elements.score) + np.log1p(self.elements.decay)
         return row_sum(self._weighted(terms))
 
-    def gradient(self) -> Array:
-        """∂E/∂s = w (p − c), as w [(1−c) − z/(1+z)] for s > 0, else w [z/(1+z) − c]; (K, rows)."""
+    def gradient(self, factor: Scaled) -> Array:
+        """∂E/∂s = w (p − c), as w [(1−c) − z/(1+z)] for s > 0, else w [z/(1+z) − c], times the factor; (K, rows)."""
         targets, lesser = self.targets.given, self.elements.lesser
-        return self._weighted(np.where(self.elements.is_positive, (1 - targets) - lesser, lesser - targets))
+        differences = np.where(self.elements.is_positive, (1 - targets) - lesser, lesser - targets)
+        return factor.scale(self._weighted(differences))
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p = w [−c/p + (1−c)/(1−p)] times the factor: the reciprocals are 1 + z and (1 + z)/z; (K, rows)."""
@@ -120,7 +121,7 @@ class SigmoidBinaryCrossEntropy:
 
     def gradient_diagonal_only(self, factor: Scaled) -> Array:
         """The Jacobian is diagonal: the gradient itself, times the factor; (K, rows)."""
-        return factor.scale(self.gradient())
+        return self.gradient(factor)
 
     def hessian_diagonal(self) -> Array:
         """∂²E/∂s² = w p (1−p), (K, rows)."""

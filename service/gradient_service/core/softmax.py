@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, positions, put, row_sum
+from gradient_service.core.blocks import Array, first_largest, positions, put, row_sum
 from gradient_service.core.error_free import two_difference, two_quotient
 from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
@@ -45,20 +45,19 @@ class SoftmaxRows:
     """q = σ / S, the probability of all classes but k, (rows,)."""
 
 
-def softmax_rows(logits: Array, temperature: float, *, compensated: bool, widened: bool = False) -> SoftmaxRows:
+def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> SoftmaxRows:
     """Compute p_j = e_j / S with e_k held out of the sum, so that nothing is lost when one class takes all.
 
     Args:
-        logits: (K, rows) block of float32 or float64, −∞ for masked classes, at least one finite in each row; it may be
-            overwritten, for the cache holds one block less then.
+        logits: (K, rows) block of floats, −∞ for masked classes, at least one finite in each row.
         temperature: > 0.
-        compensated: keep ρ and use e_j ← e_j + e_j ρ_j; float64 only.
-        widened: the logits are of a narrower dtype than their block, and so will the results be.
+        compensated: keep ρ and use e_j ← e_j + e_j ρ_j; float64 only. Without it there are digits to spare: the results
+            will be of a narrower dtype, or the bounds are wider.
 
     Returns:
         The parts, in the dtype of the logits.
     """
-    top = logits.argmax(axis=0)
+    top = first_largest(logits)
     where = positions(top, len(logits))
     top_logit = logits.ravel(order="K").take(where)
     difference, remainder = shift(logits, top_logit, temperature, compensated=compensated)
@@ -67,7 +66,7 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool, widene
         exponentials += exponentials * remainder
     in_memory = exponentials.ravel(order="K")
     in_memory[where] = 0.0
-    rest_sum = row_sum(exponentials, has_digits_to_spare=widened)
+    rest_sum = row_sum(exponentials, has_digits_to_spare=not compensated)
     rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
     in_memory[where] = 1.0
     total = 1 + rest_sum
@@ -117,16 +116,15 @@ def _lowered(values: Array) -> Array:
 def shift(logits: Array, reference: Array, temperature: float, *, compensated: bool) -> tuple[Array, Array | None]:
     """Return d = (x − reference) / T and, when compensated, its rounding error ρ (0 where d is not finite).
 
-    The logits may be overwritten.
     T = m 2^e with 1 ≤ m < 2. Powers of two are exact: a T ≥ 2 scales the logits down before they are subtracted, so
     that a difference that leaves the range but for T does not; a T < 1 scales the quotients up afterwards.
     """
-    mantissa, exponent = np.frexp(temperature)
-    divisor, exponent = 2.0 * float(mantissa), int(exponent) - 1
+    mantissa, exponent = math.frexp(temperature)
+    divisor, exponent = 2.0 * mantissa, exponent - 1
     if exponent > 0:
         logits, reference = np.ldexp(logits, -exponent), np.ldexp(reference, -exponent)
     if not compensated:
-        difference = np.subtract(logits, reference, out=logits)
+        difference = np.subtract(logits, reference)
         if divisor != 1:
             rest = max(-exponent - 1, 0)
             difference = _scaled_up(difference, rest)

@@ -20,11 +20,9 @@ from gradient_service.core.softmax_objective import SoftmaxObjective
 from gradient_service.core.targets import sum_of_products
 
 
-def without_top(rows: SoftmaxRows, others: Array) -> SoftmaxRows:
-    """Return the softmax of each row's logits without its top class; of a row that has no other class, the row's own.
-
-    The logits are overwritten.
-    """
+def without_top(rows: SoftmaxRows, logits: Array) -> SoftmaxRows:
+    """Return the softmax of each row without its top class; of a row that has no other class, the row's own."""
+    others = logits.copy(order="K")
     put(others, rows.top_position, -np.inf)
     has_others = np.isfinite(others).any(axis=0)
     put(others, rows.top_position, np.where(has_others, -np.inf, rows.top_logit))
@@ -49,8 +47,8 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         """E = −Σ_j [w_j c_j log p_j + w_j (1−c_j) log(1−p_j)], (rows,)."""
         return self._cross_entropy(log_probabilities(self.rows), self._log_complement())
 
-    def gradient(self) -> Array:
-        """∂E/∂s_i = D_i − p_i Σ_{j≠i} g_j, with D_j = w_j (p_j − c_j) and g_j = D_j / (1−p_j); (K, rows).
+    def gradient(self, factor: Scaled) -> Array:
+        """∂E/∂s_i = D_i − p_i Σ_{j≠i} g_j, with D_j = w_j (p_j − c_j) and g_j = D_j / (1−p_j), times the factor.
 
         The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j, and p_i g_k = D_k p'_i. That D_j is 0 exactly where
         p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it.
@@ -62,7 +60,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         pull_sum = row_sum(pulls)
         through_top = take(direct, top) * self.others.probabilities
         put(through_top, top, 0.0)
-        return direct - self.rows.probabilities * (pull_sum - pulls) - through_top
+        return factor.scale(direct - self.rows.probabilities * (pull_sum - pulls) - through_top)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)] times the factor, 0 for a masked class; (K, rows)."""

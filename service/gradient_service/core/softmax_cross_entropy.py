@@ -24,10 +24,11 @@ def label_losses(rows: SoftmaxRows, where: Array) -> Array:
     return losses if rows.remainder is None else losses - take(rows.remainder, where)
 
 
-def label_gradient(rows: SoftmaxRows, labels: Array, where: Array) -> Array:
-    """∂E/∂s_j = p_j off the label; at the label −q if t = k, else p_t − 1."""
-    gradient = rows.probabilities.copy(order="K")
-    put(gradient, where, np.where(labels == rows.top, 0 - rows.rest, take(gradient, where) - 1))
+def label_gradient(rows: SoftmaxRows, labels: Array, where: Array, factor: Scaled) -> Array:
+    """∂E/∂s_j = p_j off the label; at the label −q if t = k, else p_t − 1; times the factor."""
+    at_label = np.where(labels == rows.top, 0 - rows.rest, take(rows.probabilities, where) - 1)
+    gradient = factor.scaled(rows.probabilities)
+    put(gradient, where, factor.scale(at_label))
     return gradient
 
 
@@ -89,14 +90,14 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
             return smoothed_label_losses(self.rows, self.targets)
         return target_losses(self.rows, self.targets)
 
-    def gradient(self) -> Array:
-        """Return ∂E/∂s, (K, rows)."""
+    def gradient(self, factor: Scaled) -> Array:
+        """Return ∂E/∂s times the factor, (K, rows)."""
         labels = self.targets.labels
         if labels is not None and self.targets.is_hard:
-            return label_gradient(self.rows, labels, self.targets.label_positions)
+            return label_gradient(self.rows, labels, self.targets.label_positions, factor)
         if labels is not None and self.targets.class_weights is None:
-            return smoothed_label_gradient(self.rows, self.targets, labels)
-        return target_gradient(self.rows, self.targets)
+            return factor.scale(smoothed_label_gradient(self.rows, self.targets, labels))
+        return factor.scale(target_gradient(self.rows, self.targets))
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """Return ∂E/∂p_j = −c_j / p_j times the factor, right where p_j itself underflows; (K, rows)."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, Rows, block_of, positions, put, row_sum, zero_block
+from gradient_service.core.blocks import Array, Rows, block_of, first_largest, positions, put, row_sum, zero_block
 from gradient_service.core.error_free import sum_over_classes
 from gradient_service.core.inputs import Scores, Supervision
 from gradient_service.core.records import record
@@ -52,7 +52,7 @@ class TargetRows:
     @property
     def classes(self) -> Array:
         """The label, or the first largest target, (rows,)."""
-        return self.given.argmax(axis=0) if self.labels is None else self.labels
+        return first_largest(self.given) if self.labels is None else self.labels
 
     @property
     def share(self) -> Array:

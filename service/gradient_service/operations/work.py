@@ -7,7 +7,8 @@ import numpy as np
 
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import Scores
-from gradient_service.core.limits import MULTIPLIES_BY_CLASSES, WorkLimits, check_work, num_reply_numbers
+from gradient_service.core.limits import WorkLimits, check_work, num_reply_numbers
+from gradient_service.core.outputs import MADE_OF_JACOBIANS
 from gradient_service.core.records import record
 from gradient_service.schemas.requests import CheckRequest, GradientRequest, LossRequest, SoftmaxRequest
 
@@ -38,7 +39,7 @@ def num_elements(request: CallRequest) -> int:
     """Return how many numbers the work on a request goes through, about: N·K, or N·K² where the Jacobian is needed."""
     if isinstance(request, CheckRequest):
         return int(request.logits.size) + FOLLOWED_ELEMENTS
-    if MULTIPLIES_BY_CLASSES.intersection(request.include):
+    if MADE_OF_JACOBIANS.intersection(request.include):
         return int(request.logits.size * request.logits.shape[1])
     return int(request.logits.size)
 
