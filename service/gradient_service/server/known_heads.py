@@ -5,6 +5,7 @@ What each call says of itself is no part of what is compared: how long its body 
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from gradient_service.core.records import record
 from gradient_service.http.calls import Settled
@@ -82,9 +83,13 @@ def head_of(message: bytes) -> Head | None:
     None where it is not there whole, is long, tells no length, or says something of itself twice or in another way.
     """
     end = message.find(END_OF_HEAD, 0, MAX_HEAD_BYTES)
-    if end < 0:
-        return None
-    parts = OWN.split(message[: end + len(b"\r\n")])
+    return None if end < 0 else _head(message[: end + len(END_OF_HEAD)])
+
+
+# Callers that give their calls no ids send the same bytes again and again.
+@lru_cache(maxsize=MAX_HEADS)
+def _head(message: bytes) -> Head | None:
+    parts = OWN.split(message[: -len(b"\r\n")])
     names, values = [name.lower() for name in parts[1::3]], parts[2::3]
     own = dict(zip(names, values, strict=True))
     numbers = [own[name] for name in (LENGTH, DEADLINE) if name in own]
@@ -92,7 +97,7 @@ def head_of(message: bytes) -> Head | None:
         return None
     if DEADLINE in own and not int(own[DEADLINE]):
         return None
-    return Head(end + len(END_OF_HEAD), int(own[LENGTH]), own, b"".join(parts[::3]))
+    return Head(len(message), int(own[LENGTH]), own, b"".join(parts[::3]))
 
 
 def with_deadline(head: bytes, milliseconds: int) -> bytes:
