@@ -25,7 +25,7 @@ from gradient_service.http.timing import StageTiming
 from gradient_service.operations import CallRequest, Work
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
-from gradient_service.wire.apart import ForkLostError
+from gradient_service.wire.apart import APART_BYTES, ForkLostError
 from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.tensor_codec import Buffer
@@ -189,7 +189,8 @@ class Call:
             joined = 0 if declared else body_bytes  # parts without a common buffer are in memory twice when they join
             progress.reservation.hold(exchange.memory_bytes(body_bytes) + joined)
 
-        read = read_body_in_place if exchange.is_binary else read_body
+        is_text = not exchange.is_binary and declared <= APART_BYTES  # which is parsed here, and has to be bytes
+        read = read_body if is_text else read_body_in_place
         with self.admission.place() if declared > exchange.inline_bytes else nullcontext():
             reserve(declared)
             with progress.patience.waiting():
