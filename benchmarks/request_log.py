@@ -14,7 +14,7 @@ from time import thread_time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradient_service.http.log_lines import OFF, LineHandler
-from gradient_service.http.request_log import RequestLogMiddleware, logger
+from gradient_service.http.request_log import RequestLog, RequestLogMiddleware, logger
 
 ROUNDS, REQUESTS = 50, 1000
 HEADERS = [(name, b"a value") for name in (b"host", b"content-type", b"content-length", b"user-agent", b"accept")]
@@ -59,7 +59,7 @@ def best(app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> float:
 
 def main() -> None:
     """Measure and print."""
-    told = RequestLogMiddleware(answer)
+    told = RequestLogMiddleware(answer, RequestLog(lambda _: None))
     with subprocess.Popen([which("cat") or "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:  # noqa: S603 - arguments from above
         if reader.stdin is None:
             return

@@ -10,6 +10,8 @@ from gradient_service.http import openapi, routes
 from gradient_service.http.admission import Admission
 from gradient_service.http.health import Lifecycle, Readiness
 from gradient_service.http.layers import layered
+from gradient_service.http.metrics import Metrics
+from gradient_service.http.request_log import RequestLog
 from gradient_service.settings import Settings
 
 
@@ -21,11 +23,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or Settings()
     lifecycle, admission = Lifecycle(), Admission(settings)
+    metrics = Metrics(admission)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         lifecycle.is_started = True
-        yield
+        async with metrics.looking():
+            yield
         lifecycle.is_draining = True
 
     app = FastAPI(
@@ -43,7 +47,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.lifecycle = lifecycle
     app.state.admission = admission
     app.state.readiness = Readiness(lifecycle, admission)
-    routes.install(app, settings, app.state.readiness)
+    app.state.request_log = RequestLog(metrics.count)
+    routes.install(app, settings, app.state.readiness, metrics)
     openapi.install(app)
-    app.middleware_stack = layered(app, settings, lifecycle)
+    app.middleware_stack = layered(app, settings, lifecycle, app.state.request_log)
     return app

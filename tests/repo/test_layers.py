@@ -44,7 +44,9 @@ LAYERS = {
         "numpy orjson pydantic pydantic_core anyio fastapi starlette prometheus_client",
     ),
     "app": layer("core settings schemas wire operations http", "fastapi starlette pydantic"),
-    "server": layer("core settings schemas wire operations http app", "fastapi starlette uvicorn httptools"),
+    "server": layer(
+        "core settings schemas wire operations http app", "fastapi starlette uvicorn httptools prometheus_client"
+    ),
     "cli": layer("core settings schemas wire operations http app server", "orjson pydantic fastapi starlette uvicorn"),
     "__main__": layer("cli"),
 }

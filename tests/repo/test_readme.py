@@ -141,15 +141,6 @@ async def test_endpoints_of_the_table_are_served() -> None:
     assert {"/v2" if path.startswith("/v2/") else path for path in document} <= paths
 
 
-@pytest.mark.anyio
-async def test_what_is_called_not_yet_is_not_there() -> None:
-    """The paths that the README calls planned are not served; the day they are, this line of it goes."""
-    planned = re.findall(r"`(/\w+)`", README.partition("Not yet:")[2].partition("\n")[0])
-    assert planned
-    async with http_client() as client:
-        assert {(await client.get(path)).status_code for path in planned} == {404}
-
-
 def test_every_setting_is_explained() -> None:
     """The page on operations has each setting by the name of its variable, and no other."""
     named = set(re.findall(r"GRADIENT_([A-Z_]+)", text("docs/operations.md")))

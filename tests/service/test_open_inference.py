@@ -16,6 +16,7 @@ import pytest
 from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
 from gradient_service.http.health import Lifecycle, Readiness
+from gradient_service.http.metrics import Metrics
 from gradient_service.http.open_inference.routes import paths
 from gradient_service.settings import Settings
 
@@ -31,7 +32,9 @@ EXAMPLES: dict[str, dict[str, Any]] = json.loads(
 LOGITS = np.array([[40, 0], [1, 2]], np.float32)
 ARRAYS = {"logits": LOGITS, "labels": np.array([0, 1])}
 SETTINGS = Settings.model_construct()
-PATHS = {(path.method, path.path): path for path in paths(SETTINGS, Readiness(Lifecycle(), Admission(SETTINGS)))}
+ADMISSION = Admission(SETTINGS)
+READINESS = Readiness(Lifecycle(), ADMISSION)
+PATHS = {(path.method, path.path): path for path in paths(SETTINGS, READINESS, Metrics(ADMISSION))}
 NOT_OFFERED = [key for key, path in PATHS.items() if path.document is None]
 TOLD = [path for (method, path), row in PATHS.items() if method == "GET" and row.document is not None]
 INFER = "/v2/models/gradient/infer"

@@ -108,6 +108,9 @@ class Started(NamedTuple):
         return request
 
 
+Succeeded = Callable[[str, str, StageTiming], None]
+BINARY, TEXT = "binary", "json"
+
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
 
@@ -128,7 +131,7 @@ class Call:
         settings: with the limits.
         negotiate: settles by the headers how to read and write.
         admission: knows what room there is.
-        succeeded: told of each call that was answered how long its stages took.
+        succeeded: told of each call that was answered its path, the kind of its body, and how long its stages took.
     """
 
     def __init__(
@@ -137,13 +140,13 @@ class Call:
         settings: Settings,
         negotiate: Negotiate,
         admission: Admission,
-        succeeded: Callable[[StageTiming], None] = lambda _: None,
+        succeeded: Succeeded,
     ) -> None:
         self._operation = operation
         self._settings = settings
         self._negotiate = negotiate
         self.admission = admission
-        self.succeeded = succeeded
+        self._succeeded = succeeded
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; what it breaks is raised, and `problems` tells it."""
@@ -160,15 +163,16 @@ class Call:
             held.callback(progress.reservation.release)
             response = await self._answer(request, exchange, progress)
             response.held = held.pop_all()
-        self._keep(request, exchange)
-        self.succeeded(timing)
+        settled = Settled(request.scope["route"].path, self, exchange)
+        keep = request.scope["state"].get("keep")
+        if keep is not None:  # the server asks, for the next call with the same headers
+            keep(settled)
+        self.succeeded(settled, timing)
         return response
 
-    def _keep(self, request: Request, exchange: Exchange) -> None:
-        """Tell the server, if it asks, what the headers settled, for the next call with the same."""
-        keep = request.scope["state"].get("keep")
-        if keep is not None:
-            keep(Settled(request.scope["route"].path, self, exchange))
+    def succeeded(self, settled: Settled, timing: StageTiming) -> None:
+        """Have a call counted that was answered."""
+        self._succeeded(settled.route, BINARY if settled.exchange.is_binary else TEXT, timing)
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
         body = await self._receive(request, exchange, progress)

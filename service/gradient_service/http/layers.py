@@ -14,15 +14,15 @@ from gradient_service.http import cross_origin, problems
 from gradient_service.http.endpoints import ShortWay
 from gradient_service.http.health import Lifecycle
 from gradient_service.http.message_rules import MessageRules, MessageRulesMiddleware
-from gradient_service.http.request_log import RequestLogMiddleware
+from gradient_service.http.request_log import RequestLog, RequestLogMiddleware
 from gradient_service.settings import Settings
 
 
-def layered(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> ASGIApp:
+def layered(app: FastAPI, settings: Settings, lifecycle: Lifecycle, log: RequestLog) -> ASGIApp:
     """Return what answers in place of the framework's own layers, once every route has been added."""
     inner: ASGIApp = ShortWay(AsyncExitStackMiddleware(app.router), app.routes)
     inner = ExceptionMiddleware(inner, handlers=problems.handlers(app))
     inner = cross_origin.admitting(inner, settings)
     inner = MessageRulesMiddleware(inner, rules=MessageRules.of(settings), lifecycle=lifecycle)
-    inner = RequestLogMiddleware(inner)
+    inner = RequestLogMiddleware(inner, log)
     return ServerErrorMiddleware(inner, handler=problems.on_fault_of_layer)

@@ -152,6 +152,12 @@ def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, An
     return {"responses": described | {str(status): _problem_response(status, {}) for status in problem_statuses}}
 
 
+def text_document(media_type: str) -> dict[str, Any]:
+    """Return the reply of an endpoint that tells in a text of its own form."""
+    described = {"description": "The text.", "content": {media_type: {"schema": {"type": "string"}}}}
+    return {"responses": {"200": described}}
+
+
 def _of_status(shown: Examples, status: int) -> Examples:
     return {name: example for name, example in shown.items() if example["status"] == status}
 

@@ -39,7 +39,7 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[PartsResponse 
             for (place, started), response in zip(alike, found, strict=True):
                 responses[place] = response
                 if response is not None:
-                    settled.call.succeeded(started.progress.timing)
+                    settled.call.succeeded(settled, started.progress.timing)
     return responses
 
 

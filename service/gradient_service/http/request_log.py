@@ -1,7 +1,7 @@
 """One line in the log for each request: how it ended and what it cost, and nothing of what it held."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -29,11 +29,59 @@ LEVELS: dict[int, int] = {
 logger = logging.getLogger("gradient_service.requests")
 
 
-class RequestLogMiddleware:
-    """Gives every reply the request's id, and the log a line once the reply has been sent, or cannot be."""
+class RequestLog:
+    """What is told of each request: a line, and the same to who counts.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        count: told what a line says.
+    """
+
+    def __init__(self, count: Callable[[Mapping[str, Any]], None]) -> None:
+        self._count = count
+
+    def tell(self, fields: dict[str, Any]) -> None:
+        """Tell what is known of a request."""
+        self._count(fields)
+        level = logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
+        if logger.isEnabledFor(level):
+            # As `logger.log` does, but for its search of the stack for the caller, which no line says.
+            logger.handle(logging.LogRecord(logger.name, level, "", 0, fields, None, None))
+
+    def tell_repeated(
+        self, route: str, seconds: float, num_bytes: tuple[int, int] | None, ids: Mapping[str, str]
+    ) -> None:
+        """Tell of a call that was answered without the application.
+
+        Args:
+            route: its path.
+            seconds: that it took.
+            num_bytes: of its body and its reply; None for one whose caller had left.
+            ids: its own, and those of its trace.
+        """
+        bytes_in, bytes_out = num_bytes or (0, 0)
+        self.tell(
+            {
+                "method": "POST",
+                "route": route,
+                **({"outcome": CLIENT_LEFT} if num_bytes is None else {"status": 200, "outcome": ANSWERED}),
+                "duration_ms": _milliseconds(seconds),
+                "bytes_in": bytes_in,
+                "bytes_out": bytes_out,
+                **ids,
+            }
+        )
+
+    def tell_unread(self, slug: Slug, seconds: float, request_id: str) -> None:
+        """Tell of a message that was refused, after so many seconds, before it could be read as a request."""
+        self.tell({**_refused(slug), "duration_ms": _milliseconds(seconds), "request_id": request_id})
+
+
+class RequestLogMiddleware:
+    """Gives every reply the request's id, and the log its line once the reply has been sent, or cannot be."""
+
+    def __init__(self, app: ASGIApp, log: RequestLog) -> None:
         self.app = app
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and tell how it ended."""
@@ -44,7 +92,7 @@ class RequestLogMiddleware:
         try:
             await self.app(scope, exchange.receive, exchange.send)
         finally:
-            exchange.tell()
+            self._log.tell(exchange.told())
 
 
 class ToldExchange:
@@ -83,22 +131,20 @@ class ToldExchange:
             self._bytes_out += len(message.get("body", b""))
             self._is_sent = not message.get("more_body", False)
 
-    def tell(self) -> None:
-        """Write the line."""
+    def told(self) -> dict[str, Any]:
+        """What is known of it now."""
         scope = self._scope
         route = scope.get("route")
-        _write(
-            {
-                "method": printable(scope["method"], MAX_METHOD_LENGTH),
-                **({"path": printable(scope["path"], MAX_INSTANCE_LENGTH)} if route is None else {"route": route.path}),
-                **self._ending(self._state.get("problem")),
-                "duration_ms": _milliseconds(perf_counter() - self._start),
-                "bytes_in": self._bytes_in,
-                "bytes_out": 0 if scope["method"] == "HEAD" else self._bytes_out,
-                "request_id": self._request_id,
-                **trace_of(scope),
-            }
-        )
+        return {
+            "method": printable(scope["method"], MAX_METHOD_LENGTH),
+            **({"path": printable(scope["path"], MAX_INSTANCE_LENGTH)} if route is None else {"route": route.path}),
+            **self._ending(self._state.get("problem")),
+            "duration_ms": _milliseconds(perf_counter() - self._start),
+            "bytes_in": self._bytes_in,
+            "bytes_out": 0 if scope["method"] == "HEAD" else self._bytes_out,
+            "request_id": self._request_id,
+            **trace_of(scope),
+        }
 
     def _ending(self, slug: Slug | None) -> dict[str, Any]:
         if slug is not None:
@@ -107,45 +153,9 @@ class ToldExchange:
         return {"outcome": outcome} if self._status is None else {"status": self._status, "outcome": outcome}
 
 
-def tell_repeated(route: str, seconds: float, num_bytes: tuple[int, int] | None, ids: Mapping[str, str]) -> None:
-    """Write the line of a call that was answered without the application.
-
-    Args:
-        route: its path.
-        seconds: that it took.
-        num_bytes: of its body and its reply; None for one whose caller had left.
-        ids: its own, and those of its trace.
-    """
-    bytes_in, bytes_out = num_bytes or (0, 0)
-    _write(
-        {
-            "method": "POST",
-            "route": route,
-            **({"outcome": CLIENT_LEFT} if num_bytes is None else {"status": 200, "outcome": ANSWERED}),
-            "duration_ms": _milliseconds(seconds),
-            "bytes_in": bytes_in,
-            "bytes_out": bytes_out,
-            **ids,
-        }
-    )
-
-
-def tell_unread(slug: Slug, seconds: float, request_id: str) -> None:
-    """Write the line of a message that was refused, after so many seconds, before it could be read as a request."""
-    _write({**_refused(slug), "duration_ms": _milliseconds(seconds), "request_id": request_id})
-
-
 def _refused(slug: Slug) -> dict[str, Any]:
     return {"status": PROBLEM_TYPES[slug].status, "problem": slug, "outcome": ANSWERED}
 
 
 def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
-
-
-def _write(fields: dict[str, Any]) -> None:
-    """Log what is known of a request."""
-    level = logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
-    if logger.isEnabledFor(level):
-        # As `logger.log` does, but for its search of the stack for the caller, which no line says.
-        logger.handle(logging.LogRecord(logger.name, level, "", 0, fields, None, None))

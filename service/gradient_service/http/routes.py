@@ -11,30 +11,31 @@ from gradient_service.http.endpoints import Path
 from gradient_service.http.health import Health, Readiness
 from gradient_service.http.keys import Keys
 from gradient_service.http.limits import Limits
+from gradient_service.http.metrics import MEDIA_TYPE, Metrics
 from gradient_service.http.open_inference.routes import paths as open_inference_paths
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 
 
-def install(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
+def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Metrics) -> None:
     """Add every route to the application."""
     keys = Keys(settings)
     paths = (
-        *_call_paths(settings, readiness),
-        *_service_paths(settings, readiness),
-        *open_inference_paths(settings, readiness),
+        *_call_paths(settings, readiness, metrics),
+        *_service_paths(settings, readiness, metrics),
+        *open_inference_paths(settings, readiness, metrics),
     )
     for path in paths:
         endpoints.add(app, path, keys)
     app.router.routes.extend(pages.routes(settings))
 
 
-def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
+def _call_paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> list[Path]:
     return [
         Path(
             f"/{operation.name}",
             operation.name,
-            Call(operation, settings, native.negotiate, readiness.admission).answer,
+            Call(operation, settings, native.negotiate, readiness.admission, metrics.count_stages).answer,
             openapi.call_document(operation),
             "compute",
             "POST",
@@ -45,10 +46,11 @@ def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
     ]
 
 
-def _service_paths(settings: Settings, readiness: Readiness) -> list[Path]:
+def _service_paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> list[Path]:
     health, limits = Health(readiness), Limits(settings)
     unready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE)
     return [
+        Path("/metrics", "metrics", metrics.metrics, openapi.text_document(MEDIA_TYPE), "service"),
         Path("/limits", "limits", limits.limits, openapi.get_document(LimitsReply), "service"),
         Path("/livez", "livez", health.livez, openapi.get_document(HealthReply), "service", is_open=True),
         Path("/readyz", "readyz", health.readyz, unready, "service", is_open=True),

@@ -12,11 +12,11 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gradient_service.http import request_log
 from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.request_id import new_request_id, request_id_of
+from gradient_service.http.request_log import RequestLog
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.discarding import Discard
@@ -35,7 +35,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     max_header_bytes: int
     readiness: Readiness
-    """Both are set by `repeating_protocol`."""
+    log: RequestLog
+    """All are set by `repeating_protocol`."""
 
     _closing: ClosingTransport
 
@@ -204,7 +205,7 @@ class GuardedProtocol(HttpToolsProtocol):
         request_id = request_id_of(dict(self.scope))
         self._closing.flush()
         self.transport.write(overload_refusal(self.url, request_id))
-        request_log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
+        self.log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
@@ -302,5 +303,5 @@ class GuardedProtocol(HttpToolsProtocol):
     def _tell_unread(self, slug: Slug) -> str:
         """Log a message that never became a request, and return an id for it."""
         request_id = new_request_id()
-        request_log.tell_unread(slug, self.loop.time() - self._receipt.since, request_id)
+        self.log.tell_unread(slug, self.loop.time() - self._receipt.since, request_id)
         return request_id

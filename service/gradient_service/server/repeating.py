@@ -12,12 +12,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gradient_service.http import request_log
 from gradient_service.http.body import PartsResponse
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
+from gradient_service.http.request_log import NO_SNIFFING, RequestLog
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.protocol import GuardedProtocol
@@ -94,7 +94,7 @@ class RepeatingProtocol(GuardedProtocol):
         """Refuse a call that is there whole: its connection goes on behind it."""
         request_id = head.request_id
         self.transport.write(overload_refusal(head.target, request_id))
-        request_log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
+        self.log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
         self._note_reply()
         return True
 
@@ -150,7 +150,7 @@ class RepeatingProtocol(GuardedProtocol):
 
     def _tell_left(self, repeat: Repeat, start: float) -> None:
         ids = {"request_id": repeat.head.request_id, **repeat.trace}
-        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, None, ids)
+        self.log.tell_repeated(repeat.settled.route, perf_counter() - start, None, ids)
 
     def answer(self, repeat: Repeat, response: PartsResponse, start: float) -> None:
         """Send a reply as the long way does, and tell of it.
@@ -163,11 +163,11 @@ class RepeatingProtocol(GuardedProtocol):
         request_id = repeat.head.request_id
         num_bytes = len(repeat.body), self._send(response, request_id)
         ids = {"request_id": request_id, **repeat.trace}
-        request_log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, ids)
+        self.log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, ids)
 
     def _send(self, response: PartsResponse, request_id: str) -> int:
         fields = [*self.server_state.default_headers, *response.raw_headers]
-        fields += [(REQUEST_ID, request_id.encode()), request_log.NO_SNIFFING]
+        fields += [(REQUEST_ID, request_id.encode()), NO_SNIFFING]
         head = b"".join([STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
         self.transport.writelines([head, *response.parts])
         self._note_reply()
@@ -234,7 +234,7 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
                 protocol.answer(repeat, response, start)
 
 
-def repeating_protocol(max_header_bytes: int, readiness: Readiness) -> type[RepeatingProtocol]:
-    """Return the protocol with the bounds of a service, and what knows its room."""
-    bounds = {"max_header_bytes": max_header_bytes, "readiness": readiness, "heads": KnownHeads()}
-    return type("RepeatingProtocol", (RepeatingProtocol,), bounds)
+def repeating_protocol(max_header_bytes: int, readiness: Readiness, log: RequestLog) -> type[RepeatingProtocol]:
+    """Return the protocol with the bounds of a service, what knows its room, and what tells of its requests."""
+    given = {"max_header_bytes": max_header_bytes, "readiness": readiness, "log": log, "heads": KnownHeads()}
+    return type("RepeatingProtocol", (RepeatingProtocol,), given)

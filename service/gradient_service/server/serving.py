@@ -16,6 +16,7 @@ from gradient_service.app import create_app
 from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
 from gradient_service.server.accepting import Acceptor
+from gradient_service.server.counting import counting_together, note_end
 from gradient_service.server.intake import Intake
 from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.repeating import repeating_protocol
@@ -46,7 +47,8 @@ def serve(settings: Settings, *, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
     parent = os.getpid()
-    Supervisor(lambda: work(settings, listener, parent), settings.workers, listener).run()
+    with counting_together():
+        Supervisor(lambda: work(settings, listener, parent), settings.workers, listener, note_end).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -64,7 +66,7 @@ def work(settings: Settings, listener: socket.socket, parent: int) -> None:
     gc.freeze()  # what was made by now stays; no collection needs to look at it again
     config = uvicorn.Config(
         app,
-        http=repeating_protocol(settings.max_header_bytes, app.state.readiness),
+        http=repeating_protocol(settings.max_header_bytes, app.state.readiness, app.state.request_log),
         ws="none",
         log_config=None,
         log_level="warning",

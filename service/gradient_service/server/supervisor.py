@@ -27,12 +27,16 @@ class Supervisor:
         work: what a worker does until it is told to stop.
         workers: how many there are.
         listener: the socket that they share; nobody listens any more once the last of them has closed it.
+        note_end: told of each that has ended.
     """
 
-    def __init__(self, work: Callable[[], None], workers: int, listener: socket) -> None:
+    def __init__(
+        self, work: Callable[[], None], workers: int, listener: socket, note_end: Callable[[int], None]
+    ) -> None:
         self._work = work
         self._workers = workers
         self._listener = listener
+        self._note_end = note_end
         self._started: dict[int, float] = {}
         self._is_ending = False
 
@@ -47,6 +51,7 @@ class Supervisor:
             if pid not in self._started:
                 continue  # what a worker left behind: in a container, the first process inherits it
             lifetime = time.monotonic() - self._started.pop(pid)
+            self._note_end(pid)
             if not self._is_ending:
                 logger.warning("worker %d ended (%d) and is replaced", pid, os.waitstatus_to_exitcode(status))
                 time.sleep(HEALTHY_SECONDS if lifetime < HEALTHY_SECONDS else 0)

@@ -8,6 +8,7 @@ from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call
 from gradient_service.http.catalogue import MODELS, Operation
 from gradient_service.http.health import Readiness
+from gradient_service.http.metrics import Metrics
 from gradient_service.http.open_inference.exchange import negotiate
 from gradient_service.http.open_inference.models import config_of, metadata_of
 from gradient_service.http.open_inference.statistics import ModelCounters
@@ -34,11 +35,12 @@ EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statis
 class Model:
     """One operation as a model."""
 
-    def __init__(self, operation: Operation, settings: Settings, admission: Admission) -> None:
+    def __init__(self, operation: Operation, settings: Settings, admission: Admission, metrics: Metrics) -> None:
         self.metadata = metadata_of(operation)
         self.config = config_of(operation)
         self.counters = ModelCounters(ModelName(operation.name))
-        self._call = Call(operation, settings, negotiate, admission, self.counters.succeeded)
+        self._metrics = metrics
+        self._call = Call(operation, settings, negotiate, admission, self._succeeded)
 
     async def infer(self, request: Request) -> Response:
         """Answer a request, and count it where it fails."""
@@ -49,13 +51,18 @@ class Model:
             self.counters.failed(timing)
             raise
 
+    def _succeeded(self, route: str, dialect: str, timing: StageTiming) -> None:
+        self.counters.succeeded(timing)
+        self._metrics.count_stages(route, dialect, timing)
+
 
 class InferenceServer:
     """The endpoints of one application; each first line says in the OpenAPI document what it answers."""
 
-    def __init__(self, settings: Settings, readiness: Readiness) -> None:
+    def __init__(self, settings: Settings, readiness: Readiness, metrics: Metrics) -> None:
         self._readiness = readiness
-        self._models = {operation.name: Model(operation, settings, readiness.admission) for operation in MODELS}
+        admission = readiness.admission
+        self._models = {operation.name: Model(operation, settings, admission, metrics) for operation in MODELS}
 
     async def live(self, request: Request) -> Response:
         """Answer that the server lives."""

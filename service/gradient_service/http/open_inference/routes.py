@@ -11,6 +11,7 @@ from gradient_service.http.endpoints import Path
 from gradient_service.http.example_files import examples
 from gradient_service.http.health import Readiness
 from gradient_service.http.keys import Endpoint
+from gradient_service.http.metrics import Metrics
 from gradient_service.http.open_inference.endpoints import InferenceServer
 from gradient_service.schemas.open_inference import (
     InferenceReply,
@@ -47,9 +48,9 @@ class Row:
     method: str = "GET"
 
 
-def paths(settings: Settings, readiness: Readiness) -> Iterator[Path]:
+def paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> Iterator[Path]:
     """Yield every path; what is fixed comes before what is named by the caller."""
-    server = InferenceServer(settings, readiness)
+    server = InferenceServer(settings, readiness, metrics)
     for row in (*_of_the_server(server), *_of_a_model(server)):
         document = openapi.get_document(row.reply, *row.statuses)
         document = _with_parameters(row.path, document)

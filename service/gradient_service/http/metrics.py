@@ -1,0 +1,113 @@
+"""What is counted of all requests, as Prometheus reads it: added up over the workers of one service.
+
+Labels are routes, statuses and slugs written in the code, never what a caller sends: their number is bounded.
+"""
+
+import os
+from asyncio import create_task, sleep
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import Request, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from gradient_service.http.admission import Admission
+from gradient_service.http.timing import SHOWN, StageTiming
+
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Names where the workers of one service count together; a process that is alone counts in its own memory."""
+PREFIX = "gradient_service"
+NO_ROUTE = "none"
+"""Of requests for paths that there are not, and of what could not be read as a request."""
+NO_STATUS = "none"
+"""Of requests whose callers left before the answer."""
+LOOK_SECONDS = 0.5
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The counts of one process, and the sight of all.
+
+    Args:
+        admission: knows how much memory the calls under way take.
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._registry = own = CollectorRegistry()
+        self._requests = Counter(
+            f"{PREFIX}_requests", "Requests that ended, by their status.", ["route", "status"], registry=own
+        )
+        self._refusals = Counter(
+            f"{PREFIX}_refusals", "Requests answered with a problem, by its slug.", ["route", "slug"], registry=own
+        )
+        self._request_bytes = Counter(f"{PREFIX}_request_bytes", "Bytes of bodies received.", ["route"], registry=own)
+        self._reply_bytes = Counter(f"{PREFIX}_reply_bytes", "Bytes of bodies sent.", ["route"], registry=own)
+        self._seconds = Histogram(
+            f"{PREFIX}_request_duration_seconds",
+            "From the head of a request to the end of its reply.",
+            ["route"],
+            buckets=SECONDS,
+            registry=own,
+        )
+        self._stage_seconds = Histogram(
+            f"{PREFIX}_stage_duration_seconds",
+            "Of a call that was answered, by the kind of its body.",
+            ["route", "dialect", "stage"],
+            buckets=SECONDS,
+            registry=own,
+        )
+        self._in_flight = Gauge(
+            f"{PREFIX}_in_flight_bytes",
+            "Memory that is reserved for the calls under way.",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+
+    def count(self, fields: Mapping[str, Any]) -> None:
+        """Count a request by what the log says of it."""
+        route = fields.get("route", NO_ROUTE)
+        self._requests.labels(route, fields.get("status", NO_STATUS)).inc()
+        self._seconds.labels(route).observe(fields["duration_ms"] / 1000)
+        self._request_bytes.labels(route).inc(fields.get("bytes_in", 0))
+        self._reply_bytes.labels(route).inc(fields.get("bytes_out", 0))
+        if "problem" in fields:
+            self._refusals.labels(route, fields["problem"]).inc()
+
+    def count_stages(self, route: str, dialect: str, timing: StageTiming) -> None:
+        """Count how long the stages of a call took that was answered."""
+        for stage in SHOWN:
+            self._stage_seconds.labels(route, dialect, stage).observe(timing.stages.get(stage, 0) / 1e9)
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Note again and again how much memory the calls under way take; another worker may be asked for it."""
+        looking = create_task(self._look_again())
+        try:
+            yield
+        finally:
+            looking.cancel()
+
+    async def _look_again(self) -> None:
+        while True:
+            self._look()
+            await sleep(LOOK_SECONDS)
+
+    def _look(self) -> None:
+        self._in_flight.set(self._admission.in_flight_bytes)
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer the counts of all workers, as Prometheus reads them."""
+        self._look()
+        return Response(generate_latest(self._all()), media_type=MEDIA_TYPE)
+
+    def _all(self) -> CollectorRegistry:
+        if FOLDER not in os.environ:
+            return self._registry
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]  # the library has few types here
+        return everyone

@@ -1,0 +1,31 @@
+"""Has the workers of one service count together, in files that each of them can read."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+from prometheus_client import values
+from prometheus_client.multiprocess import mark_process_dead
+
+from gradient_service.http.metrics import FOLDER
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  the folder below it is for this user alone
+
+
+@contextmanager
+def counting_together() -> Iterator[None]:
+    """Have processes that are forked meanwhile count in a folder of this service: in memory where the system has such.
+
+    A container whose file system is read-only has it, too.
+    """
+    place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="gradient-service-", dir=place) as folder:
+        os.environ[FOLDER] = folder
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]  # the library has few types here
+        yield
+
+
+def note_end(pid: int) -> None:
+    """Keep the counts of a worker that has ended, and no more what it had under way."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # as above

@@ -1,0 +1,104 @@
+"""What Prometheus reads: each request counted once, under labels that callers cannot make up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from gradient_service.app import create_app
+from gradient_service.settings import Settings
+from gradient_service.wire.safetensors_body import MEDIA_TYPE
+
+from .conftest import client_of, post
+from .wire.safetensors_files import file_of, stored
+
+pytestmark = pytest.mark.anyio
+BODY = b'{"logits": [[1, 2]], "labels": [0]}'
+PREFIX = "gradient_service_"
+STAGES = {"read", "parse", "compute", "encode"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service that nobody has asked anything yet."""
+    async with client_of(create_app(Settings.model_construct())) as client:
+        yield client
+
+
+async def families(client: httpx.AsyncClient) -> dict[str, Metric]:
+    """What is told, by name."""
+    reply = await client.get("/metrics")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {family.name.removeprefix(PREFIX): family for family in text_string_to_metric_families(reply.text)}
+
+
+def samples(family: Metric, suffix: str, *labels: str) -> Iterator[tuple[tuple[str, ...], float]]:
+    """The values of some labels."""
+    for sample in family.samples:
+        if sample.name.endswith(suffix):
+            yield tuple(sample.labels[label] for label in labels), sample.value
+
+
+async def test_requests_are_counted_by_route_and_status(client: httpx.AsyncClient) -> None:
+    """Answers and refusals are counted apart, refusals by their slug, too."""
+    for body in (BODY, BODY, b"{"):
+        await post(client, "/gradient", body)
+    found = await families(client)
+    assert dict(samples(found["requests"], "_total", "route", "status")) == {
+        ("/gradient", "200"): 2,
+        ("/gradient", "400"): 1,
+    }
+    assert dict(samples(found["refusals"], "_total", "route", "slug")) == {("/gradient", "malformed-json"): 1}
+    assert dict(samples(found["request_duration_seconds"], "_count", "route")) == {("/gradient",): 3}
+
+
+async def test_bytes_are_added_up(client: httpx.AsyncClient) -> None:
+    """What was received and sent is added up by route."""
+    reply = await post(client, "/gradient", BODY)
+    found = await families(client)
+    assert dict(samples(found["request_bytes"], "_total", "route")) == {("/gradient",): len(BODY)}
+    assert dict(samples(found["reply_bytes"], "_total", "route")) == {("/gradient",): len(reply.content)}
+
+
+async def test_the_stages_of_answered_calls_are_told_by_the_kind_of_body(client: httpx.AsyncClient) -> None:
+    """Each stage of each call is there once; a refused call has none."""
+    tensors = file_of({"logits": stored([[1, 2]]), "labels": stored([0], "int64")})
+    await post(client, "/gradient", tensors, Content_Type=MEDIA_TYPE)
+    await post(client, "/gradient", BODY)
+    await post(client, "/gradient", b"{}")
+    infer = {"inputs": [{"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}]}
+    await client.post("/v2/models/softmax/infer", json=infer)
+    found = dict(samples((await families(client))["stage_duration_seconds"], "_count", "route", "dialect", "stage"))
+    kinds = [("/gradient", "binary"), ("/gradient", "json"), ("/v2/models/{model}/infer", "json")]
+    assert found == {(*kind, stage): 1 for kind in kinds for stage in STAGES}
+
+
+async def test_odd_paths_make_no_labels(client: httpx.AsyncClient) -> None:
+    """Ten thousand paths that there are not, and methods of all kinds, are one series."""
+    for number in range(10_000):
+        await client.request("GET" if number % 2 else "BREW", f"/odd/{number}")
+    counted = dict(samples((await families(client))["requests"], "_total", "route", "status"))
+    assert counted == {("none", "404"): 10_000}
+
+
+async def test_in_flight_bytes_are_those_that_are_reserved() -> None:
+    """The gauge tells what is reserved when it is asked."""
+    app = create_app(Settings.model_construct())
+    app.state.admission.reserve(12_345)
+    async with client_of(app) as client:
+        assert dict(samples((await families(client))["in_flight_bytes"], "bytes")) == {(): 12_345}
+
+
+async def test_counts_are_not_for_everyone() -> None:
+    """Where keys are asked for, the counts need one, too."""
+    app = create_app(Settings.model_construct(api_keys=SecretStr("secret-key")))
+    async with client_of(app) as client:
+        assert (await client.get("/metrics")).status_code == 401
+        headers = {"Authorization": "Bearer secret-key"}
+        assert (await client.get("/metrics", headers=headers)).status_code == 200
