@@ -136,6 +136,22 @@ async def test_json_claims_have_the_dtype_of_the_answer(http: httpx.AsyncClient)
     assert (await post(http, "/check", body | {"dtype": "float32"})).json()["verdict"] == "match"
 
 
+@pytest.mark.parametrize("logits", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+async def test_both_dialects_judge_alike(http: httpx.AsyncClient, dtype: str, logits: str) -> None:
+    """Numbers of float32 in float64 are judged by `dtype`: in tensors they were once always short of digits."""
+    short = np.array(GRADIENT, np.float32)
+    in_json = await post(http, "/check", LABELLED | {"claimed": {"gradient": short.tolist()}, "dtype": dtype})
+    tensors = {"logits": tensor(LABELLED["logits"], logits), "labels": tensor(LABELLED["labels"], "int64")}
+    body = file_of(tensors | {"claimed.gradient": tensor(short, "float64")}, {"dtype": dtype})
+    in_tensors = await http.post("/check", content=body, headers=BINARY)
+    for reply in (in_json, in_tensors):
+        codes = [each["code"] for each in reply.json()["diagnoses"]]
+        assert (reply.json()["verdict"], codes) == (
+            ("match", []) if dtype == "float32" else ("mismatch", ["lower_precision"])
+        )
+
+
 async def test_a_binary_loss_has_no_axes(http: httpx.AsyncClient) -> None:
     """The reduced loss is a tensor without axes; one of another rank is refused."""
     loss = (await post(http, "/loss", LABELLED)).json()["loss"]
@@ -198,6 +214,12 @@ async def test_the_document_lists_every_code(http: httpx.AsyncClient) -> None:
     """Clients know all diagnoses by name."""
     document = (await http.get("/openapi.json")).json()
     assert document["components"]["schemas"]["DiagnosisCode"]["enum"] == [code.value for code in DiagnosisCode]
+
+
+async def test_the_description_explains_every_code(http: httpx.AsyncClient) -> None:
+    """Whoever reads what the call does meets each diagnosis: ten of them were once left out."""
+    described = (await http.get("/openapi.json")).json()["paths"]["/check"]["post"]["description"]
+    assert [code.value for code in DiagnosisCode if f"`{code.value}`" not in described] == []
 
 
 async def test_limits_hold() -> None:

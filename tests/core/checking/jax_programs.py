@@ -1,7 +1,8 @@
-"""The right program as users of JAX and optax write it."""
+"""Right programs as users of JAX and optax write them; a process that computes imports JAX, and no other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,25 @@ from tests.core.checking.wrong_programs import Batch, Claims
 
 def right(batch: Batch) -> Claims:
     """The mean loss and its gradient."""
-    import jax  # noqa: PLC0415  only the process that computes needs it
-    import optax  # noqa: PLC0415  the same
+    import optax  # noqa: PLC0415  only the process that computes needs it
+
+    return derived(lambda logits: optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean(), batch)
+
+
+def textbook(batch: Batch) -> Claims:
+    """The binary formula over softmax, through 1 − p."""
+    import jax  # noqa: PLC0415  the same
 
     def loss_of(logits: Any) -> Any:
-        return optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
+        p = jax.nn.softmax(logits)
+        return -jax.numpy.where(batch.one_hot > 0, jax.numpy.log(p), jax.numpy.log(1 - p)).sum(axis=1).mean()
+
+    return derived(loss_of, batch)
+
+
+def derived(loss_of: Callable[[Any], Any], batch: Batch) -> Claims:
+    """A loss and its gradient by JAX, in the dtype of the logits."""
+    import jax  # noqa: PLC0415  the same
 
     with jax.enable_x64(True):  # noqa: FBT003  JAX knows no name for it
         loss, gradient = jax.value_and_grad(loss_of)(jax.numpy.asarray(batch.logits))

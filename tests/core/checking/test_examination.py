@@ -10,10 +10,10 @@ from hypothesis import given, settings
 
 from gradient_service.core.checking.invariants import Invariant
 from gradient_service.core.errors import InvalidInputError
-from tests.core.calls import TEXTBOOK, evaluated
+from tests.core.calls import SIGMOID, TEXTBOOK, evaluated
 from tests.core.checking import wrong_programs as wrong
 from tests.core.checking.claiming import codes_of, computed, examined
-from tests.core.checking.wrong_programs import Batch, draw
+from tests.core.checking.wrong_programs import Batch, Program, draw
 from tests.core.test_options_property import questions
 
 
@@ -67,6 +67,38 @@ def test_lost_digits_stand_beside_a_match(dtype: str) -> None:
     assert examined(sure, wrong.right(sure)).is_match
     assert codes_of(examined(sure, wrong.right(sure))) == ["cancellation"]
     assert codes_of(examined(unsure, wrong.right(unsure))) == []
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("program", [wrong.textbook_where, wrong.textbook_by_jacobian])
+def test_what_goes_through_the_complement_is_a_match(program: Program, dtype: str) -> None:
+    """The binary formula over softmax as textbooks compute it was once no match where 1 − p is small."""
+    for seed in range(20):
+        batch = draw(seed, dtype, scale=3.0, objective=TEXTBOOK)
+        found = examined(batch, program(batch))
+        assert found.is_match, seed
+        assert set(codes_of(found)) <= {"cancellation"}, seed
+
+
+@pytest.mark.parametrize(("output", "dtype"), [("gradient", "float64"), ("gradient", "float32"), ("losses", "float64")])
+def test_digits_that_the_complement_lost_are_told(output: str, dtype: str) -> None:
+    """Where most digits of 1 − p are gone a match says so; where p − c is claimed for it, it is no match still."""
+    gap = -np.log(np.finfo(dtype).eps * 10.3)
+    batch = Batch(np.array([[gap, 0.0, 0.0]], dtype), np.array([1]), {"objective": TEXTBOOK})
+    found = examined(batch, {output: wrong.textbook_where(batch)[output]})
+    assert (found.is_match, codes_of(found)) == (True, ["cancellation"])
+    assert codes_of(examined(batch, {"gradient": wrong.right(batch)["gradient"]}))[:1] == ["diagonal_only_jacobian"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sigmoid_losses_through_the_complement_are_a_match(dtype: str) -> None:
+    """log(1 − p) of a sigmoid errs by a unit of 1 − p, and not of the loss."""
+    for seed in range(20):
+        batch = draw(seed, dtype, scale=3.0, objective=SIGMOID)
+        batch.options["targets"] = batch.one_hot
+        found = examined(batch, wrong.sigmoid_losses(batch))
+        assert found.is_match, seed
+        assert set(codes_of(found)) <= {"cancellation"}, seed
 
 
 @given(question=questions(is_valid=True))

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.core.calls import TEXTBOOK
 from tests.core.checking.claiming import codes_of, computed, examined
 from tests.core.checking.jax_programs import right as right_in_jax
+from tests.core.checking.jax_programs import textbook as textbook_in_jax
 from tests.core.checking.test_diagnosis import batch_for
 from tests.core.checking.wrong_programs import Batch, Program, draw
 
@@ -49,8 +51,11 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("temperature_not_in_gradient", "temperature_once", {"temperature": 0.7}),
     ("binary_formula_over_softmax", "textbook", {}),
     ("clipped_probabilities", "clamped", {"scale": 4.0}),
+    ("clipped_probabilities", "clamped_below", {"scale": 12.0, "is_confident": True}),
     ("clipped_probabilities", "with_epsilon", {"scale": 4.0}),
     ("overflow_unshifted", "unshifted", {"scale": 500.0}),
+    ("overflow_unshifted", "unshifted_derived", {"scale": 500.0}),
+    ("log_of_zero", "log_of_softmax", {"scale": 500.0}),
     ("mask_in_denominator", "masked_by_zero", {"class_mask": "half"}),
     ("mask_in_denominator", "masked_afterwards", {"class_mask": "half"}),
     ("lower_precision", "in_half", {}),
@@ -73,15 +78,27 @@ def test_a_right_program_is_a_match(name: str, options: dict[str, Any], dtype: s
         assert (found.is_match, found.diagnoses) == (True, []), seed
 
 
-def test_a_right_program_in_jax_is_a_match(dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("program", "options"), [(right_in_jax, {"scale": 1.0}), (textbook_in_jax, {"scale": 3.0, "objective": TEXTBOOK})]
+)
+def test_a_right_program_in_jax_is_a_match(program: Program, options: dict[str, Any], dtype: str) -> None:
     """JAX with optax is right on ordinary rows as well; it runs elsewhere, for it does not bear a fork."""
-    batches = [draw(seed, dtype, scale=1.0) for seed in SEEDS]
+    batches = [draw(seed, dtype, **options) for seed in SEEDS]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
-        made = list(elsewhere.map(right_in_jax, batches))
+        made = list(elsewhere.map(program, batches))
     for seed, batch, claims in zip(SEEDS, batches, made, strict=True):
         assert claims["gradient"].dtype == dtype
         found = examined(batch, claims)
         assert (found.is_match, found.diagnoses) == (True, []), seed
+
+
+def test_the_binary_formula_over_softmax_is_a_match(dtype: str) -> None:
+    """PyTorch's binary cross-entropy of a softmax was once no match where 1 − p has few digits."""
+    for seed in SEEDS:
+        batch = draw(seed, dtype, scale=3.0, objective=TEXTBOOK)
+        found = examined(batch, in_torch("textbook")(batch))
+        assert found.is_match, seed
+        assert set(codes_of(found)) <= {"cancellation"}, seed
 
 
 @pytest.mark.parametrize("name", ["right", "right_rows"])

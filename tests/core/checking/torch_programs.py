@@ -109,6 +109,8 @@ textbook = by_autograd(
     )
 )
 clamped = by_autograd(lambda _, logits, labels: of_probabilities(logits.softmax(dim=1).clamp(1e-3, 1 - 1e-3), labels))
+clamped_below = by_autograd(lambda _, logits, labels: of_probabilities(logits.softmax(dim=1).clamp(min=1e-5), labels))
+log_of_softmax = by_autograd(lambda _, logits, labels: of_probabilities(logits.softmax(dim=1), labels))
 with_epsilon = by_autograd(lambda _, logits, labels: of_probabilities(logits.softmax(dim=1) + 1e-4, labels))
 over_batch = by_autograd(lambda _, logits, labels: of_probabilities(logits.softmax(dim=0), labels))
 masked_by_zero = by_autograd(
@@ -125,6 +127,11 @@ def unshifted(batch: Batch) -> Claims:
     """exp(s) as it stands."""
     exponentials = torch.tensor(batch.logits).exp()
     return {"probabilities": (exponentials / exponentials.sum(dim=1, keepdim=True)).numpy()}
+
+
+unshifted_derived = by_autograd(
+    lambda _, logits, labels: of_probabilities(logits.exp() / logits.exp().sum(dim=1, keepdim=True), labels)
+)
 
 
 def smoothed_over_others(batch: Batch) -> Claims:

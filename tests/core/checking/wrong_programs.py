@@ -183,6 +183,16 @@ def ignored_in_the_mean(batch: Batch) -> Claims:
     return {"gradient": right(batch)["gradient"] * is_counted}
 
 
+def without_class(first: int = 0, divisor: Callable[[Batch], int] = lambda batch: len(batch.labels)) -> Program:
+    """A one-hot row of zeros where there is no such class, and p − c of it."""
+
+    def program(batch: Batch) -> Claims:
+        one_hot = batch.labels[:, np.newaxis] == np.arange(first, batch.logits.shape[1] + first)
+        return {"gradient": (softmax(batch.logits) - one_hot) / batch.logits.dtype.type(divisor(batch))}
+
+    return program
+
+
 def without_temperature(batch: Batch) -> Claims:
     """T = 1."""
     return right(batch)
@@ -203,11 +213,45 @@ def textbook(batch: Batch) -> Claims:
     return {"loss": losses.mean(), "gradient": gradient / p.dtype.type(len(p))}
 
 
+def textbook_where(batch: Batch) -> Claims:
+    """The same, each term only where its target has it."""
+    p, is_label = softmax(batch.logits), batch.one_hot > 0
+    losses = -np.where(is_label, np.log(p), np.log(1 - p)).sum(axis=1)
+    by_p = np.where(is_label, -1 / p, 1 / (1 - p))
+    gradient = p * (by_p - (p * by_p).sum(axis=1, keepdims=True))
+    return {"losses": losses, "loss": losses.mean(), "gradient": gradient / p.dtype.type(len(p))}
+
+
+def textbook_by_jacobian(batch: Batch) -> Claims:
+    """(p − c) / (p (1−p)) times the Jacobian of each row."""
+    p, c = softmax(batch.logits), batch.one_hot
+    jacobian = p[:, :, np.newaxis] * (np.eye(p.shape[1], dtype=p.dtype) - p[:, np.newaxis, :])
+    by_p = (p - c) / (p * (1 - p))
+    return {"gradient": np.einsum("nj,nji->ni", by_p, jacobian) / p.dtype.type(len(p))}
+
+
+def sigmoid_losses(batch: Batch) -> Claims:
+    """−Σ [c log p + (1−c) log(1−p)] with p = 1/(1 + exp(−s))."""
+    p = 1 / (1 + np.exp(-batch.logits))
+    return {"losses": -np.where(batch.one_hot > 0, np.log(p), np.log(1 - p)).sum(axis=1)}
+
+
 def clipped(least: float) -> Program:
     """Probabilities within [δ, 1−δ] before the logarithm."""
 
     def program(batch: Batch) -> Claims:
         p = softmax(batch.logits).clip(least, 1 - least)
+        losses = -np.log(p[batch.rows, batch.labels])
+        return {"losses": losses, "loss": losses.mean()}
+
+    return program
+
+
+def raised(least: float) -> Program:
+    """max(p, δ) before the logarithm, and nothing at the other end."""
+
+    def program(batch: Batch) -> Claims:
+        p = np.maximum(softmax(batch.logits), batch.logits.dtype.type(least))
         losses = -np.log(p[batch.rows, batch.labels])
         return {"losses": losses, "loss": losses.mean()}
 
@@ -226,6 +270,26 @@ def unshifted(batch: Batch) -> Claims:
         exponentials = np.exp(batch.logits)
         p = exponentials / exponentials.sum(axis=1, keepdims=True)
         return of_targets(p, batch.one_hot)
+
+
+def unshifted_rows(batch: Batch) -> Claims:
+    """log Σ exp(s) − s as it stands."""
+    with np.errstate(over="ignore"):
+        return {"losses": np.log(np.exp(batch.logits).sum(axis=1)) - batch.logits[batch.rows, batch.labels]}
+
+
+def mended(batch: Batch) -> Claims:
+    """exp(s) as it stands, and 0 for the NaN that came of it."""
+    with np.errstate(all="ignore"):
+        exponentials = np.exp(batch.logits)
+        p = np.nan_to_num(exponentials / exponentials.sum(axis=1, keepdims=True))
+    return {"probabilities": p, "gradient": (p - batch.one_hot) / p.dtype.type(len(p))}
+
+
+def log_of_probabilities(batch: Batch) -> Claims:
+    """−log of a softmax that is right, and 0 where a label is far from the winner."""
+    with np.errstate(divide="ignore"):
+        return {"loss": -np.log(softmax(batch.logits)[batch.rows, batch.labels]).mean()}
 
 
 def masked_by_zero(batch: Batch) -> Claims:

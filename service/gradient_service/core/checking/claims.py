@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -43,9 +43,9 @@ class NumberType:
         )
 
     @property
-    def largest_power(self) -> float:
-        """x of the largest exp(x); exp(−x) does not vanish yet."""
-        return log(LARGEST_OF_FLOAT16 if self.name == "float16" else float(np.finfo(self.computed_in).max))
+    def largest(self) -> float:
+        """What an infinite number becomes where it must be finite."""
+        return LARGEST_OF_FLOAT16 if self.name == "float16" else float(np.finfo(self.computed_in).max)
 
     @property
     def is_half(self) -> bool:

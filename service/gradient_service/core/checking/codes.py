@@ -55,6 +55,10 @@ class DiagnosisCode(Choice):
         "probabilities_given_as_logits",
         "probabilities stand where logits are expected: give the scores before the softmax",
     )
+    OVERFLOW_UNSHIFTED = (
+        "overflow_unshifted",
+        "exponentials of the scores themselves overflow, or all vanish: subtract each row's largest score before them",
+    )
     DIAGONAL_ONLY_JACOBIAN = (
         "diagonal_only_jacobian",
         "only the diagonal pᵢ (1−pᵢ) of the softmax's Jacobian is used; each probability moves with every score",
@@ -65,12 +69,12 @@ class DiagnosisCode(Choice):
     LOG_BASE_2 = "log_base_2", "the logarithm is that of base 2: it is in bits, not in nats"
     LOG_BASE_10 = "log_base_10", "the logarithm is that of base 10, not the natural one"
     CLIPPED_PROBABILITIES = "clipped_probabilities", "probabilities are kept away from 0 and 1 before the logarithm"
-    OVERFLOW_UNSHIFTED = (
-        "overflow_unshifted",
-        "exponentials of the scores themselves overflow, or all vanish: subtract each row's largest score before them",
+    LOG_OF_ZERO = (
+        "log_of_zero",
+        "the logarithm is taken of a p, or a 1 − p, that became 0: take log p as s − max − log Σ exp(s − max)",
     )
     LOWER_PRECISION = "lower_precision", "its errors are those of a type with fewer digits than it was sent in"
     CANCELLATION = (
         "cancellation",
-        "right, but numbers next to 0 lost their digits: sum the other classes, log p and p − 1 cancel",
+        "right, but numbers next to 0 lost their digits: sum the other classes, for log p, p − 1 and 1 − p cancel",
     )

@@ -82,6 +82,8 @@ class _Sizes:
     values: Array
     tolerated: Array
     usual: Array
+    doubt: Array | float
+    """What of that is only usual where numbers go through 1 − p."""
     of_number: Array
     """What is usual for an error of the number itself, however small beside the size."""
     of_ulp: Array
@@ -155,11 +157,15 @@ class Comparing:
             by_rows = tolerance.relative(of, here.spread, recipe.num_classes)
             return by_rows if sizes.ndim == 1 else by_rows[:, np.newaxis]
 
+        doubt = here.doubt(self.claim.name, of)
         is_difference = recipe.labels is None or recipe.smoothing > 0 or (recipe.is_softmax and recipe.is_binary)
         return _Sizes(
             values=sizes,
-            tolerated=self.tolerance.absolute(of) + relative(self.tolerance) * sizes,
-            usual=USUAL.absolute(of) + relative(USUAL) * sizes,
+            tolerated=self.tolerance.absolute(of)
+            + relative(self.tolerance) * sizes
+            + (doubt if self.tolerance.rtol is None else 0.0),
+            usual=USUAL.absolute(of) + relative(USUAL) * sizes + doubt,
+            doubt=doubt,
             of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
             of_ulp=np.maximum(magnitudes, sizes) if self.claim.name == "gradient" and is_difference else magnitudes,
         )
@@ -176,23 +182,23 @@ class Comparing:
             "excess": _largest(excess),
             "usual_excess": _largest(usual),
             "relative": _largest(relative),
-            "has_lost_digits": self._has_lost_digits(rows, here, (error > sizes.of_number) & (usual <= 1)),
+            "has_lost_digits": self._has_lost_digits(rows, sizes, error, (error > sizes.of_number) & (usual <= 1)),
             "spread": here.spread,
             "opposite": is_opposite.reshape(len(error), -1).sum(axis=1),
         }
         return judged | self._row_sums(claimed, sizes)
 
-    def _has_lost_digits(self, rows: slice, here: PlainRows, is_off: Array) -> Array:
-        """Return the rows where some number is off that is what a row's weight nearly cancels to."""
-        sizes = here.output(self.claim.name)[1]
-        is_off = is_off & (np.abs(self.reference[rows]) < SURE * sizes)
+    def _has_lost_digits(self, rows: slice, sizes: _Sizes, error: Array, is_off: Array) -> Array:
+        """Return the rows where some number is off that a row's weight nearly cancels to, or that 1 − p has made."""
+        is_lost = is_off & (error > sizes.usual - sizes.doubt)
         if self.claim.name == "losses":
-            return is_off
+            return is_lost | (is_off & (np.abs(self.reference[rows]) < SURE * sizes.values))
         if self.claim.name == "probabilities" or not is_off.any():
             return np.zeros(len(is_off), bool)
         weighted = self.recipe.weights * self.recipe.target_rows(rows)
         total = weighted.sum(axis=1, keepdims=True) if self.recipe.is_softmax else self.recipe.weights
-        return np.asarray((is_off & (weighted == total)).any(axis=1))
+        is_small = is_off & (np.abs(self.reference[rows]) < SURE * sizes.values)
+        return np.asarray((is_lost | (is_small & (weighted == total))).any(axis=1))
 
     def _row_sums(self, claimed: Array, sizes: _Sizes) -> dict[str, Array]:
         if self.claim.name != "gradient" or not self.recipe.is_softmax:

@@ -12,8 +12,9 @@ from itertools import combinations, islice
 from gradient_service.core.checking.claims import Tolerance
 from gradient_service.core.checking.codes import DiagnosisCode
 from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.fewer_digits import lower_precision
+from gradient_service.core.checking.infinities import infinities
 from gradient_service.core.checking.mistakes import SCALINGS, STEPS, Scaling
-from gradient_service.core.checking.number_faults import lower_precision, overflow_unshifted
 from gradient_service.core.checking.recipes import Recipe
 from gradient_service.core.checking.variants import Judge, Variant, judge_of
 
@@ -29,11 +30,6 @@ MAX_DIAGNOSES = 6
 FEW_ELEMENTS = 1 << 20
 """A mistake that looks at the whole batch beforehand is combined with other steps up to this size."""
 PLACES = {code: place for place, code in enumerate(DiagnosisCode)}
-
-NUMBER_FAULTS = (
-    (DiagnosisCode.OVERFLOW_UNSHIFTED, overflow_unshifted),
-    (DiagnosisCode.LOWER_PRECISION, lower_precision),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ def diagnose(
         return _told([Finding((DiagnosisCode.CANCELLATION,), found.claim.name, _residual(found)) for found in lost])
     findings: list[Finding] = []
     for found in compared:
-        if not found.is_match and not found.says_nothing:
+        if not found.is_match:
             findings += _findings(recipe, found, tolerance, checkpoint)
     return _told(findings)
 
@@ -121,7 +117,7 @@ class Search:
 
     def findings(self) -> list[Finding]:
         """Return the single mistakes that reproduce the output, else the pairs that do."""
-        singles = list(self._singles())
+        singles = [] if self.found.says_nothing else list(self._singles())
         alone = [*self._explaining(singles), *self._number_faults()]
         return alone or list(islice(self._explaining(self._pairs(singles)), MAX_PAIRS))
 
@@ -138,11 +134,13 @@ class Search:
         """Yield what the usual errors tell, and no tolerance."""
         if self.tolerance is not USUAL:
             return
-        for code, fault in NUMBER_FAULTS:
-            self.checkpoint()
-            residual = fault(self.recipe, self.found)
-            if residual is not None:
-                yield Finding((code,), self.found.claim.name, residual)
+        told = infinities(self.recipe, self.found)
+        self.checkpoint()
+        residual = None if self.found.says_nothing else lower_precision(self.recipe, self.found)
+        if residual is not None:
+            told[DiagnosisCode.LOWER_PRECISION] = residual
+        for code, left in told.items():
+            yield Finding((code,), self.found.claim.name, left)
 
     def _singles(self) -> Iterator[Variant]:
         for scaling in self._scalings():

@@ -5,27 +5,22 @@ Per row: s the scores, p the probabilities, c the target row, w the class weight
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
+from gradient_service.core.checking.claims import NumberType
+from gradient_service.core.checking.distributions import Distribution, floored, sigmoid, softmax
 from gradient_service.core.checking.recipes import Floor, Recipe
 
 FLOAT64: np.dtype[np.floating] = np.dtype(np.float64)
+DOUBT = 4
+"""Units in the last place that p of the top class errs, and √K more that its sum does."""
+HALF = 0.5
+"""Of a term: so much of it may be wrong."""
 Sized = tuple[Array, Array]
 """An output, and the sizes that its errors are measured by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """Probabilities of some rows, each (rows, K)."""
-
-    values: Array
-    logs: Array
-    complements: Array
-    complement_logs: Array
-    shares: Array | None = None
-    """p_i / (1 − p_top), 0 at the top, where it was made before anything could underflow."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,37 @@ class PlainRows:
     recipe: Recipe
     rows: Rows
     dtype: np.dtype[np.floating] = FLOAT64
+
+    def doubt(self, name: str, of: NumberType) -> Array | float:
+        """Return how far `losses` or `gradient` of binary formulas may be off more, as they go through 1 − p.
+
+        As most write it, 1 − p has the error of p: the smaller it is, the fewer digits have its logarithm and 1/(1−p).
+        At most half of a term: one that is left out is no rounding.
+        """
+        recipe = self.recipe
+        if not recipe.is_binary or name == "probabilities":
+            return 0.0
+        found, epsilon = self._floored[0], float(np.finfo(of.computed_in).eps) * (DOUBT + sqrt(recipe.num_classes))
+        share = np.minimum(epsilon / found.complements, HALF)
+        missed = self._weights * (1 - self._targets) * found.values * share
+        if name == "losses":
+            return recipe.by_samples(self.rows) * missed.sum(axis=1)
+        if recipe.is_diagonal or not recipe.is_softmax:
+            return 0.0  # 1 − p cancels
+        return self._spread_by_top(missed, found, epsilon)
+
+    def _spread_by_top(self, missed: Array, found: Distribution, epsilon: float) -> Array:
+        """Return how the error at the top class goes on to all: by p_i / (1 − p_top) where c = 0, else by p_i.
+
+        (p − c) / (p (1−p)) of the label itself has nothing left where p is rounded to 1.
+        """
+        recipe, top = self.recipe, found.values.argmax(axis=1)[:, np.newaxis]
+        complement, missed = (np.take_along_axis(each, top, axis=1) for each in (found.complements, missed))
+        lost = np.take_along_axis(self._weights * self._targets, top, axis=1) * np.minimum(epsilon / complement, 1)
+        shares = found.values / np.where(complement > 0, complement, 1)
+        np.put_along_axis(shares, top, 1, axis=1)
+        factor = np.abs(recipe.factor(self.rows) / recipe.temperature)[:, np.newaxis]
+        return _product(factor * (missed + 2 * lost * complement), shares)
 
     def output(self, name: str) -> Sized:
         """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes."""
@@ -110,55 +136,6 @@ class PlainRows:
         return _product(factor, values), _product(np.abs(factor), sizes)
 
 
-def softmax(scores: Array, *, has_complements: bool) -> Distribution:
-    """Shift by the largest score; 1 − p, where anything is made of it, of the top class is the share of the others."""
-    difference = scores - scores.max(axis=1, keepdims=True)
-    exponentials = np.exp(difference)
-    total = exponentials.sum(axis=1, keepdims=True)
-    values, logs = exponentials / total, difference - np.log(total)
-    if not has_complements:
-        return Distribution(values, logs, values, logs)
-    top = scores.argmax(axis=1)[:, np.newaxis]
-    np.put_along_axis(exponentials, top, 0, axis=1)
-    complements = 1 - values
-    np.put_along_axis(complements, top, exponentials.sum(axis=1, keepdims=True) / total, axis=1)
-    shares, log_rest = _without(difference, top)
-    complement_logs = np.log(complements)
-    np.put_along_axis(complement_logs, top, log_rest - np.log(total), axis=1)
-    return Distribution(values, logs, complements, complement_logs, shares)
-
-
-def _without(difference: Array, top: Array) -> Sized:
-    """Return the softmax of the other classes, 0 at the top, and the logarithm of the sum of their exponentials."""
-    others = difference.copy()
-    np.put_along_axis(others, top, -np.inf, axis=1)
-    second = np.maximum(others.max(axis=1, keepdims=True), np.finfo(others.dtype).min)  # there may be no other
-    exponentials = np.exp(others - second)
-    total = exponentials.sum(axis=1, keepdims=True)
-    return exponentials / np.where(total > 0, total, 1), second + np.log(total)
-
-
-def sigmoid(scores: Array) -> Distribution:
-    """log p and log(1 − p) from log1p(exp(−|s|))."""
-    tail = np.log1p(np.exp(-np.abs(scores)))
-    logs, complement_logs = np.minimum(scores, 0) - tail, -np.maximum(scores, 0) - tail
-    return Distribution(np.exp(logs), logs, np.exp(complement_logs), complement_logs)
-
-
-def floored(recipe: Recipe, found: Distribution) -> tuple[Distribution, Array | float]:
-    """Keep probabilities away from 0; return also what is left of the derivative of each logarithm."""
-    values, least = found.values, found.values.dtype.type(recipe.least)
-    if recipe.floor is Floor.ADDED:
-        logs, complement_logs = np.log(values + least), np.log(found.complements + least)
-        return replace(found, logs=logs, complement_logs=complement_logs), values / (values + least)
-    clipped = np.clip(values, least, 1 - least)
-    logs, complement_logs = np.log(clipped), np.log(1 - clipped)
-    if recipe.is_by_hand:
-        return Distribution(clipped, logs, 1 - clipped, complement_logs), 1.0
-    is_kept = (values >= least) & (values <= 1 - least)
-    return replace(found, logs=logs, complement_logs=complement_logs), is_kept.astype(values.dtype)
-
-
 def by_scores(recipe: Recipe, found: Distribution, targets: Array, weights: Array) -> Sized:
     """∂E/∂s: W p − w c; w (p − c) of sigmoids; both terms of the binary formula over softmax."""
     p = found.values
@@ -169,7 +146,8 @@ def by_scores(recipe: Recipe, found: Distribution, targets: Array, weights: Arra
     weighted = weights * targets
     if recipe.is_diagonal:
         return weighted * (p - 1), np.maximum(weighted * p, weighted)
-    spread_out = weighted.sum(axis=1, keepdims=True) * p
+    is_difference = recipe.is_by_hand and recipe.class_weights is None  # p − c, also where Σ c is not 1
+    spread_out = p if is_difference else weighted.sum(axis=1, keepdims=True) * p
     return spread_out - weighted, np.maximum(spread_out, weighted)
 
 

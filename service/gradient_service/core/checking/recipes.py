@@ -26,8 +26,12 @@ class Floor(Enum):
     NONE = "none"
     CLIPPED = "clipped"
     """To [δ, 1−δ]; where that changes something, nothing is left of the derivative."""
+    RAISED = "raised"
+    """To δ from below only: max(p, δ)."""
     ADDED = "added"
     """log(p + δ)."""
+    OF_PYTORCH = "of_pytorch"
+    """As its binary cross-entropy of probabilities: logarithms from −100 up, and p (1−p) of the derivative from δ."""
 
 
 class Layout(Enum):

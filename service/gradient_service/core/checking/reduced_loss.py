@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.checking.claims import Claim, Tolerance
+from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
 from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
 from gradient_service.core.checking.figures import Figures
 from gradient_service.core.checking.plain import FLOAT64, PlainRows
@@ -23,17 +23,19 @@ def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tole
         recipe: the right one.
         tolerance: what the caller tolerates.
     """
-    of, found = claim.type, reduced(recipe)
-    as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of.computed_in)
+    of, found = claim.type, reduced(recipe, claim.type)
+    as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, of.computed_in)
     usual, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
     error = np.where(np.isfinite(claim.values), np.abs(claim.values - reference), np.inf)
     excess, usual_excess = (np.where(error == 0, 0, error / each) for each in (tolerated, usual))
     relative = error / max(found.size, of.smallest_normal)
-    of_number = MANY_TIMES * (usual - of.smallest_normal) / max(found.size, of.smallest_normal) * np.abs(reference)
+    plainly = usual - found.doubt
+    of_number = MANY_TIMES * (plainly - of.smallest_normal) / max(found.size, of.smallest_normal) * np.abs(reference)
     claimed, plain = Figures(of), Figures(of)
     claimed.add(claim.values, reference, np.abs(reference))
     plain.add(of.rounded(np.array([as_usual.loss])), reference, np.abs(reference))
-    is_lost = (error > of_number + of.smallest_normal) & (np.abs(reference) < SURE * found.size) & (usual_excess <= 1)
+    is_lost = (np.abs(reference) < SURE * found.size) | (error > plainly)
+    is_lost &= (error > of_number + of.smallest_normal) & (usual_excess <= 1)
     return Comparison(
         claim,
         reference,
@@ -60,6 +62,8 @@ class Reduced:
     """Σ of the sizes of the rows, over D."""
     spread_size: float
     """The same, each size times its g."""
+    doubt: float
+    """What the rows may be off more where they go through 1 − p, over D."""
     num_classes: int
     num_rows: int
 
@@ -68,24 +72,26 @@ class Reduced:
         return tolerance.absolute(claim.type) + self.relative(tolerance, claim)
 
     def relative(self, tolerance: Tolerance, claim: Claim) -> float:
-        """Return Σ rtol_n size_n / D."""
+        """Return Σ rtol_n size_n / D, and by default what 1 − p adds."""
         if not self.size:
             return 0.0
         mean_spread = np.array([self.spread_size / self.size])
         relative = tolerance.relative(claim.type, mean_spread, self.num_classes, self.num_rows)
-        return float(relative[0]) * self.size
+        return float(relative[0]) * self.size + (self.doubt if tolerance.rtol is None else 0.0)
 
 
-def reduced(recipe: Recipe, dtype: np.dtype[np.floating] = FLOAT64) -> Reduced:
-    """Follow a recipe through all rows, and reduce their losses in a dtype."""
+def reduced(recipe: Recipe, of: NumberType, dtype: np.dtype[np.floating] = FLOAT64) -> Reduced:
+    """Follow a recipe through all rows, and reduce their losses in a dtype, for a claim of some type."""
     parts = [PlainRows(recipe, rows, dtype) for rows in recipe.blocks()]
     found = [(*part.output("losses"), part.spread) for part in parts]
     losses, sizes, spread = (np.concatenate([np.zeros(0), *(part[place] for part in found)]) for place in range(3))
+    doubt = sum(float(np.sum(part.doubt("losses", of))) for part in parts)
     divisor = recipe.denominator
     return Reduced(
         loss=float(losses.sum() / divisor),
         size=_reduced_size(sizes, divisor),
         spread_size=_reduced_size(sizes * spread, divisor),
+        doubt=float(_reduced_size(np.array([doubt]), divisor)),
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )

@@ -128,7 +128,8 @@ class RowsJudge:
         of = self.found.claim.type
         usual, given = (each.relative(of, here.spread, recipe.num_classes) for each in (USUAL, self.tolerance))
         relative = usual + given
-        return values, sizes, sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
+        tolerated = sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
+        return values, sizes, tolerated + here.doubt(self.found.claim.name, of)
 
     def _left(self, variant: Variant, rows: Rows, followed: tuple[Array, Array, Array]) -> Left:
         values, sizes, tolerated = followed
@@ -186,7 +187,7 @@ class LossJudge:
             if self._num_elements > REDUCED_ELEMENTS:
                 return None
             self._num_elements += recipe.logits.size
-            self._last = recipe, reduced(recipe)
+            self._last = recipe, reduced(recipe, self.found.claim.type)
         if recipe is self.recipe:
             self._right = self._last[1]
         return self._last[1]

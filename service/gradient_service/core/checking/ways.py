@@ -20,8 +20,12 @@ OTHER_LEAST = (
     float(np.finfo(np.float32).tiny),
 )
 """What some do."""
+LEAST_OF_PYTORCH = 1e-12
+"""What PyTorch keeps p (1−p) above, in the derivative of its binary cross-entropy."""
 SUM_TOLERANCE = 1e-3
 """Rows of logits that sum to 1 within it, as half precision does, may be probabilities."""
+NO_CLASS = -1
+"""A label that stands for a target row of zeros."""
 LOOKED_AT = 1024
 """Elements that tell whether they are."""
 
@@ -70,6 +74,9 @@ def ignored_counted(recipe: Recipe) -> Iterator[Recipe]:
         yield each.weighed_again()
         yield each
         yield replace(each, denominator=all_rows)
+    without_class = replace(counted, labels=np.where(recipe.ignored, NO_CLASS, recipe.labels), is_by_hand=True)
+    yield without_class
+    yield replace(without_class, denominator=all_rows)
     yield replace(recipe, denominator=all_rows)
 
 
@@ -108,7 +115,9 @@ def labels_off(recipe: Recipe) -> Iterator[Recipe]:
         labels = recipe.labels + step
         yield replace(recipe, labels=labels % recipe.num_classes).weighed_again()
         yield replace(recipe, labels=labels.clip(0, recipe.num_classes - 1)).weighed_again()
-        yield replace(recipe, labels=labels)
+        without_class = replace(recipe, labels=labels)
+        yield without_class
+        yield replace(without_class, is_by_hand=True)
 
 
 def masked_late(recipe: Recipe) -> Iterator[Recipe]:
@@ -186,10 +195,13 @@ def clipped_as_usual(recipe: Recipe) -> Iterator[Recipe]:
 
 
 def _clipped_to(recipe: Recipe, least_probabilities: Iterable[float]) -> Iterator[Recipe]:
+    if recipe.is_binary:
+        yield replace(recipe, floor=Floor.OF_PYTORCH, least=LEAST_OF_PYTORCH)
     for least in least_probabilities:
-        bounded = replace(recipe, floor=Floor.CLIPPED, least=least)
-        yield bounded
-        yield replace(bounded, is_by_hand=True)
+        for floor in (Floor.CLIPPED, Floor.RAISED):
+            bounded = replace(recipe, floor=floor, least=least)
+            yield bounded
+            yield replace(bounded, is_by_hand=True)
         yield replace(recipe, floor=Floor.ADDED, least=least)
 
 
