@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -68,6 +69,49 @@ async def test_the_first_curl_answers_as_printed() -> None:
     async with http_client() as client:
         reply = await client.post(url, content=body, headers={name: value})
     assert reply.content == blocks("json")[0].removesuffix("\n").encode()
+
+
+@pytest.mark.anyio
+async def test_the_check_names_the_mistake_that_is_told() -> None:
+    """The README's claim is explained by the one mistake that stands below it: on two rows of two, five came near."""
+    _, url, _, header, _, body = shlex.split(blocks("sh")[3])
+    name, _, value = header.partition(": ")
+    async with http_client() as client:
+        answer = (await client.post(url, content=body, headers={name: value})).json()
+    told = re.findall(r"It is not: this is `(\w+)`", README)
+    assert (answer["verdict"], [each["code"] for each in answer["diagnoses"]]) == ("mismatch", told)
+
+
+@pytest.mark.anyio
+async def test_the_tolerances_that_are_advised_suffice() -> None:
+    """What is rounded after the point, and what differences are, match within the README's `atol`."""
+    printed, differences = (float(number) for number in re.findall(r'"atol": ([\d.e-]+)', README))
+    question = json.loads(shlex.split(blocks("sh")[3])[-1])
+    batch = {name: question[name] for name in ("logits", "labels")}
+    async with http_client() as client:
+        gradient = np.array((await client.post("/gradient", json=batch)).json()["gradient"])
+        claims = {printed: gradient.round(6), differences: await central_differences(client, batch)}
+        for atol, claim in claims.items():
+            claimed = batch | {"claimed": {"gradient": claim.tolist()}}
+            verdicts = [
+                (await client.post("/check", json=claimed | options)).json()["verdict"]
+                for options in ({}, {"atol": atol})
+            ]
+            assert verdicts == ["mismatch", "match"], atol
+
+
+async def central_differences(client: httpx.AsyncClient, batch: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """The slope of the loss over 10⁻⁶ to either side of each logit."""
+    logits, step = np.array(batch["logits"], np.float64), 1e-6
+    slopes = np.zeros_like(logits)
+    for place in np.ndindex(logits.shape):
+        moved = [logits.copy(), logits.copy()]
+        for sign, each in zip((1, -1), moved, strict=True):
+            each[place] += sign * step
+        bodies = [batch | {"logits": each.tolist()} for each in moved]
+        above, below = [(await client.post("/loss", json=body)).json()["loss"] for body in bodies]
+        slopes[place] = (above - below) / (2 * step)
+    return slopes
 
 
 @pytest.mark.full
