@@ -159,3 +159,14 @@ async def test_the_document_is_what_the_application_says(http: httpx.AsyncClient
     reply = await http.get("/openapi.json")
     assert reply.headers["content-type"] == "application/json"
     assert reply.json() == app.openapi()
+
+
+@pytest.mark.parametrize(("accepted", "coding"), [("gzip", "gzip"), ("gzip, deflate, br", "gzip"), ("gzip;q=0", None)])
+async def test_pages_are_coded_for_whom_that_suits(http: httpx.AsyncClient, accepted: str, coding: str | None) -> None:
+    """Who takes gzip is sent the same page in fewer bytes."""
+    for path in ("/explore", "/docs", "/redoc"):
+        plain = await http.get(path, headers={"Accept": BROWSER, "Accept-Encoding": "identity"})
+        coded = await http.get(path, headers={"Accept": BROWSER, "Accept-Encoding": accepted})
+        assert (coded.text, coded.headers.get("content-encoding")) == (plain.text, coding)
+        assert {"Accept", "Accept-Encoding"} <= set(coded.headers["vary"].split(", "))
+        assert (int(coded.headers["content-length"]) < int(plain.headers["content-length"])) == (coding is not None)

@@ -63,6 +63,12 @@ def reply_coding(headers: Headers, spoken: Collection[str] = tuple(WINDOW_BITS))
     return written[0]
 
 
+def is_accepted(headers: Headers, coding: str) -> bool:
+    """Return whether a caller takes a coding at all."""
+    wanted = dict(_weights(headers))
+    return wanted.get(coding, wanted.get("*", 0.0)) > 0
+
+
 def inflate(body: Buffer, coding: str, max_bytes: int, checkpoint: Checkpoint = without_pause) -> bytearray:
     """Return the content of a coded body, never more of it in memory than may be.
 

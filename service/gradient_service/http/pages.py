@@ -3,6 +3,8 @@
 No other host is asked.
 """
 
+import gzip
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -12,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
+from gradient_service.http.codings import is_accepted
 from gradient_service.http.endpoints import ToldMount, ToldRoute
 from gradient_service.http.example_files import binary_files
 from gradient_service.http.html_reply import OWN_POLICY, STRICT, html_reply, is_for_people
@@ -56,24 +59,24 @@ def routes(settings: Settings) -> list[BaseRoute]:
 async def entrance(request: Request) -> Response:
     """Answer with links: a page to a browser, JSON to anything else."""
     if is_for_people(request):
-        return _page("index.html", OWN_POLICY)
+        return html_reply(_content("index.html", is_coded=False), OWN_POLICY)
     links = {name: f"/{name}" for name in LINKS}
     return Response(orjson.dumps(links), media_type="application/json", headers={"Vary": "Accept"})
 
 
 async def explore(request: Request) -> Response:
     """Answer with the derivation beside its numbers."""
-    return _page("explore.html", OWN_POLICY)
+    return _page(request, "explore.html", OWN_POLICY)
 
 
 async def docs(request: Request) -> Response:
     """Answer with Swagger UI."""
-    return _page("docs.html", POLICY)
+    return _page(request, "docs.html", POLICY)
 
 
 async def redoc(request: Request) -> Response:
     """Answer with ReDoc."""
-    return _page("redoc.html", REDOC_POLICY)
+    return _page(request, "redoc.html", REDOC_POLICY)
 
 
 async def document(request: Request) -> Response:
@@ -89,5 +92,16 @@ async def example(request: Request) -> Response:
     return Response(content, media_type=safetensors_body.MEDIA_TYPE)
 
 
-def _page(name: str, policy: str) -> Response:
-    return html_reply((ASSETS / name).read_bytes(), policy)
+def _page(request: Request, name: str, policy: str) -> Response:
+    is_coded = is_accepted(request.headers, "gzip")
+    reply = html_reply(_content(name, is_coded=is_coded), policy)
+    reply.headers.add_vary_header("Accept-Encoding")
+    if is_coded:
+        reply.headers["Content-Encoding"] = "gzip"
+    return reply
+
+
+@cache
+def _content(name: str, *, is_coded: bool) -> bytes:
+    content = (ASSETS / name).read_bytes()
+    return gzip.compress(content, mtime=0) if is_coded else content

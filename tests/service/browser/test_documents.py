@@ -1,5 +1,7 @@
 """The documentation pages in a real browser: no other host, nothing refused, a silent console."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -10,6 +12,9 @@ from .conftest import CLEAN, Visit
 pytestmark = pytest.mark.full
 
 NARROW = 360
+PAPER = """() => [document.body, document.documentElement].map((each) => getComputedStyle(each).backgroundColor)
+  .find((colour) => colour !== "rgba(0, 0, 0, 0)") ?? "rgb(255, 255, 255)"
+"""
 PAGES = ["/", "/problems", "/problems/invalid-distribution", "/problems/output-too-large", "/problems/uri-too-long"]
 
 
@@ -33,6 +38,37 @@ def test_docs_show_formulas_and_code(visit: Visit, origin: str) -> None:
     expect(operation.locator(".opblock-description em")).to_have_count(0)
     expect(operation.get_by_text("result = client.gradient([[1, 2, 3]], labels=[2]")).to_be_visible()
     assert visit.outcome(origin) == CLEAN
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_samples_name_the_service_that_shows_them(visit: Visit, origin: str, path: str) -> None:
+    """Code to copy calls this very address, and no port that `make run` would have."""
+    visit.page.goto(f"{origin}{path}")
+    if path == "/docs":
+        visit.page.locator("[id^=operations-][id$=-gradient] .opblock-summary-control").click()
+    expect(visit.page.get_by_text(f'GradientClient("{origin}")').first).to_be_attached()
+    assert "127.0.0.1:8000" not in visit.page.locator("body").inner_text()
+    assert visit.outcome(origin) == CLEAN
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_documents_are_dark_for_whom_likes_that(visit: Visit, origin: str, path: str) -> None:
+    """Paper is lighter than ink, and darker where the reader's system is dark."""
+    is_lighter = {}
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme)
+        visit.page.goto(f"{origin}{path}")
+        heading = visit.page.get_by_role("heading", level=1).first
+        expect(heading).to_be_visible()
+        ink = heading.evaluate("heading => getComputedStyle(heading).color")
+        is_lighter[scheme] = brightness(visit.page.evaluate(PAPER)) > brightness(ink)
+    assert is_lighter == {"light": True, "dark": False}
+    assert visit.outcome(origin) == CLEAN
+
+
+def brightness(colour: str) -> int:
+    """The sum of red, green and blue."""
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
 
 def test_reference_finds_an_operation(visit: Visit, origin: str) -> None:

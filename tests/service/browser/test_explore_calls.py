@@ -120,6 +120,7 @@ def test_a_refused_view_says_why_and_shows_no_old_numbers(visit: Visit, origin: 
     open_page(page, origin)
     page.goto(f"{origin}/explore?scores=0,-800&labels=1")
     expect(page.locator("#chain-rule .refusal")).to_contain_text("The service refused this, 422")
+    expect(page.locator("#chain-rule .refusal a")).to_have_attribute("href", "problems/number-out-of-range")
     expect(page.locator("#chain-rule .product")).to_be_hidden()
     expect(page.locator("#batch [data-cell='gradient 0 0']")).to_have_text("1.000000")
 

@@ -1,7 +1,7 @@
 // What keeps numbers from the page, in plain words.
 
 import { Refusal, Unreachable } from "./calls.js";
-import { say } from "./elements.js";
+import { element, say } from "./elements.js";
 
 export function isHindrance(error) {
   return error instanceof Refusal || error instanceof Unreachable;
@@ -12,11 +12,24 @@ export function concernsAll(error) {
   return error instanceof Unreachable || [401, 429, 503].includes(error.status);
 }
 
-// What is said in the view that was refused.
-export function explanation(error) {
-  if (error instanceof Unreachable) return "The service did not answer, so there are no numbers here.";
-  const places = error.problem.errors.map(({ pointer, detail }) => `${pointer || "the request"}: ${detail}`);
-  return `The service refused this, ${error.status} ${error.problem.title}. ${places.join(" ")}`;
+// Says in the view that was refused what was, with the page of the problem. A text that is read out is touched only when
+// it changes.
+export function tell(place, error) {
+  const parts = error ? explanation(error) : [];
+  if (place.textContent === parts.map((part) => part.textContent ?? part).join("")) return;
+  place.replaceChildren(...parts);
+}
+
+function explanation(error) {
+  if (error instanceof Unreachable) return ["The service did not answer, so there are no numbers here."];
+  const { errors, title, type } = error.problem;
+  const places = errors.map(({ pointer, detail }) => `${pointer || "the request"}: ${detail}`);
+  return [`The service refused this, ${error.status} `, type ? pageOf(type, title) : title, `. ${places.join(" ")}`];
+}
+
+// The page of a problem, beside this one wherever that is served; what a proxy answers has none.
+export function pageOf(type, text) {
+  return element("a", { href: type.replace(/^\//, "") }, text);
 }
 
 // What stops all views is said once, above them, with what can be done.

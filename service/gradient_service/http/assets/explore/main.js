@@ -6,7 +6,7 @@ import { showCalls } from "./call_panel.js";
 import { chainRule } from "./chain_rule.js";
 import { element, say } from "./elements.js";
 import { finiteDifferences } from "./finite_differences.js";
-import { concernsAll, explanation, isHindrance, notify } from "./hindrances.js";
+import { concernsAll, isHindrance, notify, tell } from "./hindrances.js";
 import { naive } from "./naive.js";
 import { roughly } from "./numbers.js";
 import { refusals } from "./refusals.js";
@@ -90,7 +90,7 @@ async function refreshView(section, view, signal, next) {
     hindrance = error;
   }
   section.classList.toggle("refused", hindrance !== null);
-  say(section.querySelector(".refusal"), hindrance ? explanation(hindrance) : "");
+  tell(section.querySelector(".refusal"), hindrance);
   showCalls(section.querySelector(".calls"), asked.filter(({ answer }) => answer), key !== "");
   return hindrance;
 }

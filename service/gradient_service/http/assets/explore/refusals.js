@@ -3,6 +3,7 @@
 import { send, Unreachable } from "./calls.js";
 import { showCalls } from "./call_panel.js";
 import { element, say } from "./elements.js";
+import { pageOf } from "./hindrances.js";
 
 const ROW = [[1, 2, 3]];
 const MISTAKES = {
@@ -39,8 +40,7 @@ async function provoke(section, call, key) {
 
 function problemTable({ status, value }) {
   const faults = value.errors.map(({ pointer, detail }) => [pointer || "(whole)", detail]);
-  const page = element("a", { href: value.type.replace(/^\//, "") }, value.type); // beside this page, wherever it is served
-  const lines = [["status", status], ["type", page], ["title", value.title], ...faults];
+  const lines = [["status", status], ["type", pageOf(value.type, value.type)], ["title", value.title], ...faults];
   const rows = lines.map(([name, content]) => {
     return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, content));
   });
