@@ -151,7 +151,9 @@ class Comparing:
 
     def _sizes(self, here: PlainRows, reference: Array) -> _Sizes:
         of, recipe, magnitudes = self.claim.type, self.recipe, np.abs(reference)
-        sizes = magnitudes if self.claim.name == "probabilities" else here.output(self.claim.name)[1]
+        sizes = magnitudes  # at the least: the terms of a result may vanish where it does not
+        if self.claim.name != "probabilities":
+            sizes = np.maximum(sizes, here.output(self.claim.name)[1])
 
         def relative(tolerance: Tolerance) -> Array:
             by_rows = tolerance.relative(of, here.spread, recipe.num_classes)
@@ -167,7 +169,7 @@ class Comparing:
             usual=USUAL.absolute(of) + relative(USUAL) * sizes + doubt,
             doubt=doubt,
             of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
-            of_ulp=np.maximum(magnitudes, sizes) if self.claim.name == "gradient" and is_difference else magnitudes,
+            of_ulp=sizes if self.claim.name == "gradient" and is_difference else magnitudes,
         )
 
     def _judged(self, rows: slice, here: PlainRows, sizes: _Sizes) -> dict[str, Array]:
