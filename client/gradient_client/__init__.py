@@ -23,7 +23,7 @@ from .errors import (
     UnsupportedWireError,
 )
 from .reports import CheckResult, Diagnosis, Invariant, WorstRow
-from .results import Attempt, GradientResult, Limits, LossResult, Meta, SoftmaxResult, Summary
+from .results import Attempt, Fault, GradientResult, Limits, LossResult, Meta, SoftmaxResult, Summary
 
 __all__ = [
     "ArrayLike",
@@ -36,6 +36,7 @@ __all__ = [
     "DeadlineExceededError",
     "Diagnosis",
     "Event",
+    "Fault",
     "GradientClient",
     "GradientClientError",
     "GradientOptions",

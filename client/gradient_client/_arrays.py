@@ -124,7 +124,9 @@ def _first_non_number(array: AnyArray) -> tuple[int, ...]:
     if array.dtype.kind != "O":
         return ()
     numbers = (int, float, np.number)
-    return next((index for index, item in np.ndenumerate(array) if not isinstance(item, numbers)), ())
+    return next(
+        (index for index, item in np.ndenumerate(array) if isinstance(item, bool) or not isinstance(item, numbers)), ()
+    )
 
 
 def check_finite(field: str, array: AnyArray) -> None:

@@ -10,7 +10,7 @@ import httpx
 from anyio.lowlevel import RunVar
 
 from ._httpx import LIMITS, describe, verification
-from ._transport import HttpReply, HttpRequest
+from ._transport import HttpReply, HttpRequest, Received
 
 _numbers = count()
 _Pool = AsyncGenerator[httpx.AsyncClient, None]
@@ -40,10 +40,15 @@ class AsyncHttpxTransport:
     async def _exchange(self, request: HttpRequest) -> HttpReply:
         pool = await self._pool()
         # No timeout within httpx: the cancel scope around this covers all of its phases at once.
-        response = await pool.request(
+        async with pool.stream(
             request.method, request.url, content=request.body, headers=request.headers, timeout=None
-        )
-        return HttpReply(response.status_code, dict(response.headers), response.content)
+        ) as response:
+            received = Received(request.max_reply_bytes)
+            # As it was sent: what is inflated could be a thousand times as long, and no coding was asked for.
+            async for piece in response.aiter_raw():
+                if not received.add(piece):
+                    break
+            return HttpReply(response.status_code, dict(response.headers), received.join())
 
     async def _pool(self) -> httpx.AsyncClient:
         kept = self._pools.get(None)

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from platform import python_version
 
 from ._events import Event, EventHook, EventKind, announce
+from ._outputs import ContractError
+from ._printable import printable
 from ._problems import build_error
-from ._protocol import Message, parse_server_timing
+from ._protocol import Message
+from ._replies import parse_server_timing
 from ._settings import ClientSettings
 from ._transport import HttpReply, HttpRequest
 from ._version import __version__
@@ -91,7 +94,13 @@ class Call:
             headers["X-Request-Deadline-Ms"] = str(max(1, int(seconds * 1000)))
         limit = seconds if math.isfinite(seconds) else None
         message = self._message
-        return HttpRequest(message.method, settings.base_url + message.path, headers, message.body, limit)
+        url = settings.base_url + message.path
+        return HttpRequest(message.method, url, headers, message.body, limit, message.max_reply_bytes)
+
+    def check_size(self, reply: HttpReply) -> None:
+        """Refuse a reply that is longer than any answer to the message; its reading was broken off there."""
+        if len(reply.body) > self._message.max_reply_bytes:
+            raise ContractError(f"the body is longer than the {self._message.max_reply_bytes} bytes of any answer")
 
     def record(self, outcome: Outcome, *, started_after: float) -> None:
         """Note how an attempt went."""
@@ -141,7 +150,8 @@ class Call:
         kind = DeadlineExceededError if timed_out else TransportError
         limit = f" within {self._timeout:g} s" if timed_out and self._timeout is not None else ""
         tries = "1 attempt" if len(self.attempts) == 1 else f"{len(self.attempts)} attempts"
-        sentence = f"{self.operation}: no reply{limit} after {tries} ({_reason(failure)})"
+        address = self._surroundings.settings.base_url
+        sentence = f"{self.operation}: no reply from {address}{limit} after {tries} ({_reason(failure)})"
         return kind(
             f"{sentence} (request {self.request_id})",
             request_id=self.request_id,
@@ -151,4 +161,4 @@ class Call:
 
 def _reason(failure: object) -> str:
     """Kind and words of a failure; some have no words."""
-    return f"{type(failure).__name__}: {failure}".removesuffix(": ")
+    return printable(f"{type(failure).__name__}: {failure}".removesuffix(": "))

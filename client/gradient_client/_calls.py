@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from ._call import Call, Outcome, Surroundings
 from ._outputs import ContractError
-from ._protocol import Message, Operation, ResultT, build_request, parse_limits, parse_reply
+from ._protocol import Message, Operation, ResultT, build_request
+from ._replies import parse_limits, parse_reply
 from ._retry import RETRYABLE_STATUSES, RetryBudget, next_wait_seconds
 from ._settings import check_timeout
 from ._transport import HttpReply, HttpRequest
@@ -95,8 +96,9 @@ class Calls:
                 return
             yield Sleep(min(pause, max(0.0, call.remaining)))
             pause = min(2 * pause, _LONGEST_POLL_SECONDS)
+        address = self._surroundings.settings.base_url
         raise DeadlineExceededError(
-            f"the service was not ready within {timeout:g} s; last answer: {call.last_outcome}",
+            f"{address} was not ready within {timeout:g} s; last answer: {call.last_outcome}",
             request_id=call.request_id,
             attempts=tuple(call.attempts),
         )
@@ -111,6 +113,7 @@ class Calls:
         outcome = "cancelled"
         try:
             reply = yield from self._exchange(call)
+            call.check_size(reply)
             result = parse(reply)
             outcome = str(reply.status)
         except ContractError as broken:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from ._transport import HttpReply, HttpRequest
+from ._transport import HttpReply, HttpRequest, Received
 
 # As many kept connections as used ones: a pool that keeps fewer reconnects all the time under threads.
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
@@ -50,7 +50,8 @@ class HttpxTransport:
             headers=request.headers,
             extensions={"timeout": left},
         ) as response:
-            return HttpReply(response.status_code, dict(response.headers), _read_body(response, left))
+            body = _read_body(response, Received(request.max_reply_bytes), left)
+            return HttpReply(response.status_code, dict(response.headers), body)
 
     def _pool(self) -> httpx.Client:
         process = os.getpid()
@@ -93,25 +94,31 @@ class TimeLeft(Mapping[str, float | None]):
         return self._ends_at is not None and time.monotonic() >= self._ends_at
 
 
-def _read_body(response: httpx.Response, left: TimeLeft) -> bytes:
-    """The whole body, or an httpx error once the time is up.
+def _read_body(response: httpx.Response, received: Received, left: TimeLeft) -> bytes:
+    """The body, up to its limit, or an httpx error once the time is up.
 
     httpx allows every single read the time that was left when the body began, so a reply that stalls
     half-way, or drips, would outlive the budget. A timer shuts the socket down at its end; replies that
     come in one piece, as most do, need none.
     """
-    chunks = response.iter_bytes()
-    first = next(chunks, b"")
+    # As it was sent: what is inflated could be a thousand times as long, and no coding was asked for.
+    pieces = response.iter_raw()
+    received.add(next(pieces, b""))
     seconds = left["read"]
     if seconds is None or response.headers.get("Content-Length") == str(response.num_bytes_downloaded):
-        return first + b"".join(chunks)
+        return _read_on(pieces, received)
     timer = threading.Timer(seconds, _shut_down, [response.extensions.get("network_stream")])
     timer.daemon = True
     timer.start()
     try:
-        return first + b"".join(chunks)
+        return _read_on(pieces, received)
     finally:
         timer.cancel()
+
+
+def _read_on(pieces: Iterator[bytes], received: Received) -> bytes:
+    all(map(received.add, pieces))  # it stops at the first piece after which there is no room
+    return received.join()
 
 
 def _shut_down(stream: Any) -> None:

@@ -30,12 +30,13 @@ def check_nested(field: str, value: Sequence[Any]) -> None:
         InputError: naming the first offending element or row and what to write instead.
     """
     kinds = _leaf_kinds(field, value)
+    booleans = {kind for kind in kinds if issubclass(kind, bool | np.bool)}
     if strange := {kind for kind in kinds if not _is_number(kind)}:
         index, leaf = next((index, leaf) for index, leaf in _leaves(value) if type(leaf) in strange)
         reason = f"is no number but of type {type(leaf).__name__}"
         raise refusal(field, reason, "every element must be a number", index)
-    if bool in kinds and kinds != {bool}:
-        index = next(index for index, leaf in _leaves(value) if type(leaf) is bool)
+    if booleans and kinds != booleans:
+        index = next(index for index, leaf in _leaves(value) if _kind(leaf) in booleans)
         raise refusal(field, "is a boolean among numbers", "booleans are for masks; write 0 or 1", index)
     _check_rectangular(field, value, ())
 
@@ -45,11 +46,18 @@ def _leaf_kinds(field: str, value: Sequence[Any], depth: int = 1) -> set[type[An
     if depth > _MAX_DEPTH:
         raise refusal(field, "is nested too deeply", "no field takes more than two axes")
     kinds: set[type[Any]] = set(map(type, value))
+    if np.ndarray in kinds:
+        kinds = {_kind(item) for item in value}
     leaves: set[type[Any]] = {kind for kind in kinds if not issubclass(kind, list | tuple)}
     if leaves != kinds:
         for item in value:
             leaves |= _leaf_kinds(field, item, depth + 1) if is_nested(item) else set()
     return leaves
+
+
+def _kind(item: object) -> type[Any]:
+    """The type of an element, for an array that of its elements."""
+    return cast("NDArray[Any]", item).dtype.type if isinstance(item, np.ndarray) else type(item)
 
 
 def _is_number(kind: type[Any]) -> bool:

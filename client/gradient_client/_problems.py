@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
+from ._printable import printable
+from ._records import Fault
 from ._retry import parse_retry_after
 from ._transport import HttpReply
 from .errors import (
@@ -18,6 +20,9 @@ from .errors import (
     UnavailableError,
     UnsupportedWireError,
 )
+
+# Four times what the service writes at most; whatever is longer was not written by it.
+_MAX_PROBLEM_BYTES = 64 * 1024
 
 _CLASSES: Mapping[int, type[ServiceError]] = {
     400: RejectedInputError,
@@ -47,14 +52,16 @@ def build_error(reply: HttpReply, *, request_id: str, now: float) -> ServiceErro
     problem = _problem(reply)
     slug = _text(problem, "type").rstrip("/").rpartition("/")[2] or None
     detail = _text(problem, "detail") or _text(problem, "title")
-    pointer = _first_pointer(problem)
-    known_id = _text(problem, "request_id") or reply.header("X-Request-ID") or request_id
+    faults = _faults(problem)
+    pointer = faults[0].pointer if faults else None
+    known_id = _text(problem, "request_id") or printable(reply.header("X-Request-ID") or request_id)
     return _CLASSES.get(reply.status, ServiceError)(
         _sentence(reply.status, slug, pointer, detail, known_id),
         status=reply.status,
         slug=slug,
         detail=detail,
         pointer=pointer,
+        faults=faults,
         request_id=known_id,
         retry_after=parse_retry_after(reply.header("Retry-After"), now=now),
     )
@@ -63,7 +70,7 @@ def build_error(reply: HttpReply, *, request_id: str, now: float) -> ServiceErro
 def _problem(reply: HttpReply) -> Mapping[str, Any]:
     """The problem document, or nothing if the body is anything else."""
     media_type = (reply.header("Content-Type") or "").partition(";")[0].strip().lower()
-    if media_type not in {"application/problem+json", "application/json"}:
+    if media_type not in {"application/problem+json", "application/json"} or len(reply.body) > _MAX_PROBLEM_BYTES:
         return {}
     try:
         document = json.loads(reply.body)
@@ -74,15 +81,16 @@ def _problem(reply: HttpReply) -> Mapping[str, Any]:
 
 def _text(problem: Mapping[str, Any], name: str) -> str:
     value = problem.get(name)
-    return value if isinstance(value, str) else ""
+    return printable(value) if isinstance(value, str) else ""
 
 
-def _first_pointer(problem: Mapping[str, Any]) -> str | None:
-    try:
-        pointer: object = problem["errors"][0]["pointer"]
-    except (LookupError, TypeError):  # a proxy's document may hold anything under these names
-        return None
-    return pointer if isinstance(pointer, str) else None
+def _faults(problem: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """What is listed as wrong; a proxy's document may hold anything under this name, and is no list of faults then."""
+    entries = problem.get("errors")
+    if not isinstance(entries, list):
+        return ()
+    listed = [cast("dict[str, Any]", each) for each in cast("list[object]", entries) if isinstance(each, dict)]
+    return tuple(Fault(_text(each, "pointer"), _text(each, "code"), _text(each, "detail")) for each in listed)
 
 
 def _sentence(status: int, slug: str | None, pointer: str | None, detail: str, request_id: str) -> str:

@@ -1,8 +1,8 @@
-"""Building requests and parsing replies: plain functions, nothing sent."""
+"""Building requests: plain functions, nothing sent."""
 
 from __future__ import annotations
 
-import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
@@ -12,14 +12,16 @@ import numpy as np
 from ._arrays import AnyArray
 from ._fields import Value
 from ._options import CLAIMS, CheckOptions, GradientOptions, LossOptions, Reader, SoftmaxOptions, readers
-from ._outputs import ContractError, check_dtype, read_output, read_summary
-from ._records import Output, ReadOnlyMapping, Result, outputs_of
+from ._records import Output, Result, outputs_of
 from ._refusal import refusal
-from ._reports import read_report
-from ._transport import HttpReply
 from ._wire import WIRES, Wire, reply_dtype
 from .reports import CheckResult
-from .results import GradientResult, Limits, LossResult, Meta, SoftmaxResult
+from .results import GradientResult, LossResult, SoftmaxResult
+
+# What an answer holds besides its arrays: a header, scalars, tails of sums, a report, what later versions add.
+_ROOM_FOR_THE_REST = 1024 * 1024
+# A float64 takes 24 characters, and a comma; a row of one class adds brackets.
+_MOST_JSON_BYTES_A_NUMBER = 32
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -57,6 +59,8 @@ class Message:
     body: bytes = b""
     media_type: str | None = None
     accept: str = WIRES["json"].media_type
+    max_reply_bytes: int = _ROOM_FOR_THE_REST
+    """No answer is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,31 @@ def build_request(
         if name in fields and not hasattr(inputs[name], "dtype"):
             fields[name] = _in_dtype_of_answer(cast("AnyArray", fields[name]), fields)
     answer = WIRES["json"] if operation.claims else wire
-    claimed = _named_claims(operation, fields, wire)
-    message = Message("POST", f"/{operation.name}", wire.encode(claimed), wire.media_type, answer.media_type)
-    logits = fields["logits"]
-    batch_size, num_classes = np.shape(logits)
-    shape, outputs = (batch_size, num_classes), _asked_outputs(operation, fields)
-    return message, Expectation(operation, answer, shape, reply_dtype(fields), outputs)
+    batch_size, num_classes = np.shape(fields["logits"])
+    outputs = _asked_outputs(operation, fields)
+    expected = Expectation(operation, answer, (batch_size, num_classes), reply_dtype(fields), outputs)
+    message = Message(
+        "POST",
+        f"/{operation.name}",
+        wire.encode(_named_claims(operation, fields, wire)),
+        wire.media_type,
+        answer.media_type,
+        _most_reply_bytes(expected),
+    )
+    return message, expected
+
+
+def _most_reply_bytes(expected: Expectation[ResultT]) -> int:
+    """A bound of the reply's length."""
+    sizes = dict(zip("NK", expected.shape, strict=True))
+    room = _ROOM_FOR_THE_REST
+    for name in expected.outputs:
+        if name in expected.operation.arrays:
+            output = expected.operation.arrays[name]
+            is_json = expected.wire is WIRES["json"]
+            each = _MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or expected.dtype).itemsize
+            room += each * math.prod(sizes[axis] for axis in output.axes)
+    return room
 
 
 def _read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) -> dict[str, Value]:
@@ -114,6 +137,8 @@ def _read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) ->
 
 
 def _unknown_option(operation: Operation[ResultT], name: str) -> str:
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
     near = difflib.get_close_matches(name, operation.fields, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{operation.name}() got an unexpected keyword argument {name!r}{hint}"
@@ -157,72 +182,3 @@ def _asked_outputs(operation: Operation[ResultT], fields: Mapping[str, Value]) -
         return tuple(include)
     unreduced = fields.get("reduction") == "none"
     return tuple("losses" if name == "loss" and unreduced else name for name in operation.defaults)
-
-
-def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) -> ResultT:
-    """The typed result of a successful reply.
-
-    Args:
-        reply: an answer with status 200.
-        expected: what `build_request` said about it.
-        meta: about the call, to be attached.
-
-    Returns:
-        The result.
-
-    Raises:
-        ContractError: the reply is not what the contract says.
-    """
-    document = _decode(reply, expected.wire)
-    if not isinstance(document.get("applied"), Mapping):
-        raise ContractError("applied is missing or no object")
-    applied = cast("Mapping[str, object]", document["applied"])
-    check_dtype(applied, expected.dtype)
-    if expected.operation.claims:
-        return expected.operation.result(read_report(document), applied=ReadOnlyMapping(applied), meta=meta)
-    outputs: dict[str, object] = {}
-    for name in expected.outputs:
-        if name not in document:
-            raise ContractError(f"{name} is missing")
-    # A summary comes along unasked; what this version does not know is left aside, not refused.
-    for name, output in expected.operation.arrays.items():
-        if name in document:
-            outputs[name] = read_output(name, document[name], output, expected.shape, expected.dtype)
-    if "summary" in document:
-        outputs["summary"] = read_summary(document["summary"])
-    return expected.operation.result(outputs, applied=ReadOnlyMapping(applied), meta=meta)
-
-
-def parse_limits(reply: HttpReply) -> Limits:
-    """The numbers of a `/limits` reply; members of any other kind are skipped."""
-    document = _decode(reply, WIRES["json"])  # whatever the wire of the tensors
-    numbers = {
-        name: value
-        for name, value in document.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    return Limits(numbers)
-
-
-def _decode(reply: HttpReply, wire: Wire) -> dict[str, object]:
-    if reply.status != 200:  # noqa: PLR2004 - the contract knows one status of success
-        raise ContractError(f"status {reply.status} is neither success nor problem")
-    media_type = (reply.header("Content-Type") or "nothing").partition(";")[0].strip().lower()
-    if media_type != wire.media_type:
-        raise ContractError(f"the body is {media_type}, not {wire.media_type}")
-    try:
-        return wire.decode(reply.body)
-    except ValueError as failure:
-        raise ContractError(f"the body is malformed ({failure})") from None
-
-
-def parse_server_timing(header: str | None) -> ReadOnlyMapping[float]:
-    """Milliseconds by stage from a `Server-Timing` header such as `read;dur=0.2, compute;dur=1.5`."""
-    stages: dict[str, float] = {}
-    for entry in (header or "").split(","):
-        name, *parameters = (part.strip() for part in entry.split(";"))
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.lower() == "dur" and value.replace(".", "", 1).isdecimal():
-                stages[name] = float(value)
-    return ReadOnlyMapping(stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, get_type_hints
@@ -55,6 +56,25 @@ class Attempt:
     """Time from the start of the call to the start of this attempt."""
     elapsed_seconds: float
     """Time from the start of this attempt to its reply or failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that the service found wrong with a request, kept on errors."""
+
+    pointer: str
+    """JSON pointer to the offending element of the request, such as `/labels/3`; empty for the whole."""
+    code: str
+    """The kind, such as `label-out-of-range`."""
+    detail: str
+    """The service's own sentence about it."""
+
+    @property
+    def row(self) -> int | None:
+        """The number after the field's name in `pointer`, if there is one."""
+        # Nineteen digits hold every row there can be; Python refuses to read thousands of them.
+        found = re.match(r"/[^/]*/([0-9]{1,19})(/|$)", self.pointer)
+        return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

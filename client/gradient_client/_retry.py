@@ -6,7 +6,6 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import count
 
 from .errors import ConfigurationError
@@ -92,6 +91,8 @@ def parse_retry_after(text: str | None, *, now: float) -> float | None:
         return None
     if text.strip().isdecimal():
         return float(text)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 15 modules for what few calls ever meet
+
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # no date, or one beyond the calendar

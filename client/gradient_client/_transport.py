@@ -8,6 +8,7 @@ trouble with the built-in errors: `TimeoutError` when the request's time is up, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)
     timeout_seconds: float | None = None
     """Time left for this exchange, reading the reply included; None is without limit."""
+    max_reply_bytes: int | None = None
+    """No answer has a longer body, so that reading may end there; None is without limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,28 @@ class HttpReply:
         """The value of a header, whatever the case of its name."""
         wanted = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
+
+
+class Received:
+    """The body of a reply as it arrives.
+
+    Args:
+        max_bytes: how long it may become, or None.
+    """
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self._pieces: list[bytes] = []
+        self._room = math.inf if max_bytes is None else max_bytes
+
+    def add(self, piece: bytes) -> bool:
+        """Take the next piece; whether it makes sense to read on."""
+        self._pieces.append(piece)
+        self._room -= len(piece)
+        return self._room >= 0
+
+    def join(self) -> bytes:
+        """What has arrived."""
+        return b"".join(self._pieces)
 
 
 Transport = Callable[[HttpRequest], HttpReply]

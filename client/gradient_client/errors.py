@@ -19,11 +19,12 @@ Bad input is a `ValueError` whichever side noticed it; a missing service is a `C
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from ._printable import printable
+
 if TYPE_CHECKING:
-    from .results import Attempt
+    from .results import Attempt, Fault
 
 __all__ = [
     "ConfigurationError",
@@ -56,7 +57,8 @@ class GradientClientError(Exception):
     def __init__(self, message: str = "", **facts: object) -> None:
         # The message is the only positional argument and the facts live in __dict__, because that is
         # exactly what BaseException.__reduce__ saves: no subclass needs pickling code of its own.
-        super().__init__(message)
+        # What a service or a proxy said may be in it, and must not move the cursor of whoever reads it.
+        super().__init__(printable(message))
         for name, value in facts.items():
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -111,6 +113,8 @@ class ServiceError(GradientClientError):
     """The service's own sentence about this occurrence."""
     pointer: str | None = None
     """JSON pointer to the first offending element of the request, such as `/labels/3`."""
+    faults: tuple[Fault, ...] = ()
+    """Everything the service found wrong, in document order; it lists 20 at most."""
     request_id: str | None = None
     """The id under which the service logged the call."""
     retry_after: float | None = None
@@ -121,9 +125,7 @@ class ServiceError(GradientClientError):
     @property
     def row(self) -> int | None:
         """The number after the field's name in `pointer`, if there is one."""
-        # Nineteen digits hold every row there can be; Python refuses to read thousands of them.
-        found = re.match(r"/[^/]*/([0-9]{1,19})(/|$)", self.pointer or "")
-        return int(found[1]) if found else None
+        return self.faults[0].row if self.faults else None
 
 
 class RejectedInputError(ServiceError, ValueError):

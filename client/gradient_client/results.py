@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._records import Attempt, Meta, Output, ReadOnlyMapping, Result
+from ._records import Attempt, Fault, Meta, Output, ReadOnlyMapping, Result
 
-__all__ = ["Attempt", "GradientResult", "Limits", "LossResult", "Meta", "SoftmaxResult", "Summary"]
+__all__ = ["Attempt", "Fault", "GradientResult", "Limits", "LossResult", "Meta", "SoftmaxResult", "Summary"]
 
 # N rows, K classes. The axes are checked against the request, so a reply of another shape never gets out.
 _Rows = Annotated[NDArray[np.floating[Any]], Output("NK")]

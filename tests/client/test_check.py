@@ -9,7 +9,8 @@ import pytest
 
 from gradient_client import CheckResult, Diagnosis, GradientClient, HttpReply, InputError, Meta, WorstRow
 from gradient_client._outputs import ContractError
-from gradient_client._protocol import CHECK, build_request, parse_reply
+from gradient_client._protocol import CHECK, build_request
+from gradient_client._replies import parse_reply
 from gradient_client._safetensors import decode_tensors
 from gradient_client._wire import WIRES, WireName
 from gradient_client.testing import assert_gradient

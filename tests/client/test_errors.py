@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 
 import pytest
@@ -27,6 +28,17 @@ def test_errors_survive_copying(kind: type[errors.GradientClientError], clone: o
     error = kind("what happened", **facts)
     twin = clone(error)  # type: ignore[operator] # a parameter holds functions
     assert (type(twin), str(twin), vars(twin)) == (kind, "what happened", facts)
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\n", "\r", "\x00", "\x9b", "\u202e", "\u2028"])
+def test_what_is_said_elsewhere_cannot_move_the_cursor(character: str) -> None:
+    """No control, line break or mark of direction of an answer is in what is raised."""
+    said = f"a{character}b"
+    document = {"type": said, "detail": said, "request_id": said, "errors": [{"pointer": said, "detail": said}]}
+    reply = HttpReply(422, {"content-type": "application/json"}, json.dumps(document).encode())
+    error = build_error(reply, request_id="", now=0)
+    assert character not in "".join([str(error), *map(str, vars(error).values())])
+    assert character not in str(errors.ResponseError(said))
 
 
 def test_unknown_fact_is_refused() -> None:
@@ -80,6 +92,25 @@ def test_status_picks_class(status: int, kind: type[errors.ServiceError], body: 
 def test_row(pointer: str, row: int | None) -> None:
     """The row is the number after the field's name."""
     assert build_error(problem(422, "out-of-range", pointer), request_id="", now=0).row == row
+
+
+def test_every_fault_is_kept() -> None:
+    """The error lists all that was found wrong, in order, and not only the first."""
+    faults = [{"pointer": f"/labels/{row}", "code": "label-out-of-range", "detail": "too large"} for row in (3, 7)]
+    body = json.dumps({"type": "/problems/label-out-of-range", "errors": [*faults, "nothing"]}).encode()
+    error = build_error(HttpReply(422, {"content-type": "application/json"}, body), request_id="", now=0)
+    assert [(fault.row, fault.code, fault.detail) for fault in error.faults] == [
+        (3, "label-out-of-range", "too large"),
+        (7, "label-out-of-range", "too large"),
+    ]
+    assert (error.pointer, error.row) == ("/labels/3", 3)
+
+
+def test_a_page_as_long_as_no_problem_is_not_read() -> None:
+    """A document longer than any of the service's gives no facts."""
+    body = json.dumps({"type": "/problems/overloaded", "detail": "x" * 100_000}).encode()
+    error = build_error(HttpReply(503, {"content-type": "application/json"}, body), request_id="", now=0)
+    assert (error.slug, error.detail) == (None, "")
 
 
 def test_facts_of_a_problem() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from gradient_client import HttpReply, Meta
 from gradient_client._outputs import ContractError
-from gradient_client._protocol import GRADIENT, LOSS, SOFTMAX, build_request, parse_reply, parse_server_timing
+from gradient_client._protocol import GRADIENT, LOSS, SOFTMAX, build_request
+from gradient_client._replies import parse_reply, parse_server_timing
 from gradient_client._wire import WIRES, WireName
 
 from .conftest import SUMMARY, gradient_reply, json_reply, softmax_reply

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from gradient_client import HttpReply, Meta
-from gradient_client._protocol import GRADIENT, SOFTMAX, build_request, parse_reply
+from gradient_client._protocol import GRADIENT, SOFTMAX, build_request
+from gradient_client._replies import parse_reply
 from gradient_client._safetensors import decode_tensors, encode_tensors
 from gradient_client._wire import BinaryWire
 

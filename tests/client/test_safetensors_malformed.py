@@ -13,7 +13,8 @@ from safetensors.numpy import save
 
 from gradient_client import HttpReply, Meta, ResponseError
 from gradient_client._outputs import ContractError
-from gradient_client._protocol import SOFTMAX, build_request, parse_reply
+from gradient_client._protocol import SOFTMAX, build_request
+from gradient_client._replies import parse_reply
 from gradient_client._wire import BinaryWire
 
 from .conftest import Ask, Script

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import time
 
 import anyio
 import pytest
 
-from gradient_client import AsyncGradientClient, DeadlineExceededError, GradientClient
+from gradient_client import AsyncGradientClient, DeadlineExceededError, GradientClient, ResponseError
 from gradient_client._httpx import TimeLeft
 
 from .conftest import HEAD, RawService
@@ -44,6 +45,30 @@ def test_dripping_reply(raw: RawService, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
+def test_endless_reply(raw: RawService, kind: str) -> None:
+    """A body without an end is read up to the length of the longest answer, and then refused."""
+    sent: list[int] = []
+
+    def talk(_number: int, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        sent.extend(connection.send(bytes(64 * 1024)) for _ in range(2000))
+
+    with pytest.raises(ResponseError, match="longer than the 1048576 bytes"):
+        _limits(raw(talk), kind, timeout=20)
+    assert sum(sent) < 16 * 1024 * 1024  # what was read, and what the kernel's buffers hold
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_coded_reply(raw: RawService, kind: str) -> None:
+    """A body that would have to be inflated first, to any length, is refused as it came."""
+    body = gzip.compress(bytes(64 * 1024 * 1024))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    address = raw(lambda _number, connection: connection.sendall(head % len(body) + body))
+    with pytest.raises(ResponseError, match="coded as gzip"):
+        _limits(address, kind, timeout=20)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
 def test_stalling_reply(raw: RawService, kind: str) -> None:
     """A body that stops half-way, late, ends at the timeout as well."""
 
@@ -64,14 +89,14 @@ def wait_for_departure(connection: socket.socket) -> None:
     connection.recv(1)
 
 
-def _limits(address: str, kind: str) -> None:
+def _limits(address: str, kind: str, timeout: float = 0.2) -> None:
     if kind == "sync":
-        with GradientClient(address, timeout=0.2) as client:
+        with GradientClient(address, timeout=timeout) as client:
             client.limits()
         return
 
     async def ask() -> None:
-        async with AsyncGradientClient(address, timeout=0.2) as client:
+        async with AsyncGradientClient(address, timeout=timeout) as client:
             await client.limits()
 
     anyio.run(ask)
