@@ -8,6 +8,7 @@ from ._retry import Retry
 from ._transport import AsyncTransport, HttpReply, HttpRequest, Transport
 from ._version import __version__
 from .errors import (
+    ChunkError,
     ConfigurationError,
     DeadlineExceededError,
     GradientClientError,
@@ -32,6 +33,7 @@ __all__ = [
     "Attempt",
     "CheckOptions",
     "CheckResult",
+    "ChunkError",
     "ConfigurationError",
     "DeadlineExceededError",
     "Diagnosis",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from ._calls import Send, Sleep, Steps
 from ._events import EventHook
 from ._lifecycle import Lifecycle
 from ._options import ArrayLike, CheckOptions, GradientOptions, LossOptions, SoftmaxOptions
@@ -13,6 +13,8 @@ from ._pause import async_pause
 from ._protocol import CHECK, GRADIENT, LOSS, SOFTMAX
 from ._retry import DEFAULT_RETRY, Retry
 from ._settings import ClientSettings
+from ._steps import Send, Sleep, Steps, Together
+from ._together import async_run_together
 from ._transport import AsyncTransport, HttpReply
 from ._wire import WireName
 from .reports import CheckResult
@@ -208,9 +210,12 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
                     return result
                 outcome = await self._perform(step)
 
-    async def _perform(self, step: Send | Sleep) -> HttpReply | OSError | None:
+    async def _perform(self, step: Send | Sleep | Together) -> HttpReply | OSError | None:
         if isinstance(step, Sleep):
             await async_pause(step.seconds)
+            return None
+        if isinstance(step, Together):
+            await async_run_together([partial(self._run, lane) for lane in step.lanes], step.stop)
             return None
         transport = self._custom_transport or self._own_transport
         try:

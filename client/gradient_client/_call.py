@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from platform import python_version
 
 from ._events import Event, EventHook, EventKind, announce
@@ -16,13 +16,11 @@ from ._problems import build_error
 from ._protocol import Message
 from ._replies import parse_server_timing
 from ._settings import ClientSettings
+from ._steps import Outcome
 from ._transport import HttpReply, HttpRequest
 from ._version import __version__
 from .errors import DeadlineExceededError, ServiceError, TransportError
 from .results import Attempt, Meta
-
-Outcome = HttpReply | OSError | None
-"""What a shell answers: the reply, the error in its place, or None after a sleep."""
 
 _USER_AGENT = f"gradient-client/{__version__} python/{python_version()}"
 
@@ -36,6 +34,16 @@ class Surroundings:
     clock: Callable[[], float] = time.monotonic
 
 
+@dataclass(frozen=True, slots=True)
+class CallStart:
+    """What all requests of one call share, be they attempts or chunks."""
+
+    at: float
+    """By the clock."""
+    request_id: str = field(default_factory=lambda: os.urandom(16).hex())
+    """One for all, so that the service's log shows them as one call."""
+
+
 class Call:
     """One call under way.
 
@@ -43,7 +51,7 @@ class Call:
         operation: the method's name, for messages and events.
         message: what to send on each attempt.
         surroundings: settings, hook and clock.
-        started_at: when the call began by the clock; now, if left out.
+        start: when the call began; now, if left out.
         timeout: seconds for the whole call; None is without limit.
     """
 
@@ -53,17 +61,17 @@ class Call:
         message: Message,
         surroundings: Surroundings,
         *,
-        started_at: float | None = None,
+        start: CallStart | None = None,
         timeout: float | None = None,
     ) -> None:
         self.operation = operation
         self.attempts: list[Attempt] = []
-        # One id for all attempts, so that the service's log shows them as one call.
-        self.request_id = os.urandom(16).hex()
         self._message = message
         self._surroundings = surroundings
         self._timeout = timeout
-        self._started_at = surroundings.clock() if started_at is None else started_at
+        start = start or CallStart(surroundings.clock())
+        self.request_id = start.request_id
+        self._started_at = start.at
 
     @property
     def elapsed(self) -> float:

@@ -8,39 +8,27 @@ loop, and are tested with neither sockets nor waiting.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from ._call import Call, Outcome, Surroundings
+from ._call import Call, CallStart, Surroundings
+from ._chunk_plan import Chunking, check_rows, rows_within, take_chunking
+from ._chunks import Chunks
+from ._fields import Value
 from ._outputs import ContractError
-from ._protocol import Message, Operation, ResultT, build_request
+from ._progress import counting_rows
+from ._protocol import Message, Operation, ResultT, build_message, expectation_of, read_fields
 from ._replies import parse_limits, parse_reply
 from ._retry import RETRYABLE_STATUSES, RetryBudget, next_wait_seconds
 from ._settings import check_timeout
-from ._transport import HttpReply, HttpRequest
+from ._steps import Outcome, Send, Sleep, Steps
+from ._transport import HttpReply
 from ._wire import WIRES
 from .errors import DeadlineExceededError, GradientClientError, ResponseError, ServiceError, TransportError
 from .results import Limits
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this request and answer with its reply or the OSError that prevented one."""
-
-    request: HttpRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Sleep this long and answer with None."""
-
-    seconds: float
-
-
-Steps = Generator[Send | Sleep, Outcome, T]
 
 _FIRST_POLL_SECONDS = 0.05
 _LONGEST_POLL_SECONDS = 1.0
@@ -67,14 +55,35 @@ class Calls:
         self, operation: Operation[ResultT], inputs: Mapping[str, object], options: Mapping[str, object]
     ) -> Steps[ResultT]:
         """The result of an operation."""
-        started_at = self._surroundings.clock()  # before encoding: the time limit covers all of the call
-        message, expected = build_request(operation, {**inputs, **options}, self._wire)
-        call = self._begin(operation.name, message, started_at)
+        start = CallStart(self._surroundings.clock())  # before encoding: the time limit covers all of the call
+        given = {**inputs, **options}
+        chunking = take_chunking(given) if operation.arrays else None
+        fields = read_fields(operation, given)
+        if chunking is None:
+            return (yield from self._ask(operation, fields, start))
+        return (yield from self._ask_in_chunks(operation, fields, chunking, start))
+
+    def _ask(self, operation: Operation[ResultT], fields: Mapping[str, Value], start: CallStart) -> Steps[ResultT]:
+        expected = expectation_of(operation, fields, self._wire)
+        call = self._begin(operation.name, build_message(fields, expected, self._wire), start)
         return (yield from self._answer(call, lambda reply: parse_reply(reply, expected, call.meta(reply))))
 
-    def limits(self) -> Steps[Limits]:
+    def _ask_in_chunks(
+        self, operation: Operation[ResultT], fields: Mapping[str, Value], chunking: Chunking, start: CallStart
+    ) -> Steps[ResultT]:
+        """The same in several requests, which share one id and one time limit."""
+        num_rows = check_rows(fields)
+        expected = expectation_of(operation, fields, self._wire)
+        rows = chunking.rows
+        if rows is None:
+            rows = rows_within((yield from self.limits(start)), fields, self._wire, expected)
+        with counting_rows(chunking.progress, num_rows) as count:
+            chunks = Chunks(fields, expected, lambda part: self._ask(operation, part, start), count)
+            return (yield from chunks.run(rows))
+
+    def limits(self, start: CallStart | None = None) -> Steps[Limits]:
         """The service's limits."""
-        call = self._begin("limits", Message("GET", "/limits"))
+        call = self._begin("limits", Message("GET", "/limits"), start)
         return (yield from self._answer(call, parse_limits))
 
     def ready(self) -> Steps[bool]:
@@ -103,9 +112,9 @@ class Calls:
             attempts=tuple(call.attempts),
         )
 
-    def _begin(self, operation: str, message: Message, started_at: float | None = None) -> Call:
+    def _begin(self, operation: str, message: Message, start: CallStart | None = None) -> Call:
         timeout = self._surroundings.settings.timeout
-        return Call(operation, message, self._surroundings, started_at=started_at, timeout=timeout)
+        return Call(operation, message, self._surroundings, start=start, timeout=timeout)
 
     def _answer(self, call: Call, parse: Callable[[HttpReply], T]) -> Steps[T]:
         """The parsed reply of a call, with the events around it."""

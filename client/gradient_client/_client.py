@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from ._calls import Send, Sleep, Steps
 from ._events import EventHook
 from ._lifecycle import Lifecycle
 from ._options import ArrayLike, CheckOptions, GradientOptions, LossOptions, SoftmaxOptions
@@ -13,6 +13,8 @@ from ._pause import pause
 from ._protocol import CHECK, GRADIENT, LOSS, SOFTMAX
 from ._retry import DEFAULT_RETRY, Retry
 from ._settings import ClientSettings
+from ._steps import Send, Sleep, Steps, Together
+from ._together import run_together
 from ._transport import HttpReply, Transport
 from ._wire import WireName
 from .reports import CheckResult
@@ -204,9 +206,12 @@ class GradientClient(Lifecycle[Transport]):
                     return result
                 outcome = self._perform(step)
 
-    def _perform(self, step: Send | Sleep) -> HttpReply | OSError | None:
+    def _perform(self, step: Send | Sleep | Together) -> HttpReply | OSError | None:
         if isinstance(step, Sleep):
             pause(step.seconds)
+            return None
+        if isinstance(step, Together):
+            run_together([partial(self._run, lane) for lane in step.lanes], step.stop)
             return None
         transport = self._custom_transport or self._own_transport
         try:

@@ -24,6 +24,7 @@ from ._fields import (
     read_word,
     read_words,
 )
+from ._progress import Progress
 
 ArrayLike = NumpyLike | SupportsDLPack
 """Nested lists, NumPy arrays, and anything with `__array__` or `__dlpack__`."""
@@ -84,14 +85,22 @@ class SharedOptions(TypedDict, total=False):
     """Of the results; left out, that of the logits if they are a floating array, else float64."""
 
 
-class PrecisionOption(TypedDict, total=False):
-    """The option of every operation that answers numbers."""
+class RowOptions(TypedDict, total=False):
+    """Options of every operation that answers numbers, row by row."""
+
+    chunk_rows: int | Literal["auto"] | None
+    """Rows of a request at most: a larger batch goes in several, with the result of one, to the last bit.
+
+    `auto` asks the service for its limits. Not a field of the service, as `progress` is none.
+    """
+    progress: Progress | None
+    """With `chunk_rows`: true for a bar by tqdm, or a function of the rows done and the rows in all."""
 
     precision: Annotated[Precision | None, read_word]
     """Bounded to the last digits, or faster."""
 
 
-class SoftmaxOptions(SharedOptions, PrecisionOption, total=False):
+class SoftmaxOptions(SharedOptions, RowOptions, total=False):
     """Options of `softmax`."""
 
     include: Annotated[Sequence[SoftmaxOutput] | None, read_words]
@@ -123,7 +132,7 @@ class ObjectiveOptions(SharedOptions, total=False):
     """0 to 1, spread over the unmasked classes."""
 
 
-class LossOptions(ObjectiveOptions, PrecisionOption, total=False):
+class LossOptions(ObjectiveOptions, RowOptions, total=False):
     """Options of `loss`."""
 
     include: Annotated[Sequence[LossOutput] | None, read_words]
@@ -137,7 +146,7 @@ class DerivativeOptions(ObjectiveOptions, total=False):
     """(N,), with `reduction="none"`: ∂(the caller's scalar)/∂(each row's loss)."""
 
 
-class GradientOptions(DerivativeOptions, PrecisionOption, total=False):
+class GradientOptions(DerivativeOptions, RowOptions, total=False):
     """Options of `gradient`."""
 
     curvature: Annotated[Curvature | None, read_word]
@@ -171,4 +180,4 @@ def readers(options: type) -> Mapping[str, Reader]:
     """The reading function of each field that an operation with these options takes."""
     hints: dict[str, Any] = get_type_hints(Arrays, include_extras=True)
     hints |= get_type_hints(options, include_extras=True)
-    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}

@@ -35,7 +35,9 @@ def read_output(name: str, value: object, output: Output, shape: tuple[int, int]
         ContractError: wrong kind, shape or dtype, or a value that no such output has.
     """
     if not output.axes:
-        return _read_loss(name, value)
+        # Its text is the shortest that means this float32, and as a float64 would mean another number.
+        with np.errstate(over="ignore"):  # it becomes an infinity, and is refused as one
+            return _finite(name, float(np.dtype(dtype).type(_read_number(name, value))))
     array, wanted = _as_array(name, value), np.dtype(output.dtype or dtype)
     expected = tuple(dict(zip("NK", shape, strict=True))[axis] for axis in output.axes)
     if array.shape != expected:
@@ -68,13 +70,16 @@ def _checked(name: str, array: AnyArray, wanted: np.dtype[Any], num_classes: int
     return result
 
 
-def _read_loss(name: str, value: object) -> float:
+def _read_number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ContractError(f"{name} is no number")
     try:
-        number = float(value)
+        return _finite(name, float(value))
     except OverflowError:  # an integer of hundreds of digits
-        number = math.inf
+        return _finite(name, math.inf)
+
+
+def _finite(name: str, number: float) -> float:
     if not math.isfinite(number):
         raise ContractError(f"{name} is not finite")
     return number
@@ -112,8 +117,8 @@ def _read_total(name: str, value: object) -> object:
     if name.endswith("_tail"):
         if not isinstance(value, list | tuple):
             raise ContractError(f"{name} is no list")
-        return tuple(_read_loss(name, part) for part in cast("Sequence[object]", value))
-    number = _read_loss(name, value)
+        return tuple(_read_number(name, part) for part in cast("Sequence[object]", value))
+    number = _read_number(name, value)
     if not name.endswith("_count"):
         return number
     if not isinstance(value, int):

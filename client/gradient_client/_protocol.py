@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
@@ -19,9 +18,9 @@ from .reports import CheckResult
 from .results import GradientResult, LossResult, SoftmaxResult
 
 # What an answer holds besides its arrays: a header, scalars, tails of sums, a report, what later versions add.
-_ROOM_FOR_THE_REST = 1024 * 1024
-# A float64 takes 24 characters, and a comma; a row of one class adds brackets.
-_MOST_JSON_BYTES_A_NUMBER = 32
+_BYTES_OF_THE_REST = 1024 * 1024
+MOST_JSON_BYTES_A_NUMBER = 32
+"""A float64 takes 24 characters, and a comma; a row of one class adds brackets."""
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -59,7 +58,7 @@ class Message:
     body: bytes = b""
     media_type: str | None = None
     accept: str = WIRES["json"].media_type
-    max_reply_bytes: int = _ROOM_FOR_THE_REST
+    max_reply_bytes: int = _BYTES_OF_THE_REST
     """No answer is longer."""
 
 
@@ -73,6 +72,16 @@ class Expectation(Generic[ResultT]):
     shape: tuple[int, int]
     dtype: str
     outputs: tuple[str, ...]
+
+    @property
+    def bytes_a_row(self) -> int:
+        """How long what the reply holds of a row can be."""
+        num_bytes = 0
+        for output in (self.operation.arrays[name] for name in self.outputs if name in self.operation.arrays):
+            is_json = self.wire is WIRES["json"]
+            each = MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or self.dtype).itemsize
+            num_bytes += each * self.shape[1] ** output.axes.count("K")
+        return num_bytes
 
 
 def build_request(
@@ -92,39 +101,13 @@ def build_request(
         InputError: an argument cannot be sent.
         TypeError: an argument the operation does not have.
     """
-    fields = _read_fields(operation, inputs)
-    for name in operation.claims:
-        if name in fields and not hasattr(inputs[name], "dtype"):
-            fields[name] = _in_dtype_of_answer(cast("AnyArray", fields[name]), fields)
-    answer = WIRES["json"] if operation.claims else wire
-    batch_size, num_classes = np.shape(fields["logits"])
-    outputs = _asked_outputs(operation, fields)
-    expected = Expectation(operation, answer, (batch_size, num_classes), reply_dtype(fields), outputs)
-    message = Message(
-        "POST",
-        f"/{operation.name}",
-        wire.encode(_named_claims(operation, fields, wire)),
-        wire.media_type,
-        answer.media_type,
-        _most_reply_bytes(expected),
-    )
-    return message, expected
+    fields = read_fields(operation, inputs)
+    expected = expectation_of(operation, fields, wire)
+    return build_message(fields, expected, wire), expected
 
 
-def _most_reply_bytes(expected: Expectation[ResultT]) -> int:
-    """A bound of the reply's length."""
-    sizes = dict(zip("NK", expected.shape, strict=True))
-    room = _ROOM_FOR_THE_REST
-    for name in expected.outputs:
-        if name in expected.operation.arrays:
-            output = expected.operation.arrays[name]
-            is_json = expected.wire is WIRES["json"]
-            each = _MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or expected.dtype).itemsize
-            room += each * math.prod(sizes[axis] for axis in output.axes)
-    return room
-
-
-def _read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) -> dict[str, Value]:
+def read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) -> dict[str, Value]:
+    """The arguments as they travel, by the names of the service's fields; see `build_request`."""
     if inputs.get("logits") is None:
         raise refusal("logits", "is None", "it takes numbers, shape (rows, classes)")
     fields: dict[str, Value] = {}
@@ -133,7 +116,31 @@ def _read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) ->
             raise TypeError(_unknown_option(operation, name))
         if value is not None:
             fields[name] = operation.fields[name](name, value)
+    for name in operation.claims:
+        if name in fields and not hasattr(inputs[name], "dtype"):
+            fields[name] = _in_dtype_of_answer(cast("AnyArray", fields[name]), fields)
     return _name_mask(fields)
+
+
+def expectation_of(operation: Operation[ResultT], fields: Mapping[str, Value], wire: Wire) -> Expectation[ResultT]:
+    """What fields imply about the reply."""
+    batch_size, num_classes = np.shape(fields["logits"])
+    answer = WIRES["json"] if operation.claims else wire
+    outputs = _asked_outputs(operation, fields)
+    return Expectation(operation, answer, (batch_size, num_classes), reply_dtype(fields), outputs)
+
+
+def build_message(fields: Mapping[str, Value], expected: Expectation[ResultT], wire: Wire) -> Message:
+    """The request that asks for what is expected."""
+    operation = expected.operation
+    return Message(
+        "POST",
+        f"/{operation.name}",
+        wire.encode(_named_claims(operation, fields, wire)),
+        wire.media_type,
+        expected.wire.media_type,
+        _BYTES_OF_THE_REST + expected.shape[0] * expected.bytes_a_row,
+    )
 
 
 def _unknown_option(operation: Operation[ResultT], name: str) -> str:

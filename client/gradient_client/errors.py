@@ -6,6 +6,7 @@
     ├── TransportError (ConnectionError)     no complete reply arrived
     │   └── DeadlineExceededError (TimeoutError)   the call's total time ran out
     ├── ResponseError                        a reply arrived that breaks the contract
+    ├── ChunkError                           a chunk of a batch failed; the finished ones are on it
     └── ServiceError                         the service answered with a problem
         ├── RejectedInputError (ValueError)  400, 422
         ├── UnauthenticatedError             401
@@ -19,14 +20,19 @@ Bad input is a `ValueError` whichever side noticed it; a missing service is a `C
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ._printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._records import Result
     from .results import Attempt, Fault
 
 __all__ = [
+    "ChunkError",
     "ConfigurationError",
     "DeadlineExceededError",
     "GradientClientError",
@@ -100,6 +106,19 @@ class ResponseError(GradientClientError):
     """The id under which the service logged the call."""
     attempts: tuple[Attempt, ...] = ()
     """Every attempt of the call, first to last."""
+
+
+class ChunkError(GradientClientError):
+    """A chunk of a batch sent by `chunk_rows` failed, after its retries; chunks that had not begun were not sent."""
+
+    rows: tuple[int, int] = (0, 0)
+    """First row of the chunk, and the row after its last."""
+    row: int | None = None
+    """The offending row of the batch, if the service named one."""
+    error: GradientClientError | None = None
+    """What happened to the chunk; places in it count from the chunk's first row."""
+    partial: Mapping[tuple[int, int], Result] = MappingProxyType({})
+    """Results of the chunks that finished, by their first row and the row after their last."""
 
 
 class ServiceError(GradientClientError):

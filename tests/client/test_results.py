@@ -183,3 +183,9 @@ def test_server_timing() -> None:
 def test_repr_shows_shapes(wire: WireName) -> None:
     """A result of a million rows prints as one line."""
     assert "probabilities=float64[2, 2]" in repr(parse(softmax_reply(), wire=wire))
+
+
+def test_a_loss_of_float32_is_one(wire: WireName) -> None:
+    """The shortest text of a float32 is read as the float32 that it means."""
+    reply = gradient_reply(loss=10.954121, applied={"dtype": "float32"})
+    assert parse(reply, GRADIENT, wire=wire, labels=[0, 1], dtype="float32").loss == float(np.float32(10.954121))

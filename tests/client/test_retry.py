@@ -10,9 +10,10 @@ import pytest
 
 from gradient_client import ConfigurationError, DeadlineExceededError, HttpReply, Retry, UnavailableError
 from gradient_client._call import Surroundings
-from gradient_client._calls import Calls, Send, Sleep
+from gradient_client._calls import Calls
 from gradient_client._retry import RetryBudget, next_wait_seconds, parse_retry_after
 from gradient_client._settings import ClientSettings
+from gradient_client._steps import Send, Sleep
 
 from .conftest import json_reply, problem
 

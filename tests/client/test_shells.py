@@ -50,6 +50,7 @@ TWIN_NAMES = {
     "an async function": "a function",
     "_async_httpx": "_httpx",
     "async_pause": "pause",
+    "async_run_together": "run_together",
     "aclose": "close",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
@@ -101,7 +102,7 @@ def test_httpx_stays_in_two_files() -> None:
 def test_core_knows_no_event_loop() -> None:
     """Only the files that wait import an event loop, and none imports the service."""
     waiting = {path.name for path in MODULES if imports(path) & {"anyio", "asyncio", "trio"}}
-    assert waiting == {"_async_httpx.py", "_pause.py"}
+    assert waiting == {"_async_httpx.py", "_pause.py", "_together.py"}
     assert not any("gradient_service" in imports(path) for path in MODULES)
 
 

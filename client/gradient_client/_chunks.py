@@ -1,0 +1,140 @@
+"""A batch in chunks: a few on their way at the same time, their results put in place as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, cast
+
+import numpy as np
+
+from ._arrays import AnyArray
+from ._chunk_plan import MOST_LANES, part_of
+from ._denominator import denominator_of
+from ._fields import Value
+from ._merging import loss_of, merge_applied, merge_metas, merge_summaries
+from ._protocol import Expectation, ResultT
+from ._steps import Steps, Together
+from .errors import ChunkError, GradientClientError, ServiceError
+from .results import Summary
+
+Ask = Callable[[Mapping[str, Value]], Steps[ResultT]]
+"""The call for some fields."""
+
+
+class Chunks(Generic[ResultT]):
+    """The chunks of one call: which rows wait, what has come back, what went wrong.
+
+    Args:
+        fields: of the whole batch.
+        expected: what one call for the whole batch would answer.
+        ask: the call for a chunk.
+        count: told how many more rows are done.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Value],
+        expected: Expectation[ResultT],
+        ask: Ask[ResultT],
+        count: Callable[[int], None],
+    ) -> None:
+        self._expected = expected
+        self._ask = ask
+        self._count = count
+        self._denominator_name = fields.get("denominator", "weights")
+        self._is_told = "denominator_value" in fields
+        self._denominator = denominator_of(fields) if "summary" in expected.operation.defaults else None
+        self._fields = self._fields_of_chunks(fields)
+        self._waiting: deque[slice] = deque()
+        self._arrays: dict[str, AnyArray] = {}
+        self._results: dict[tuple[int, int], ResultT] = {}
+        self._failures: dict[tuple[int, int], GradientClientError] = {}
+
+    def _fields_of_chunks(self, fields: Mapping[str, Value]) -> dict[str, Value]:
+        """What every chunk is asked: the batch's denominator as a number, and the sums in place of the loss."""
+        changed = {**fields}
+        # Where it is 0, it is 0 for every chunk, and the service knows what a mean over nothing is.
+        if self._denominator:
+            changed.pop("denominator", None)
+            changed["denominator_value"] = self._denominator
+        if "loss" in self._expected.outputs:
+            changed["include"] = [*({*self._expected.outputs, "summary"} - {"loss"})]
+        return changed
+
+    def run(self, rows_at_once: int) -> Steps[ResultT]:
+        """The result of the batch.
+
+        Raises:
+            ChunkError: a chunk failed, and with it the chunks that had not begun.
+        """
+        num_rows = self._expected.shape[0]
+        starts = range(0, max(1, num_rows), rows_at_once)
+        self._waiting.extend(slice(start, min(start + rows_at_once, num_rows)) for start in starts)
+        lanes = [self._lane() for _ in range(min(MOST_LANES, len(starts)))]
+        yield Together(lanes, self._waiting.clear)
+        self._results = dict(sorted(self._results.items()))
+        if self._failures:
+            raise self._error()
+        return self._merged()
+
+    def _lane(self) -> Steps[None]:
+        """One chunk after the other, until none waits or one has failed."""
+        while self._waiting:
+            try:
+                rows = self._waiting.popleft()
+            except IndexError:  # another lane was faster
+                return
+            place = rows.start, rows.stop
+            try:
+                result = yield from self._ask(part_of(self._fields, rows))
+            except GradientClientError as error:
+                self._failures[place] = error
+                self._waiting.clear()
+                return
+            self._results[place] = self._in_place(result, rows)
+            self._count(rows.stop - rows.start)
+
+    def _in_place(self, result: ResultT, rows: slice) -> ResultT:
+        """The result with its arrays in those of the batch, so that they are held once."""
+        placed = {name: value for name, value in vars(result).items() if name not in {"applied", "meta"}}
+        for name, value in placed.items():
+            if isinstance(value, np.ndarray):
+                array = cast("AnyArray", value)
+                shape = (self._expected.shape[0], *array.shape[1:])
+                whole = self._arrays.setdefault(name, np.empty(shape, array.dtype))
+                whole[rows] = array
+                placed[name] = whole[rows]
+        return type(result)(placed, applied=result.applied, meta=result.meta)
+
+    def _merged(self) -> ResultT:
+        parts = [*self._results.values()]
+        outputs: dict[str, Any] = {**self._arrays}
+        summaries = [vars(part)["summary"] for part in parts if "summary" in vars(part)]
+        if summaries:
+            outputs |= self._reduced(summaries)
+        name = self._denominator_name if self._denominator is not None and not self._is_told else None
+        applied = merge_applied(parts[0].applied, name)
+        return self._expected.operation.result(
+            outputs, applied=applied, meta=merge_metas([part.meta for part in parts])
+        )
+
+    def _reduced(self, summaries: Iterable[Summary]) -> dict[str, object]:
+        summary = merge_summaries([*summaries])
+        outputs: dict[str, object] = {"summary": summary} if "summary" in self._expected.outputs else {}
+        if "loss" in self._expected.outputs:
+            outputs["loss"] = loss_of(summary, self._denominator, self._expected.dtype)
+        return outputs
+
+    def _error(self) -> ChunkError:
+        (start, stop), error = min(self._failures.items())
+        row = error.row if isinstance(error, ServiceError) else None
+        place = "" if row is None else f", row {start + row}"
+        done = f"{len(self._results)} finished chunks are in .partial"
+        return ChunkError(
+            f"rows {start} to {stop - 1} of {self._expected.shape[0]}{place}: {error}; {done}",
+            rows=(start, stop),
+            row=None if row is None else start + row,
+            error=error,
+            partial=self._results,
+        )

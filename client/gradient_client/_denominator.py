@@ -1,0 +1,105 @@
+"""What a mean divides by, from the fields of the whole batch, so that its chunks can be told it as a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._exact_sum import Floats, exact_sum, two_product, two_sum
+from ._fields import Value
+from ._refusal import refusal
+from ._wire import reply_dtype
+
+_SIGMOID = "sigmoid_binary_cross_entropy"
+
+
+def denominator_of(fields: Mapping[str, Value]) -> float | None:
+    """The number that the mean of a batch divides by.
+
+    Formula: D = Σ r_n V_n over counted rows with V_n = Σ_j w_j c_nj, or the number of rows, by `denominator`
+
+    Args:
+        fields: of the whole batch.
+
+    Returns:
+        D, correctly rounded; None without a mean.
+
+    Raises:
+        InputError: D leaves the range of float64.
+    """
+    if fields.get("reduction", "mean") != "mean":
+        return None
+    if "denominator_value" in fields:
+        return float(cast("float", fields["denominator_value"]))
+    match fields.get("denominator", "weights"):
+        case "batch":
+            return float(len(_array(fields, "logits")))
+        case "weights" if _is_weighted(fields):
+            return _weight_sum(fields)
+        case _:
+            return float(np.count_nonzero(_is_counted(fields)))
+
+
+def _is_weighted(fields: Mapping[str, Value]) -> bool:
+    """Whether rows may count for something else than 1 each."""
+    if "sample_weights" in fields or "class_weights" in fields:
+        return True
+    return "targets" in fields and fields.get("objective") != _SIGMOID
+
+
+def _is_counted(fields: Mapping[str, Value]) -> NDArray[np.bool]:
+    """Which rows are not ignored, (N,)."""
+    if "labels" not in fields or "ignore_label" not in fields:
+        return np.ones(len(_array(fields, "logits")), np.bool)
+    counted: NDArray[np.bool] = _array(fields, "labels") != fields["ignore_label"]
+    return counted
+
+
+def _weight_sum(fields: Mapping[str, Value]) -> float:
+    counted = _is_counted(fields)
+    row_weights = _numbers(fields, "sample_weights")[counted] if "sample_weights" in fields else np.ones(counted.sum())
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [part for sums in _target_sums(fields, counted) for part in two_product(row_weights, sums)]
+            total = exact_sum(parts)
+    except OverflowError:
+        total = np.inf
+    if not np.isfinite(total):
+        given = next(name for name in ("sample_weights", "class_weights", "targets") if name in fields)
+        raise refusal(given, "add up beyond the range of float64", "divide them by a power of two")
+    return total
+
+
+def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[Floats, ...]:
+    """V_n of each counted row, as numbers that add up to it."""
+    num_rows, num_classes = int(counted.sum()), np.shape(fields["logits"])[1]
+    if fields.get("objective") == _SIGMOID:
+        return (np.ones(num_rows),)
+    class_weights = _numbers(fields, "class_weights") if "class_weights" in fields else np.ones(num_classes)
+    if "targets" not in fields:
+        # What is no class is refused by the service, whatever it would weigh.
+        labels = cast("NDArray[np.integer]", fields["labels"])[counted]
+        return (np.take(class_weights, labels, mode="clip"),)
+    sums, left_out = np.zeros((2, num_rows))
+    for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=False):
+        products, errors = two_product(_rounded(fields, column), class_weight)
+        sums, more = two_sum(sums, products)
+        left_out += more + errors
+    return sums, left_out
+
+
+def _numbers(fields: Mapping[str, Value], name: str) -> Floats:
+    return _rounded(fields, _array(fields, name))
+
+
+def _rounded(fields: Mapping[str, Value], array: NDArray[np.floating]) -> Floats:
+    """Numbers as the service reads them: rounded to the dtype of the answer."""
+    numbers: Floats = array.astype(reply_dtype(fields)).astype(np.float64)
+    return numbers
+
+
+def _array(fields: Mapping[str, Value], name: str) -> NDArray[np.floating]:
+    return cast("NDArray[np.floating]", fields[name])

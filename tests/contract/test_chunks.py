@@ -1,0 +1,162 @@
+"""Batches in chunks against the real service: the bits of one call, partial results, progress, limits that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradient_client import ChunkError, GradientClient, RejectedInputError
+from gradient_service.settings import Settings
+
+from .conftest import NO_RETRY, Ask, serving
+
+ROWS, CLASSES = 300, 7
+TEXTBOOK, SIGMOID = "softmax_binary_cross_entropy", "sigmoid_binary_cross_entropy"
+generator = np.random.default_rng(20261127)
+LOGITS = generator.normal(scale=8, size=(ROWS, CLASSES))
+LABELS = generator.integers(0, CLASSES, ROWS)
+TARGETS = generator.dirichlet(np.full(CLASSES, 0.3), ROWS)
+CLASS_WEIGHTS = generator.uniform(0, 3, CLASSES)
+SAMPLE_WEIGHTS = generator.lognormal(0, 20, ROWS)
+MASK = np.arange(CLASSES) != LABELS[:, None] - 1
+ALL_OF_GRADIENT = [
+    "loss", "gradient", "summary", "losses", "probabilities", "predicted_labels", "loss_wrt_probabilities", "jacobian",
+    "gradient_by_chain_rule", "gradient_diagonal_only", "hessian_diagonal",
+]  # fmt: skip
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "float32": {"logits": LOGITS.astype(np.float32)},
+    "float16": {"logits": LOGITS.astype(np.float16), "class_weights": CLASS_WEIGHTS},
+    "asked for float32": {"dtype": "float32", "sample_weights": SAMPLE_WEIGHTS},
+    "sum": {"reduction": "sum"},
+    "none": {"reduction": "none"},
+    "by examples": {"denominator": "examples", "ignore_label": 2},
+    "by batch": {"denominator": "batch", "ignore_label": 2},
+    "by a number": {"denominator_value": 7.0},
+    "ignored": {"ignore_label": 2},
+    "all ignored": {"labels": np.full(ROWS, 2), "ignore_label": 2},
+    "class weights": {"class_weights": CLASS_WEIGHTS, "ignore_label": 2},
+    "sample weights": {"sample_weights": SAMPLE_WEIGHTS, "ignore_label": 2},
+    "both weights": {"class_weights": CLASS_WEIGHTS, "sample_weights": SAMPLE_WEIGHTS},
+    "weights of 0": {"sample_weights": np.zeros(ROWS)},
+    "class weights in float32": {"logits": LOGITS.astype(np.float32), "class_weights": CLASS_WEIGHTS},
+    "smoothed": {"label_smoothing": 0.1, "class_weights": CLASS_WEIGHTS},
+    "targets": {"labels": None, "targets": TARGETS},
+    "weighted targets": {"labels": None, "targets": TARGETS, "class_weights": CLASS_WEIGHTS},
+    "twice weighted targets": {
+        "labels": None, "targets": TARGETS, "class_weights": CLASS_WEIGHTS, "sample_weights": SAMPLE_WEIGHTS,
+    },
+    "targets of any sum": {"labels": None, "targets": TARGETS * SAMPLE_WEIGHTS[:, None], "targets_sum": "any"},
+    "textbook": {"objective": TEXTBOOK, "class_weights": CLASS_WEIGHTS},
+    "sigmoid": {"labels": None, "targets": TARGETS.clip(0, 1), "objective": SIGMOID, "sample_weights": SAMPLE_WEIGHTS},
+    "masked": {"mask": MASK, "temperature": 0.7},
+    "class mask": {"mask": np.arange(CLASSES) != 3, "labels": np.where(LABELS == 3, 4, LABELS)},
+    "fast": {"precision": "fast"},
+    "upstream": {"reduction": "none", "upstream": SAMPLE_WEIGHTS},
+    "every output": {"include": ALL_OF_GRADIENT, "logits": LOGITS / 8},
+    "losses alone": {"include": ["losses"]},
+    "no loss": {"include": ["gradient"]},
+    "loss alone": {"include": ["loss"]},
+    "negative strides": {"logits": LOGITS[::-1, ::-1]},
+    "one row": {"logits": LOGITS[:1], "labels": LABELS[:1]},
+}  # fmt: skip
+
+
+def bits(result: Any) -> dict[str, object]:
+    """Every output of a result and every option in force, arrays as their bytes."""
+    outputs = {name: value for name, value in vars(result).items() if name != "meta"}
+    return {
+        name: (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+        for name, value in outputs.items()
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_chunks_have_the_bits_of_one_call(ask: Ask, name: str) -> None:
+    """Whatever the options, a batch in chunks is answered as the batch at once, to the last bit."""
+    arguments = {"logits": LOGITS, "labels": LABELS} | CASES[name]
+    assert bits(ask("gradient", chunk_rows=64, **arguments)) == bits(ask("gradient", **arguments))
+
+
+@pytest.mark.parametrize("options", [{}, {"reduction": "sum"}, {"sample_weights": SAMPLE_WEIGHTS}])
+def test_losses_of_chunks(ask: Ask, options: dict[str, Any]) -> None:
+    """The loss of chunks is the loss of the batch."""
+    arguments = {"logits": LOGITS, "labels": LABELS, **options}
+    assert bits(ask("loss", chunk_rows=1, **arguments)) == bits(ask("loss", **arguments))
+
+
+def test_softmax_of_chunks(ask: Ask) -> None:
+    """Probabilities and decisions need no merging, and keep their order."""
+    assert bits(ask("softmax", LOGITS, chunk_rows=7)) == bits(ask("softmax", LOGITS))
+
+
+def test_an_empty_batch_in_chunks(ask: Ask, wire: str) -> None:
+    """No rows are one request, with the answer or the refusal of any other."""
+    empty = np.empty((0, 3))
+    if wire == "json":
+        with pytest.raises(ChunkError, match="empty-batch"):
+            ask("gradient", empty, [], chunk_rows="auto")
+    else:
+        assert bits(ask("gradient", empty, [], chunk_rows="auto")) == bits(ask("gradient", empty, []))
+
+
+def test_chunks_share_an_id(ask: Ask) -> None:
+    """The service's log shows one call: all requests bear one id, and the result counts them all."""
+    meta = ask("loss", LOGITS, LABELS, chunk_rows=100).meta
+    assert len(meta.attempts) == 3
+    assert meta.request_bytes > LOGITS.nbytes
+
+
+def test_progress_counts_rows(ask: Ask) -> None:
+    """The function hears of the rows done, in rising order, and of all."""
+    heard: list[tuple[int, int]] = []
+    ask("loss", LOGITS, LABELS, chunk_rows=90, progress=lambda done, rows: heard.append((done, rows)))
+    assert [rows for _, rows in heard] == [ROWS] * 4
+    assert [done for done, _ in heard] == sorted({done for done, _ in heard})
+    assert heard[-1] == (ROWS, ROWS)
+
+
+def test_a_failing_chunk_leaves_the_others(ask: Ask) -> None:
+    """The error names the rows of the chunk and of the batch, and holds what the finished chunks gave."""
+    labels = LABELS.copy()
+    labels[215] = CLASSES
+    with pytest.raises(ChunkError, match="rows 200 to 219 of 300, row 215: 422 label-out-of-range") as caught:
+        ask("gradient", LOGITS, labels, chunk_rows=20)
+    error = caught.value
+    assert (error.rows, error.row, type(error.error)) == ((200, 220), 215, RejectedInputError)
+    whole = ask("gradient", LOGITS, LABELS)
+    assert error.partial.keys() >= {(start, start + 20) for start in range(0, 140, 20)}
+    for (start, stop), part in error.partial.items():
+        assert part.gradient.tobytes() == whole.gradient[start:stop].tobytes()
+
+
+LIMIT = 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[str]:
+    """A service that takes small bodies and small Jacobians only."""
+    limits = {"max_json_body_bytes": LIMIT, "max_binary_body_bytes": LIMIT, "max_jacobian_elements": 700}
+    with serving(Settings.model_construct(**limits)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("include", [None, ["loss", "jacobian"]])
+def test_auto_keeps_the_limits(ask: Ask, narrow: str, include: Any) -> None:
+    """Each body and each Jacobian is within the service's limits, and the bits are those of one call."""
+    copies = 1 if include else 40
+    arguments = {"logits": np.tile(LOGITS, (copies, 1)), "labels": np.tile(LABELS, copies), "include": include}
+    result = ask("gradient", at=narrow, chunk_rows="auto", **arguments)
+    assert bits(result) == bits(ask("gradient", **arguments))
+    assert len(result.meta.attempts) > 3
+
+
+def test_the_time_limit_is_of_all_chunks(url: str) -> None:
+    """A batch whose chunks would take longer than the time allowed ends in time, with what is done."""
+    with GradientClient(url, timeout=0.5, retry=NO_RETRY) as client:
+        with pytest.raises(ChunkError, match=r"no reply|504") as caught:
+            client.loss(np.tile(LOGITS, (30, 1)), np.tile(LABELS, 30), chunk_rows=1)
+        assert 0 < len(caught.value.partial) < 30 * ROWS
