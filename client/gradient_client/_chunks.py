@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
 from typing import Any, Generic, cast
 
 import numpy as np
@@ -47,6 +48,7 @@ class Chunks(Generic[ResultT]):
         self._denominator = denominator_of(fields) if "summary" in expected.operation.defaults else None
         self._fields = self._fields_of_chunks(fields)
         self._waiting: deque[slice] = deque()
+        self._lock = Lock()
         self._arrays: dict[str, AnyArray] = {}
         self._results: dict[tuple[int, int], ResultT] = {}
         self._failures: dict[tuple[int, int], GradientClientError] = {}
@@ -100,12 +102,16 @@ class Chunks(Generic[ResultT]):
         placed = {name: value for name, value in vars(result).items() if name not in {"applied", "meta"}}
         for name, value in placed.items():
             if isinstance(value, np.ndarray):
-                array = cast("AnyArray", value)
-                shape = (self._expected.shape[0], *array.shape[1:])
-                whole = self._arrays.setdefault(name, np.empty(shape, array.dtype))
-                whole[rows] = array
-                placed[name] = whole[rows]
+                placed[name] = self._whole(name, cast("AnyArray", value))[rows]
+                placed[name][...] = value
         return type(result)(placed, applied=result.applied, meta=result.meta)
+
+    def _whole(self, name: str, part: AnyArray) -> AnyArray:
+        """The array of the batch; the first chunk to come back makes it."""
+        with self._lock:
+            if name not in self._arrays:
+                self._arrays[name] = np.empty((self._expected.shape[0], *part.shape[1:]), part.dtype)
+        return self._arrays[name]
 
     def _merged(self) -> ResultT:
         parts = [*self._results.values()]
