@@ -58,6 +58,27 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
         settings = ClientSettings.resolve(base_url, api_key=api_key, timeout=timeout, retry=retry, wire=wire)
         super().__init__(settings, transport, on_event)
 
+    @classmethod
+    def in_process(
+        cls, *, timeout: float | None = 10.0, wire: WireName = "binary", on_event: EventHook | None = None
+    ) -> Self:
+        """A client of the service in this process, without a network: the same calls with the same bits.
+
+        Args:
+            timeout: as for any client.
+            wire: likewise.
+            on_event: likewise.
+
+        Returns:
+            The client, of an application that all such clients of the process share; its settings are the defaults.
+
+        Raises:
+            ConfigurationError: the service is not installed.
+        """
+        from ._in_process import URL, AsyncInProcessTransport  # noqa: PLC0415 - few clients need it
+
+        return cls(URL, timeout=timeout, wire=wire, transport=AsyncInProcessTransport(), on_event=on_event)
+
     async def softmax(self, logits: ArrayLike, **options: Unpack[SoftmaxOptions]) -> SoftmaxResult:
         """Probabilities and decisions of each row.
 

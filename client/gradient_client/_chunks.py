@@ -61,7 +61,9 @@ class Chunks(Generic[ResultT]):
             changed.pop("denominator", None)
             changed["denominator_value"] = self._denominator
         if "loss" in self._expected.outputs:
-            changed["include"] = [*({*self._expected.outputs, "summary"} - {"loss"})]
+            changed["include"] = [name for name in self._expected.outputs if name not in {"loss", "summary"}] + [
+                "summary"
+            ]
         return changed
 
     def run(self, rows_at_once: int) -> Steps[ResultT]:

@@ -85,7 +85,7 @@ def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tupl
         return (np.take(class_weights, labels, mode="clip"),)
     sums, left_out = np.zeros((2, num_rows))
     for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=False):
-        products, errors = two_product(_rounded(fields, column), class_weight)
+        products, errors = two_product(_rounded(fields, column), np.asarray(class_weight))
         sums, more = two_sum(sums, products)
         left_out += more + errors
     return sums, left_out

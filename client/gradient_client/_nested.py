@@ -30,7 +30,7 @@ def check_nested(field: str, value: Sequence[Any]) -> None:
         InputError: naming the first offending element or row and what to write instead.
     """
     kinds = _leaf_kinds(field, value)
-    booleans = {kind for kind in kinds if issubclass(kind, bool | np.bool)}
+    booleans: set[type[Any]] = {kind for kind in kinds if issubclass(kind, bool | np.bool)}
     if strange := {kind for kind in kinds if not _is_number(kind)}:
         index, leaf = next((index, leaf) for index, leaf in _leaves(value) if type(leaf) in strange)
         reason = f"is no number but of type {type(leaf).__name__}"

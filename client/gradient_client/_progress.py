@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -13,7 +13,7 @@ Progress = bool | Callable[[int, int], object]
 
 
 @contextmanager
-def counting_rows(progress: Progress, num_rows: int) -> Iterator[Callable[[int], None]]:
+def counting_rows(progress: Progress, num_rows: int) -> Generator[Callable[[int], None]]:
     """What is to be told how many more rows are done; one thread at a time hears of it."""
     lock, done = Lock(), 0
     with _hearer(progress, num_rows) as hear:
@@ -28,7 +28,7 @@ def counting_rows(progress: Progress, num_rows: int) -> Iterator[Callable[[int],
 
 
 @contextmanager
-def _hearer(progress: Progress, num_rows: int) -> Iterator[Callable[[int, int], object]]:
+def _hearer(progress: Progress, num_rows: int) -> Generator[Callable[[int, int], object]]:
     if callable(progress):
         yield progress
         return

@@ -10,13 +10,19 @@ def run_together(calls: Sequence[Callable[[], None]], stop: Callable[[], None]) 
     """Make the calls at the same time and wait for all; where one fails, or the wait is cut short, have them stop."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few calls need it
 
-    with ThreadPoolExecutor(len(calls)) as pool:
+    def make(call: Callable[[], None]) -> None:
         try:
-            for running in [pool.submit(call) for call in calls]:
-                running.result()
+            call()
         except BaseException:
             stop()
             raise
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        try:
+            for _ in pool.map(make, calls):
+                pass
+        finally:
+            stop()
 
 
 async def async_run_together(

@@ -21,14 +21,13 @@ Bad input is a `ValueError` whichever side noticed it; a missing service is a `C
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._records import Result
     from .results import Attempt, Fault
 
 __all__ = [
@@ -117,7 +116,7 @@ class ChunkError(GradientClientError):
     """The offending row of the batch, if the service named one."""
     error: GradientClientError | None = None
     """What happened to the chunk; places in it count from the chunk's first row."""
-    partial: Mapping[tuple[int, int], Result] = MappingProxyType({})
+    partial: Mapping[tuple[int, int], Any] = MappingProxyType({})
     """Results of the chunks that finished, by their first row and the row after their last."""
 
 

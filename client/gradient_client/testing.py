@@ -1,15 +1,17 @@
-"""For tests of your own code: a gradient held against the service, the diagnosis as the message of the failure."""
+"""For tests of your own code: a gradient held against the service, and a service that answers as the test says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
+
+from ._fake_service import FakeRequest, FakeService
 
 if TYPE_CHECKING:
     from ._client import GradientClient
     from ._options import ArrayLike, CheckOptions
     from .reports import CheckResult
 
-__all__ = ["assert_gradient"]
+__all__ = ["FakeRequest", "FakeService", "assert_gradient"]
 
 
 def assert_gradient(

@@ -139,8 +139,10 @@ LIMIT = 64 * 1024
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[str]:
     """A service that takes small bodies and small Jacobians only."""
-    limits = {"max_json_body_bytes": LIMIT, "max_binary_body_bytes": LIMIT, "max_jacobian_elements": 700}
-    with serving(Settings.model_construct(**limits)) as address:
+    settings = Settings.model_construct(
+        max_json_body_bytes=LIMIT, max_binary_body_bytes=LIMIT, max_jacobian_elements=700
+    )
+    with serving(settings) as address:
         yield address
 
 
