@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from ._call import Surroundings
 from ._calls import Calls
@@ -62,6 +62,14 @@ class Lifecycle(Generic[TransportT]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._begin(**state)
+
+    def __copy__(self) -> Self:
+        # A client is shared within its process, by threads as by copies; so there is one to close when LightGBM copies
+        # its parameters, or PyTorch a model, with a client in it.
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
     def _connect(self) -> None:
         """Prepare the client's own transport; the shells know which."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import os
 import socket
 import ssl
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import anyio
 import httpx
@@ -85,6 +87,14 @@ def test_unclosed_client_names_its_line() -> None:
     """A client left open warns with the line that made it."""
     with pytest.warns(ResourceWarning, match=r"unclosed GradientClient created at .*test_lifecycle\.py:\d+"):
         GradientClient("http://service.test")
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy])
+def test_copies_share_one_client(clone: Any) -> None:
+    """What is copied with a client in it leaves no second one open."""
+    with GradientClient("http://service.test") as client:
+        assert clone([client])[0] is client
+        assert clone(client) is client
 
 
 def test_closed_client_is_silent() -> None:

@@ -28,6 +28,7 @@ from .conftest import Script, gradient_reply
 
 PACKAGE = Path(gradient_client.__file__).parent
 MODULES = sorted(PACKAGE.glob("*.py"))
+ADAPTORS = {"boosting", "jax", "sklearn", "torch"}
 
 
 class WithoutAsync(ast.NodeTransformer):
@@ -97,6 +98,15 @@ def imports(path: Path) -> set[str]:
 def test_httpx_stays_in_two_files() -> None:
     """The HTTP library is imported in two files, so that its successor is a small change."""
     assert [path.name for path in MODULES if "httpx" in imports(path)] == ["_async_httpx.py", "_httpx.py"]
+
+
+def test_frameworks_stay_in_their_adaptors() -> None:
+    """Nothing but httpx and NumPy is needed; a framework is imported by its adaptor, which nothing here imports."""
+    others = {name for path in MODULES if path.stem not in ADAPTORS for name in imports(path)}
+    allowed = {"anyio", "gradient_client", "gradient_service", "httpx", "numpy", "tqdm"}
+    assert others - set(sys.stdlib_module_names) - {""} <= allowed
+    sources = "".join(path.read_text() for path in MODULES)
+    assert not re.search(rf"from \.({'|'.join(ADAPTORS)}) import|from \. import", sources)
 
 
 def test_core_knows_no_event_loop() -> None:

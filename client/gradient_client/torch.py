@@ -1,0 +1,93 @@
+"""PyTorch: the service's loss as a module, whose backward pass is a local product.
+
+loss = gradient_client.torch.CrossEntropyLoss(client)
+loss(model(images), labels).backward()
+"""
+
+# pyright: basic - the framework's own types are unknown in part
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+import torch
+
+if TYPE_CHECKING:
+    from ._client import GradientClient
+    from ._options import LossOptions
+
+__all__ = ["CrossEntropyLoss"]
+
+
+class CrossEntropyLoss(torch.nn.Module):
+    """Cross-entropy by the service, for a model that is trained here.
+
+    Formula: that of `GradientClient.loss`; backward multiplies ∂loss/∂logits, which came with the loss
+
+    Args:
+        client: who asks the service.
+        options: as `GradientClient.loss` takes them, for every call. There is no `ignore_label` unless it is given.
+    """
+
+    def __init__(self, client: GradientClient, **options: Unpack[LossOptions]) -> None:
+        super().__init__()
+        self._client = client
+        self._options = options
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor, **options: Unpack[LossOptions]) -> torch.Tensor:
+        """The loss, in one call together with its gradient where that will be wanted.
+
+        Args:
+            logits: (N, K) of any floating dtype, on any device.
+            labels: (N,) integers, or (N, K) target rows.
+            options: more of them for this batch, such as `sample_weights`.
+
+        Returns:
+            The loss, or with `reduction="none"` (N,) losses; of the logits' dtype and device. It cannot be
+            differentiated twice.
+
+        Raises:
+            GradientClientError: the service could not be asked, or refused.
+        """
+        kind = "targets" if labels.is_floating_point() else "labels"
+        asked: dict[str, Any] = {**self._options, **options, kind: labels}
+        output: Literal["loss", "losses"] = "losses" if asked.get("reduction") == "none" else "loss"
+        if not (torch.is_grad_enabled() and logits.requires_grad):
+            result = self._client.loss(logits, include=[output], **asked)
+            return _like(logits, getattr(result, output))
+
+        def ask(detached: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            found = self._client.gradient(detached, include=[output, "gradient"], **asked)
+            return _like(logits, getattr(found, output)), _like(logits, found.gradient)
+
+        loss: torch.Tensor = _Asked.apply(logits, ask)
+        return loss
+
+    def extra_repr(self) -> str:
+        """The options, as modules show them."""
+        return ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+
+
+def _like(logits: torch.Tensor, numbers: Any) -> torch.Tensor:
+    """A number or an array as a tensor of the logits' dtype, on their device."""
+    return torch.as_tensor(numbers, dtype=torch.float64).to(logits)
+
+
+class _Asked(torch.autograd.Function):
+    """A loss that came with its gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: torch.Tensor, ask: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+    ) -> Any:
+        loss, gradient = ask(logits)
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> Any:
+        if torch.is_grad_enabled():  # by create_graph=True: what follows would be taken for a constant, in silence
+            raise RuntimeError("the service's loss cannot be differentiated twice")
+        (gradient,) = ctx.saved_tensors
+        # One number for the reduced loss, or one for each row.
+        return upstream.reshape(-1, 1) * gradient, None
