@@ -9,6 +9,7 @@ from collections.abc import MutableMapping
 from importlib import import_module
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 
@@ -104,7 +105,7 @@ def _application() -> Application:
 
 def _scope(request: HttpRequest) -> dict[str, Any]:
     """A request as ASGI has it."""
-    path = request.url.removeprefix(URL)
+    path = urlsplit(request.url).path
     headers = {"Host": "localhost", **request.headers}
     if request.method == "POST":
         headers["Content-Length"] = str(len(request.body))

@@ -1,10 +1,13 @@
 """JAX: the losses of the service as a function to be differentiated, compiled and mapped.
 
-losses = gradient_client.jax.cross_entropy(client)
-jax.grad(lambda logits: losses(logits, labels).mean())(logits)
+    losses = gradient_client.jax.cross_entropy(client)
+    jax.grad(lambda logits: losses(logits, labels).mean())(logits)
+
+Importing it imports JAX.
 """
 
-# pyright: basic - the framework's own types are unknown in part
+# The framework's own types are unknown in part.
+# pyright: basic
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,10 +1,13 @@
 """PyTorch: the service's loss as a module, whose backward pass is a local product.
 
-loss = gradient_client.torch.CrossEntropyLoss(client)
-loss(model(images), labels).backward()
+    loss = gradient_client.torch.CrossEntropyLoss(client)
+    loss(model(images), labels).backward()
+
+Importing it imports PyTorch.
 """
 
-# pyright: basic - the framework's own types are unknown in part
+# The framework's own types are unknown in part.
+# pyright: basic
 from __future__ import annotations
 
 from collections.abc import Callable

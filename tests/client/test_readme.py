@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load
 
-from gradient_client import HttpReply, HttpRequest, __version__
+from gradient_client import __version__
 from gradient_client._httpx import HttpxTransport
-
-from .conftest import SUMMARY, json_reply, problem, report_reply
-from .formats import fields_of, in_binary
+from gradient_client._in_process import InProcessTransport
 
 CLIENT = Path(__file__).parents[2] / "client"
 BLOCKS = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+FRAMEWORKS = re.compile(r"import (torch|jax|xgboost|lightgbm)\b")
+# A comment behind a print begins with what is printed, up to an ellipsis, a comma or a semicolon and a blank.
+PROMISED = re.compile(r"print\(.*\)  # (.+?)(?=…|, [^0-9]|; |$)", re.MULTILINE)
+# The service of the blocks is the application of the process that runs them.
+WITHOUT_NETWORK = """
+from gradient_client._httpx import HttpxTransport
+from gradient_client._in_process import InProcessTransport
+HttpxTransport.__call__ = lambda _, request, asked=InProcessTransport(): asked(request)
+"""
 
 
-def answer(_: object, request: HttpRequest) -> HttpReply:
-    """Zeros in the right shapes and the logits' dtype, and a problem for a label outside its range."""
-    asked = fields_of(request)
-    num_classes = len(asked["logits"][0])
-    if any(label >= num_classes for label in asked.get("labels", [])):
-        return problem(422, "label-out-of-range", "/labels/0")
-    rows = [[0.0] * num_classes for _ in asked["logits"]]
-    if request.url.endswith("/check"):
-        return report_reply(verdict="match", diagnoses=[])
-    arrays = dict.fromkeys(("gradient", "probabilities", "log_probabilities"), rows)
-    scalars = {"loss": 0.75, "summary": SUMMARY, "applied": {"dtype": load(request.body)["logits"].dtype.name}}
-    return in_binary(json_reply({"predicted_labels": [0 for _ in rows], **arrays, **scalars}))
+def kept(block: str, printed: str) -> list[str]:
+    """What a block promises to print, as far as it did, in order."""
+    return [words for words in PROMISED.findall(block) if words in printed]
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block_runs(number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each block runs after the ones before it, and prints the number of its comment that every service gives."""
-    monkeypatch.setattr(HttpxTransport, "__call__", answer)
-    names: dict[str, object] = {}
-    for block in BLOCKS[: number + 1]:
-        exec(block, names)  # noqa: S102 - our own README
-    printed = capsys.readouterr().out
-    promised = ("label-out-of-range 0", "400128")
-    assert [words in printed for words in promised] == [
-        any(words in block for block in BLOCKS[: number + 1]) for words in promised
-    ]
+@pytest.mark.parametrize("block", [block for block in BLOCKS if not FRAMEWORKS.search(block)])
+def test_block_runs(block: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each block runs by itself, with the real service, and prints what its comments say."""
+    asked = InProcessTransport()
+    monkeypatch.setattr(HttpxTransport, "__call__", lambda _, request: asked(request))
+    exec(block, {})  # noqa: S102 - our own README
+    assert kept(block, capsys.readouterr().out) == PROMISED.findall(block)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("block", [block for block in BLOCKS if FRAMEWORKS.search(block)])
+def test_block_of_a_framework_runs(block: str) -> None:
+    """The same for those that need a framework, each in a process of its own."""
+    command = [sys.executable, "-c", WITHOUT_NETWORK + block]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert kept(block, done.stdout) == PROMISED.findall(block)
 
 
 def test_version_is_the_distribution_s() -> None:
