@@ -21,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile --no-config --quiet --universal --python-versio
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all check format openapi openapi-check golden accuracy bench profile fuzz fuzz-requests lock \
+.PHONY: help run test test-all check format openapi openapi-check reference golden accuracy bench profile fuzz fuzz-requests lock \
 	image clean
 
 help: ## print this help
@@ -55,6 +55,9 @@ openapi-check: .venv/dev.stamp ## compare openapi/ with what the service says
 	@rm -rf .venv/openapi && mkdir -p .venv/openapi
 	$(BIN)/gradient-service openapi --examples .venv/openapi/examples > .venv/openapi/openapi.json
 	@diff -ru --exclude=golden openapi .venv/openapi || { echo "openapi/ is stale: run 'make openapi'" >&2; exit 1; }
+
+reference: .venv/dev.stamp ## write client/REFERENCE.md anew, from the client's docstrings
+	$(BIN)/python -m tests.client.reference > client/REFERENCE.md
 
 golden: .venv/dev.stamp ## write openapi/golden/ anew: questions of every kind with their correctly rounded answers
 	$(BIN)/python -m tests.golden openapi/golden

@@ -93,6 +93,7 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
 
         Raises:
             InputError: an argument cannot be sent.
+            ChunkError: with `chunk_rows`, any of the following befell a chunk.
             ServiceError: the service refused or failed; see `errors` for the classes.
             TransportError: no reply arrived in time or at all.
             ResponseError: the reply breaks the contract.
@@ -116,6 +117,7 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
 
         Raises:
             InputError: an argument cannot be sent.
+            ChunkError: with `chunk_rows`, any of the following befell a chunk.
             ServiceError: the service refused or failed; see `errors` for the classes.
             TransportError: no reply arrived in time or at all.
             ResponseError: the reply breaks the contract.
@@ -139,6 +141,7 @@ class AsyncGradientClient(Lifecycle[AsyncTransport]):
 
         Raises:
             InputError: an argument cannot be sent.
+            ChunkError: with `chunk_rows`, any of the following befell a chunk.
             ServiceError: the service refused or failed; see `errors` for the classes.
             TransportError: no reply arrived in time or at all.
             ResponseError: the reply breaks the contract.

@@ -93,6 +93,7 @@ class GradientClient(Lifecycle[Transport]):
 
         Raises:
             InputError: an argument cannot be sent.
+            ChunkError: with `chunk_rows`, any of the following befell a chunk.
             ServiceError: the service refused or failed; see `errors` for the classes.
             TransportError: no reply arrived in time or at all.
             ResponseError: the reply breaks the contract.
@@ -114,6 +115,7 @@ class GradientClient(Lifecycle[Transport]):
 
         Raises:
             InputError: an argument cannot be sent.
+            ChunkError: with `chunk_rows`, any of the following befell a chunk.
             ServiceError: the service refused or failed; see `errors` for the classes.
             TransportError: no reply arrived in time or at all.
             ResponseError: the reply breaks the contract.
@@ -137,6 +139,7 @@ class GradientClient(Lifecycle[Transport]):
 
         Raises:
             InputError: an argument cannot be sent.
+            ChunkError: with `chunk_rows`, any of the following befell a chunk.
             ServiceError: the service refused or failed; see `errors` for the classes.
             TransportError: no reply arrived in time or at all.
             ResponseError: the reply breaks the contract.
