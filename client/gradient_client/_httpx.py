@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
 import ssl
-import threading
-import time
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
 
+from ._time_left import TimeLeft, TimelyBackend
 from ._transport import HttpReply, HttpRequest, Received
 
 # As many kept connections as used ones: a pool that keeps fewer reconnects all the time under threads.
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-_SHORTEST_TIMEOUT_SECONDS = 0.001
 
 
 class HttpxTransport:
@@ -50,14 +45,14 @@ class HttpxTransport:
             headers=request.headers,
             extensions={"timeout": left},
         ) as response:
-            body = _read_body(response, Received(request.max_reply_bytes), left)
+            body = _read_body(response, Received(request.max_reply_bytes))
             return HttpReply(response.status_code, dict(response.headers), body)
 
     def _pool(self) -> httpx.Client:
         process = os.getpid()
         pool = self._pools.get(process)
         if pool is None:
-            pool = self._pools.setdefault(process, httpx.Client(verify=self._verify, limits=LIMITS))
+            pool = self._pools.setdefault(process, _timely(httpx.Client(verify=self._verify, limits=LIMITS)))
         return pool
 
     def close(self) -> None:
@@ -67,66 +62,22 @@ class HttpxTransport:
             pool.close()
 
 
-class TimeLeft(Mapping[str, float | None]):
-    """httpx's timeouts as what is left of one budget.
+def _read_body(response: httpx.Response, received: Received) -> bytes:
+    """The body, up to its limit.
 
-    httpx allows each of its phases (pool, connect, write, read) its own time, which together would be
-    four times the limit. It looks a phase's time up when the phase begins, so answering with what is
-    left at that moment makes one budget of them.
+    As it was sent: what is inflated could be a thousand times as long, and no coding was asked for.
     """
-
-    def __init__(self, seconds: float | None) -> None:
-        self._ends_at = None if seconds is None else time.monotonic() + seconds
-
-    def __getitem__(self, phase: str) -> float | None:
-        if self._ends_at is None:
-            return None
-        return max(_SHORTEST_TIMEOUT_SECONDS, self._ends_at - time.monotonic())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("connect", "pool", "read", "write"))
-
-    def __len__(self) -> int:
-        return 4
-
-    def is_spent(self) -> bool:
-        """Whether nothing is left."""
-        return self._ends_at is not None and time.monotonic() >= self._ends_at
-
-
-def _read_body(response: httpx.Response, received: Received, left: TimeLeft) -> bytes:
-    """The body, up to its limit, or an httpx error once the time is up.
-
-    httpx allows every single read the time that was left when the body began, so a reply that stalls
-    half-way, or drips, would outlive the budget. A timer shuts the socket down at its end; replies that
-    come in one piece, as most do, need none.
-    """
-    # As it was sent: what is inflated could be a thousand times as long, and no coding was asked for.
-    pieces = response.iter_raw()
-    received.add(next(pieces, b""))
-    seconds = left["read"]
-    if seconds is None or response.headers.get("Content-Length") == str(response.num_bytes_downloaded):
-        return _read_on(pieces, received)
-    timer = threading.Timer(seconds, _shut_down, [response.extensions.get("network_stream")])
-    timer.daemon = True
-    timer.start()
-    try:
-        return _read_on(pieces, received)
-    finally:
-        timer.cancel()
-
-
-def _read_on(pieces: Iterator[bytes], received: Received) -> bytes:
-    all(map(received.add, pieces))  # it stops at the first piece after which there is no room
+    all(map(received.add, response.iter_raw()))  # it stops at the first piece after which there is no room
     return received.join()
 
 
-def _shut_down(stream: Any) -> None:
-    """End a connection's reads from another thread."""
-    connection = stream.get_extra_info("socket")
-    with contextlib.suppress(OSError):  # already closed
-        # The plain socket's method: that of a TLS socket is not made for a second thread.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+def _timely(pool: httpx.Client) -> httpx.Client:
+    """The pool with connections on which a call's time is counted on; httpx has no public place for that."""
+    for transport in (pool._transport, *pool._mounts.values()):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        connections: Any = getattr(transport, "_pool", None)
+        if connections is not None:
+            connections._network_backend = TimelyBackend(connections._network_backend)  # noqa: SLF001 - as above
+    return pool
 
 
 def verification(base_url: str) -> ssl.SSLContext | bool:

@@ -7,10 +7,11 @@ import socket
 import time
 
 import anyio
+import numpy as np
 import pytest
 
 from gradient_client import AsyncGradientClient, DeadlineExceededError, GradientClient, ResponseError
-from gradient_client._httpx import TimeLeft
+from gradient_client._time_left import TimeLeft
 
 from .conftest import HEAD, RawService
 
@@ -41,6 +42,36 @@ def test_dripping_reply(raw: RawService, kind: str) -> None:
     began = time.monotonic()
     with pytest.raises(DeadlineExceededError):
         _limits(raw(talk), kind)
+    assert 0.2 <= time.monotonic() - began < PATIENCE_SECONDS
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_dripping_head(raw: RawService, kind: str) -> None:
+    """A head that drips in, a field at a time, ends at the timeout as well."""
+
+    def talk(_number: int, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        for number in range(1000):
+            connection.sendall(b"X-%d: x\r\n" % number)
+            time.sleep(0.02)
+
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        _limits(raw(talk), kind)
+    assert 0.2 <= time.monotonic() - began < PATIENCE_SECONDS
+
+
+def test_a_service_that_takes_its_bytes_one_by_one(raw: RawService) -> None:
+    """A body that is not taken in time ends at the timeout."""
+
+    def talk(_number: int, connection: socket.socket) -> None:
+        for _ in range(1000):
+            connection.recv(4096)
+            time.sleep(0.02)
+
+    began = time.monotonic()
+    with GradientClient(raw(talk), timeout=0.2) as client, pytest.raises(DeadlineExceededError):
+        client.softmax(np.zeros((1000, 4000)))
     assert 0.2 <= time.monotonic() - began < PATIENCE_SECONDS
 
 
