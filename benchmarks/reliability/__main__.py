@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-SCENARIOS = ("overload", "slow_senders", "memory", "departures", "lost_worker", "rolling_restart")
+SCENARIOS = ("overload", "slow_senders", "memory", "departures", "lost_worker", "rolling_restart", "client_faults")
 
 
 def main() -> int:
