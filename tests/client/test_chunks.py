@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import sys
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +19,7 @@ from gradient_client import (
     AsyncGradientClient,
     ChunkError,
     ConfigurationError,
+    DeadlineExceededError,
     GradientClient,
     HttpReply,
     HttpRequest,
@@ -128,6 +130,22 @@ def test_cancelling_ends_all_lanes() -> None:
 
     anyio.run(ask)
     assert 1 < len(sent) <= 4
+
+
+def test_the_time_limit_is_of_all_chunks() -> None:
+    """A batch whose chunks would take longer than the time allowed ends in time, with what is done."""
+    fake = FakeService()
+
+    def slowly(request: HttpRequest) -> HttpReply:
+        time.sleep(0.05)
+        return fake(request)
+
+    began = time.monotonic()
+    with GradientClient(URL, transport=slowly, timeout=1.0) as client, pytest.raises(ChunkError) as caught:
+        client.loss(np.zeros((1000, 3)), np.zeros(1000, np.int64), chunk_rows=1)
+    assert isinstance(caught.value.error, DeadlineExceededError)
+    assert 0 < len(caught.value.partial) < 1000
+    assert time.monotonic() - began < 5  # all chunks would take 12
 
 
 def test_a_failing_function_of_progress_ends_the_call() -> None:

@@ -11,7 +11,7 @@ import pytest
 from gradient_client import ChunkError, GradientClient, RejectedInputError
 from gradient_service.settings import Settings
 
-from .conftest import NO_RETRY, Ask, serving
+from .conftest import Ask, serving
 
 ROWS, CLASSES = 300, 7
 TEXTBOOK, SIGMOID = "softmax_binary_cross_entropy", "sigmoid_binary_cross_entropy"
@@ -74,9 +74,23 @@ def bits(result: Any) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[GradientClient]:
+    """One client for all cases."""
+    with GradientClient(url) as asked:
+        yield asked
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_chunks_have_the_bits_of_one_call(ask: Ask, name: str) -> None:
+def test_chunks_have_the_bits_of_one_call(client: GradientClient, name: str) -> None:
     """Whatever the options, a batch in chunks is answered as the batch at once, to the last bit."""
+    arguments = {"logits": LOGITS, "labels": LABELS} | CASES[name]
+    assert bits(client.gradient(chunk_rows=64, **arguments)) == bits(client.gradient(**arguments))
+
+
+@pytest.mark.parametrize("name", ["both weights", "class weights in float32", "every output"])
+def test_chunks_of_every_client_and_format(ask: Ask, name: str) -> None:
+    """So it is for both clients in both formats."""
     arguments = {"logits": LOGITS, "labels": LABELS} | CASES[name]
     assert bits(ask("gradient", chunk_rows=64, **arguments)) == bits(ask("gradient", **arguments))
 
@@ -85,7 +99,7 @@ def test_chunks_have_the_bits_of_one_call(ask: Ask, name: str) -> None:
 def test_losses_of_chunks(ask: Ask, options: dict[str, Any]) -> None:
     """The loss of chunks is the loss of the batch."""
     arguments = {"logits": LOGITS, "labels": LABELS, **options}
-    assert bits(ask("loss", chunk_rows=1, **arguments)) == bits(ask("loss", **arguments))
+    assert bits(ask("loss", chunk_rows=11, **arguments)) == bits(ask("loss", **arguments))
 
 
 def test_softmax_of_chunks(ask: Ask) -> None:
@@ -154,11 +168,3 @@ def test_auto_keeps_the_limits(ask: Ask, narrow: str, include: Any) -> None:
     result = ask("gradient", at=narrow, chunk_rows="auto", **arguments)
     assert bits(result) == bits(ask("gradient", **arguments))
     assert len(result.meta.attempts) > 3
-
-
-def test_the_time_limit_is_of_all_chunks(url: str) -> None:
-    """A batch whose chunks would take longer than the time allowed ends in time, with what is done."""
-    with GradientClient(url, timeout=0.5, retry=NO_RETRY) as client:
-        with pytest.raises(ChunkError, match=r"no reply|504") as caught:
-            client.loss(np.tile(LOGITS, (30, 1)), np.tile(LABELS, 30), chunk_rows=1)
-        assert 0 < len(caught.value.partial) < 30 * ROWS
