@@ -57,13 +57,12 @@ class Chunks(Generic[ResultT]):
         """What every chunk is asked: the batch's denominator as a number, and the sums in place of the loss."""
         changed = {**fields}
         # Where it is 0, it is 0 for every chunk, and the service knows what a mean over nothing is.
-        if self._denominator:
+        if self._denominator and not self._is_told:
             changed.pop("denominator", None)
             changed["denominator_value"] = self._denominator
-        if "loss" in self._expected.outputs:
-            changed["include"] = [name for name in self._expected.outputs if name not in {"loss", "summary"}] + [
-                "summary"
-            ]
+        if "loss" in self._expected.outputs and fields.get("reduction") != "none":
+            others = [name for name in self._expected.outputs if name not in {"loss", "summary"}]
+            changed["include"] = [*others, "summary"]
         return changed
 
     def run(self, rows_at_once: int) -> Steps[ResultT]:

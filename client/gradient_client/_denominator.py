@@ -25,7 +25,7 @@ def denominator_of(fields: Mapping[str, Value]) -> float | None:
         fields: of the whole batch.
 
     Returns:
-        D, correctly rounded; None without a mean.
+        D, correctly rounded; None without a mean, or with one by a word that the service will refuse.
 
     Raises:
         InputError: D leaves the range of float64.
@@ -39,8 +39,10 @@ def denominator_of(fields: Mapping[str, Value]) -> float | None:
             return float(len(_array(fields, "logits")))
         case "weights" if _is_weighted(fields):
             return _weight_sum(fields)
-        case _:
+        case "weights" | "examples":
             return float(np.count_nonzero(_is_counted(fields)))
+        case _:
+            return None
 
 
 def _is_weighted(fields: Mapping[str, Value]) -> bool:
@@ -70,7 +72,8 @@ def _weight_sum(fields: Mapping[str, Value]) -> float:
     if not np.isfinite(total):
         given = next(name for name in ("sample_weights", "class_weights", "targets") if name in fields)
         raise refusal(given, "add up beyond the range of float64", "divide them by a power of two")
-    return total
+    # Weights below 0 are for the service to refuse, by their own name.
+    return max(total, 0.0)
 
 
 def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[Floats, ...]:

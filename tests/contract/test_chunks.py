@@ -147,6 +147,28 @@ def test_a_failing_chunk_leaves_the_others(ask: Ask) -> None:
         assert part.gradient.tobytes() == whole.gradient[start:stop].tobytes()
 
 
+REFUSED: list[dict[str, Any]] = [
+    {"denominator": "rows"},
+    {"denominator": "batch", "denominator_value": 2.0},
+    {"reduction": "none", "include": ["loss"]},
+    {"reduction": "sum", "denominator": "batch"},
+    {"class_weights": -CLASS_WEIGHTS},
+    {"class_weights": CLASS_WEIGHTS[:3]},
+    {"targets": TARGETS},
+]
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_what_is_refused_of_a_batch_is_refused_of_its_chunks(client: GradientClient, options: dict[str, Any]) -> None:
+    """What the chunks are asked in place of the batch hides no mistake of the caller."""
+    with pytest.raises(RejectedInputError) as whole:
+        client.gradient(LOGITS, LABELS, **options)
+    with pytest.raises(ChunkError) as part:
+        client.gradient(LOGITS, LABELS, chunk_rows=ROWS, **options)
+    assert isinstance(part.value.error, RejectedInputError)
+    assert part.value.error.faults == whole.value.faults
+
+
 LIMIT = 64 * 1024
 
 
