@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import httpx
@@ -134,86 +133,6 @@ async def test_json_claims_have_the_dtype_of_the_answer(http: httpx.AsyncClient)
     body = LABELLED | {"claimed": {"gradient": off}}
     assert (await post(http, "/check", body)).json()["verdict"] == "mismatch"
     assert (await post(http, "/check", body | {"dtype": "float32"})).json()["verdict"] == "match"
-
-
-@pytest.mark.parametrize("logits", ["float32", "float64"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-async def test_both_dialects_judge_alike(http: httpx.AsyncClient, dtype: str, logits: str) -> None:
-    """Numbers of float32 in float64 are judged by `dtype`: in tensors they were once always short of digits."""
-    short = np.array(GRADIENT, np.float32)
-    in_json = await post(http, "/check", LABELLED | {"claimed": {"gradient": short.tolist()}, "dtype": dtype})
-    tensors = {"logits": tensor(LABELLED["logits"], logits), "labels": tensor(LABELLED["labels"], "int64")}
-    body = file_of(tensors | {"claimed.gradient": tensor(short, "float64")}, {"dtype": dtype})
-    in_tensors = await http.post("/check", content=body, headers=BINARY)
-    for reply in (in_json, in_tensors):
-        codes = [each["code"] for each in reply.json()["diagnoses"]]
-        assert (reply.json()["verdict"], codes) == (
-            ("match", []) if dtype == "float32" else ("mismatch", ["lower_precision"])
-        )
-
-
-async def test_a_binary_loss_has_no_axes(http: httpx.AsyncClient) -> None:
-    """The reduced loss is a tensor without axes; one of another rank is refused."""
-    loss = (await post(http, "/loss", LABELLED)).json()["loss"]
-    assert (await post_tensors(http, {"loss": tensor(loss, "float64")})).json()["verdict"] == "match"
-    check_problem(await post_tensors(http, {"loss": tensor([loss], "float64")}), 422, "wrong-rank", "/claimed/loss")
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-async def test_binary_claims_may_hold_what_is_no_number(http: httpx.AsyncClient, value: float) -> None:
-    """NaN and infinities are a mismatch that the reply, which is JSON, tells without them."""
-    wrong = np.array(GRADIENT)
-    wrong[1, 2] = value
-    reply = await post_tensors(http, {"gradient": tensor(wrong, "float64")})
-    answer = reply.json()
-    assert (reply.status_code, answer["verdict"]) == (200, "mismatch")
-    assert answer["worst_rows"][0] == {"output": "gradient", "row": 1, "class": 2, "reference": GRADIENT[1][2]}
-    assert answer["invariants"][0] == {"name": "finite", "holds": False, "value": 1.0}
-
-
-@pytest.mark.parametrize("name", ["claimed.gradiant", "claimed.", "claim.gradient"])
-async def test_an_unknown_tensor_is_named(http: httpx.AsyncClient, name: str) -> None:
-    """A member that there is not is unknown in tensors too, by the pointer of its JSON form."""
-    tensors = {each: tensor(LABELLED[each], dtype) for each, dtype in OTHER_TENSORS.items()}
-    tensors |= {"claimed.losses": tensor([0, 0], "float64"), name: tensor([0, 0], "float64")}
-    reply = await http.post("/check", content=file_of(tensors), headers=BINARY)
-    place = name.replace(".", "/", 1) if name.startswith("claimed.") else name
-    check_problem(reply, 422, "unknown-field", f"/{place}")
-
-
-async def test_members_are_no_options(http: httpx.AsyncClient) -> None:
-    """In a binary body the claim is tensors; among the options it is refused."""
-    reply = await post_tensors(http, {}, claimed={"losses": [0, 0]})
-    check_problem(reply, 422, "wrong-type", "/claimed/losses")
-
-
-@pytest.mark.parametrize("accept", ["", "*/*", "application/json", "application/x-safetensors, application/json;q=0.1"])
-async def test_the_reply_is_json(http: httpx.AsyncClient, accept: str) -> None:
-    """JSON is answered whatever the request is written in."""
-    headers = {"Accept": accept} if accept else {}
-    reply = await post_tensors(http, {"gradient": tensor(GRADIENT, "float64")})
-    assert reply.headers["content-type"] == "application/json"
-    reply = await post(http, "/check", CLAIMED, **headers)
-    assert (reply.headers["content-type"], reply.headers["vary"]) == ("application/json", "Accept")
-
-
-async def test_no_other_reply_is_written(http: httpx.AsyncClient) -> None:
-    """Who accepts tensors only is told that there are none."""
-    reply = await post(http, "/check", CLAIMED, Accept="application/x-safetensors")
-    check_problem(reply, 406, "not-acceptable")
-    assert reply.headers["accept"] == "application/json"
-
-
-async def test_it_is_no_model(http: httpx.AsyncClient) -> None:
-    """The Open Inference Protocol has no reply for a verdict."""
-    assert (await http.get("/v2/models/check")).status_code == 404
-    assert (await http.post("/v2/models/check/infer", content=b"{}")).status_code == 404
-
-
-async def test_the_document_lists_every_code(http: httpx.AsyncClient) -> None:
-    """Clients know all diagnoses by name."""
-    document = (await http.get("/openapi.json")).json()
-    assert document["components"]["schemas"]["DiagnosisCode"]["enum"] == [code.value for code in DiagnosisCode]
 
 
 async def test_the_description_explains_every_code(http: httpx.AsyncClient) -> None:

@@ -60,7 +60,7 @@ class Health:
         return _status({"alive": True}, is_verbose="verbose" in request.query_params)
 
     async def readyz(self, request: Request) -> Response:
-        """Answer that work is taken, or raise `shutting-down` or `overloaded`."""
+        """Answer that work is taken, or raise shutting-down or overloaded."""
         self._readiness.check()
         return _status(self._readiness.parts, is_verbose="verbose" in request.query_params)
 

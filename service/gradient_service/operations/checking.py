@@ -82,12 +82,12 @@ def check_each(requests: Sequence[CheckRequest], work: Work) -> list[CheckReply]
 
 
 def _claim(name: str, array: Array, dtype: np.dtype[np.floating]) -> Claim:
-    """Return a claim in its own type, but with no more digits than the answer's; what came without one has that.
+    """Return a claim in its own type; what came without one has the type of the answer.
 
     Raises:
         InvalidInputError: `number-out-of-range` where that type does not hold a number.
     """
-    of = NumberType.of(dtype if is_untyped(array) else min(array.dtype, dtype, key=lambda each: each.itemsize))
+    of = NumberType.of(dtype if is_untyped(array) else array.dtype)
     if roundoff(array) == BFLOAT16.epsilon / 2:
         of = BFLOAT16  # which was widened as it was read
     with np.errstate(invalid="ignore"):  # a NaN that signals

@@ -166,10 +166,7 @@ class CheckRequest(DifferentiatedBody):
     """Scores, what they are compared with, and what the caller makes of them."""
 
     claimed: Claimed
-    """The caller's own outputs, as numbers of `dtype`; in binary as of their own type where that has fewer digits.
-
-    In binary NaN and infinities are possible.
-    """
+    """The caller's own outputs. In JSON they count as numbers of `dtype`; in binary NaN and infinities are possible."""
     rtol: NumberFromZero | Absent = None
     """|claimed − reference| ≤ atol + rtol · size is a match; mistakes that leave no more are looked for, too.
 

@@ -118,6 +118,14 @@ def test_the_reference_is_never_accused(question: tuple[Any, dict[str, Any]]) ->
     assert (found.is_match, found.diagnoses) == (True, [])
 
 
+@pytest.mark.parametrize("claims", [{"losses": [np.inf]}, {"loss": np.inf}, {"losses": [np.inf], "loss": np.inf}])
+def test_a_logarithm_of_zero_is_no_overflow(claims: dict[str, Any]) -> None:
+    """A class far below the others has no probability left; no exponential overflows, and not all vanish."""
+    batch = Batch(np.array([[0.0, -900.0]]), np.array([1]))
+    found = examined(batch, {name: np.asarray(value) for name, value in claims.items()})
+    assert codes_of(found) == ["log_of_zero"]
+
+
 def test_terms_that_vanish_have_the_size_of_the_result() -> None:
     """A right gradient made of a smoothing that holds a single digit, over a small temperature, is a match."""
     options: dict[str, Any] = {

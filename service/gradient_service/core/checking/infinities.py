@@ -176,15 +176,21 @@ def _is_mended(found: Comparison) -> bool:
 
 
 def _types(recipe: Recipe, of: NumberType, *, is_beyond: bool) -> list[Type]:
-    """Return what numbers of a type may have been computed in, and where exp(s) leaves the range, if it must."""
+    """Return what numbers of a type may have been computed in, and where unshifted exponentials fail, if they must."""
     narrowest = np.dtype(np.float16) if of == FLOAT16 else of.computed_in
     types: list[Type] = [np.dtype(each) for each in (np.float16, np.float32, np.float64)]
-    farthest = max(recipe.logits.max(), -recipe.logits.min()) / recipe.temperature + log(recipe.num_classes)
+    tops = np.concatenate([recipe.scores(rows).max(axis=1) for rows in recipe.blocks()]) if is_beyond else np.zeros(1)
     return [
         each
         for each in types
-        if each.itemsize >= narrowest.itemsize and (not is_beyond or farthest >= log(np.finfo(each).max))
+        if each.itemsize >= narrowest.itemsize and (not is_beyond or _is_beyond(recipe, tops, np.finfo(each)))
     ]
+
+
+def _is_beyond(recipe: Recipe, tops: Array, numbers: np.finfo[np.floating]) -> bool:
+    """Return whether the exponentials of some row overflow, or all vanish; of a sigmoid the largest alone counts."""
+    all_vanish = recipe.is_softmax and tops.min() < log(numbers.tiny)
+    return bool(all_vanish or tops.max() + log(recipe.num_classes) >= log(numbers.max))
 
 
 def _explains(way: Way, recipe: Recipe, found: Comparison, dtype: Type) -> bool:
