@@ -48,8 +48,21 @@ def _excess(case: Case, answer: Answer, name: str) -> tuple[float, float]:
     tolerated, sizes = _tolerated(case, answer, name)
     error = np.where(np.isfinite(claim), np.abs(claim - reference), np.inf)
     own = SERVICE_ULPS * (np.finfo(float).eps * np.maximum(np.abs(reference), sizes) + SMALLEST)
-    least, most = (np.where(each <= 0, 0, each / tolerated).max(initial=0) for each in (error - own, error + own))
+    bounds = (error - own, tolerated + _doubt(case, answer, name) * sizes), (error + own, tolerated)
+    least, most = (np.where(each <= 0, 0, each / bound).max(initial=0) for each, bound in bounds)
     return float(least), float(most)
+
+
+def _doubt(case: Case, answer: Answer, name: str) -> Array:
+    """Return how much more of a number may be off where most would go through 1 − p, by default; up to half of it."""
+    if case.options["objective"] == SOFTMAX or case.options["rtol"] is not None or name == "probabilities":
+        return np.zeros(1)
+    p = answer.scored.probabilities
+    with np.errstate(divide="ignore"):
+        odds = (np.maximum(p, 1 - p) / np.minimum(p, 1 - p)).max(axis=1)
+    units = SERVICE_ULPS * np.sqrt(p.shape[1]) * _number_type(case, name)[0]
+    doubt = np.minimum(units * odds, 0.5)  # NaN and ∞ come of rows of one class, and of p that is 0
+    return np.asarray(doubt if name == "losses" else doubt.max(initial=0) if name == "loss" else doubt[:, np.newaxis])
 
 
 def _excess_of_constant(case: Case, name: str, reference: Array) -> tuple[float, float]:
