@@ -7,7 +7,7 @@ import atexit
 import os
 from collections.abc import MutableMapping
 from importlib import import_module
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,12 +95,16 @@ class Application:
 
 
 _applications: dict[int, Application] = {}
+_making: dict[int, Lock] = {}
 
 
 def _application() -> Application:
     """The application of this process, which a fork makes anew; all clients share it, as they would over a network."""
     process = os.getpid()
-    return _applications.get(process) or _applications.setdefault(process, Application())
+    with _making.setdefault(process, Lock()):  # a lock of each process: in a fork nobody is left to release another's
+        if process not in _applications:
+            _applications[process] = Application()
+        return _applications[process]
 
 
 def _scope(request: HttpRequest) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import os
 import pickle
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -18,6 +20,7 @@ from gradient_client import (
     DeadlineExceededError,
     GradientClient,
     RejectedInputError,
+    _in_process,
 )
 from gradient_client._wire import WireName
 
@@ -117,3 +120,20 @@ def test_the_service_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "gradient_service", None)
     with pytest.raises(ConfigurationError, match="pip install gradient-service"):
         GradientClient.in_process()
+
+
+def test_threads_that_ask_at_once_share_one_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first chunks of a batch come in several threads; each once started an application of its own."""
+    made: list[object] = []
+
+    class Slow:
+        def __init__(self) -> None:
+            time.sleep(0.05)
+            made.append(self)
+
+    monkeypatch.setattr(_in_process, "Application", Slow)
+    monkeypatch.setattr(_in_process, "_applications", {})
+    with ThreadPoolExecutor(8) as pool:
+        found = {*pool.map(lambda _: _in_process._application(), range(8))}
+    assert found == {*made}
+    assert len(made) == 1

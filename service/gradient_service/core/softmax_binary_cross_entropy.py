@@ -51,7 +51,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         """∂E/∂s_i = D_i − p_i Σ_{j≠i} g_j, with D_j = w_j (p_j − c_j) and g_j = D_j / (1−p_j), times the factor.
 
         The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j, and p_i g_k = D_k p'_i. That D_j is 0 exactly where
-        p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it.
+        p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it. (K, rows).
         """
         top = self.rows.top_position
         direct = self._weighted_differences()
