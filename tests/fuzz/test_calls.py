@@ -109,6 +109,17 @@ def test_a_mismatch_is_due_to_what_is_visibly_wrong(reply_to: Ask) -> None:
         judge(message, replace(reply, body=json.dumps(wrong).encode()))
 
 
+def test_zeros_are_a_match_where_only_the_reference_is_off_them(reply_to: Ask) -> None:
+    """A gradient of exactly 0, which the reference, rounding c first, misses by less than any float64."""
+    question = {"objective": "softmax_binary_cross_entropy", "label_smoothing": 1, "reduction": "none"}
+    targets = [[2 / 21, 4 / 21, 3 / 21, 4 / 21, 4 / 21, 0, 4 / 21], [1 / 11, 0, 4 / 11, 0, 1 / 11, 4 / 11, 1 / 11]]
+    question |= {"logits": [[0] * 7] * 2, "targets": targets, "claimed": {"gradient": [[0] * 7] * 2}}
+    message = replace(plain_message(), path="/check", body=json.dumps(question).encode())
+    reply = reply_to(message)
+    assert json.loads(reply.body)["verdict"] == "match"
+    judge(message, reply)
+
+
 @pytest.mark.parametrize("change", [
     {"status": 500},
     {"failure": ValueError("x")},

@@ -43,11 +43,11 @@ def is_due(verdict: str, case: Case, answer: Answer) -> bool:
 def _excess(case: Case, answer: Answer, name: str) -> tuple[float, float]:
     """Return the least and the most that the largest error over what is tolerated may be; ∞ of what says nothing."""
     claim, reference = case.arrays[f"claimed.{name}"].astype(WIDE), np.asarray(answer.sized(name)[0])
-    if claim.size > 1 and (claim == claim.flat[0]).all():
-        return _excess_of_constant(case, name, reference)
     tolerated, sizes = _tolerated(case, answer, name)
-    error = np.where(np.isfinite(claim), np.abs(claim - reference), np.inf)
     own = SERVICE_ULPS * (np.finfo(float).eps * np.maximum(np.abs(reference), sizes) + SMALLEST)
+    if claim.size > 1 and (claim == claim.flat[0]).all():
+        return _excess_of_constant(case, name, reference, own)
+    error = np.where(np.isfinite(claim), np.abs(claim - reference), np.inf)
     bounds = (error - own, tolerated + _doubt(case, answer, name) * sizes), (error + own, tolerated)
     least, most = (np.where(each <= 0, 0, each / bound).max(initial=0) for each, bound in bounds)
     return float(least), float(most)
@@ -65,10 +65,10 @@ def _doubt(case: Case, answer: Answer, name: str) -> Array:
     return np.asarray(doubt if name == "losses" else doubt.max(initial=0) if name == "loss" else doubt[:, np.newaxis])
 
 
-def _excess_of_constant(case: Case, name: str, reference: Array) -> tuple[float, float]:
+def _excess_of_constant(case: Case, name: str, reference: Array, own: Array) -> tuple[float, float]:
     """Return ∞ twice of equal numbers where those of the reference differ, else what may be anything."""
     epsilon, least = _number_type(case, name)
-    is_constant = reference.max() - reference.min() <= SURE * (np.abs(reference).max() * epsilon + least)
+    is_constant = reference.max() - reference.min() <= SURE * (np.abs(reference).max() * epsilon + least) + own.max()
     return (0.0 if is_constant else np.inf), np.inf
 
 
