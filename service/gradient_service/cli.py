@@ -14,7 +14,7 @@ from gradient_service.app import create_app
 from gradient_service.http.example_files import binary_files
 from gradient_service.http.limits import limits_of
 from gradient_service.server.serving import serve
-from gradient_service.settings import Settings
+from gradient_service.settings import Settings, usual_workers
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,16 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     try:
-        serve(_settings(host=options.host, workers=options.workers), port=options.port)
+        chosen = {} if options.workers is None else {"workers": options.workers}
+        serve(_settings(host=options.host, **chosen), port=options.port)
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]  # behind it the address is told once more
         sys.exit(f"{options.host}:{options.port} cannot be listened on: {reason}.")
 
 
 def _settings(**given: Any) -> Settings:
-    """Return the settings of the environment; end with a line for each that is wrong."""
+    """Return the settings of the environment, of as many workers as usual; end with a line for each that is wrong."""
     try:
-        return Settings(**given)
+        settings = Settings(**given)
+        return settings if "workers" in settings.model_fields_set else Settings(**given, workers=usual_workers())
     except ValidationError as error:
         lines = [
             f"GRADIENT_{str(fault['loc'][0]).upper()}: {fault['msg']}."
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="serve until told to stop; settings are GRADIENT_… variables")
     serving.add_argument("--host", default="127.0.0.1")
     serving.add_argument("--port", type=port, default=8000)
-    serving.add_argument("--workers", type=count, default=1)
+    serving.add_argument("--workers", type=count, help="by default one a core, or GRADIENT_WORKERS")
     describing = commands.add_parser("openapi", help="print the OpenAPI document")
     describing.add_argument("--examples", type=Path, metavar="FOLDER", help="write its binary examples there")
     commands.add_parser("limits", help="print the limits in force")

@@ -21,6 +21,15 @@ IN_FLIGHT_SHARE = 2
 """One part of so many of the memory is for calls under way; the rest is for the program and what is not foreseen."""
 
 
+USUAL_BYTES = 1024 * MIB
+"""Memory for calls that each of as many workers as usual has."""
+
+
+def usual_workers() -> int:
+    """Return how many processes serve where nobody says: one a core, as far as each has `USUAL_BYTES`."""
+    return max(1, min(usable_cores(), usable_memory_bytes() // (IN_FLIGHT_SHARE * USUAL_BYTES)))
+
+
 def _memory_share(workers: int) -> int:
     return max(1, usable_memory_bytes() // (IN_FLIGHT_SHARE * workers))
 
@@ -56,7 +65,8 @@ class Settings(BaseSettings):
     """Largest N·K² of one request that asks for the Jacobian or for the product made from it."""
 
     workers: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Processes that share the machine, which the command line sets; the two defaults below are divided by it."""
+    """Processes that share the machine; the two defaults below are divided by it. The command line takes one a core, as
+    far as each has a gibibyte for its calls, unless it is told how many."""
 
     max_in_flight_bytes: PositiveInt = Field(default_factory=lambda known: _memory_share(known["workers"]))
     """Memory that the calls under way in one process may take together, estimated from their bodies and replies; what

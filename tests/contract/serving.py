@@ -16,11 +16,11 @@ START_SECONDS = 30.0
 
 @contextmanager
 def running_service(**settings: int) -> Iterator[str]:
-    """Serve with the default settings, but for those given, until the end of the block, which gets the address."""
+    """Serve with one worker and the settings given until the end of the block, which gets the address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
-    settings = {"readiness_lead_seconds": 0} | settings
+    settings = {"readiness_lead_seconds": 0, "workers": 1} | settings
     environment |= {f"GRADIENT_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as service:

@@ -31,12 +31,13 @@ pytestmark = [
 
 @contextmanager
 def running_service() -> Iterator[tuple[str, int]]:
-    """Serve with the default settings in a process of its own; the block gets the address and the worker's id."""
+    """Serve with the default settings and one worker in a process of its own; the block gets the address and the worker's id."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
     command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as service:
         try:
             url = f"http://127.0.0.1:{port}"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gradient_service import settings
 from gradient_service.machine import usable_cores, usable_memory_bytes
-from gradient_service.settings import Settings
+from gradient_service.settings import Settings, usual_workers
 
 CORES = len(os.sched_getaffinity(0))
 ALL_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -64,7 +65,20 @@ def test_workers_share_the_defaults() -> None:
     assert (one.max_concurrency, many.max_concurrency) == (usable_cores(), 1)
 
 
+@pytest.mark.parametrize(("cores", "memory", "expected"), [
+    (64, 2**40, 64),
+    (2, 24 * 2**30, 2),
+    (4, 4 * 2**30, 2),
+    (8, 2**30, 1),
+])  # fmt: skip
+def test_usual_workers(monkeypatch: pytest.MonkeyPatch, cores: int, memory: int, expected: int) -> None:
+    """There is one worker a core, as far as each has a gibibyte for its calls, and at least one."""
+    monkeypatch.setattr(settings, "usable_cores", lambda: cores)
+    monkeypatch.setattr(settings, "usable_memory_bytes", lambda: memory)
+    assert usual_workers() == expected
+
+
 def test_what_the_operator_sets_is_not_shared() -> None:
     """A number that was given is each process's own."""
-    settings = Settings(workers=4, max_in_flight_bytes=1000, max_concurrency=3)
-    assert (settings.max_in_flight_bytes, settings.max_concurrency) == (1000, 3)
+    given = Settings(workers=4, max_in_flight_bytes=1000, max_concurrency=3)
+    assert (given.max_in_flight_bytes, given.max_concurrency) == (1000, 3)

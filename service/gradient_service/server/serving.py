@@ -75,23 +75,24 @@ def work(settings: Settings, listener: socket.socket, parent: int) -> None:
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    Worker(config, app.state.readiness.lifecycle, settings.readiness_lead_seconds, parent).run([listener])
+    Worker(config, app.state.readiness.lifecycle, settings, parent).run([listener])
 
 
 class Worker(uvicorn.Server):
     """A uvicorn server that says that it will end some time before it stops to listen."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, lead_seconds: float, parent: int) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, settings: Settings, parent: int) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
-        self._lead_seconds = lead_seconds
+        self._workers = settings.workers
+        self._lead_seconds = settings.readiness_lead_seconds
         self._parent = parent
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, but for accepting."""
         await super().startup(sockets=[])
         loop = asyncio.get_running_loop()
-        self._acceptors = [Acceptor(each, self._protocol, loop) for each in sockets or []]
+        self._acceptors = [Acceptor(each, self._protocol, loop, workers=self._workers) for each in sockets or []]
 
     def _protocol(self) -> Intake:
         speak: Callable[..., Any] = self.config.http_protocol_class

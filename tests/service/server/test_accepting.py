@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 
 import pytest
 
@@ -66,6 +67,18 @@ async def test_waiting_connections_are_accepted_together(listener: Listener) -> 
     while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
         await asyncio.sleep(0)
     assert listener.accepted == 10
+    assert [await heard(connection) for connection in waiting] == [b"hello"] * 10
+    await acceptor.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many wait")
+async def test_a_worker_takes_its_share(listener: Listener) -> None:
+    """Of ten connections that wait, one of two workers accepts five in its first turn; alone, it accepts all."""
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), workers=2)
+    waiting = connected(listener, 10)
+    while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
+        await asyncio.sleep(0)
+    assert listener.accepted == 5
     assert [await heard(connection) for connection in waiting] == [b"hello"] * 10
     await acceptor.close()
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gradient_service.settings import usual_workers
+
 from .conftest import Process, running
 
 pytestmark = pytest.mark.full
@@ -46,6 +48,17 @@ def test_a_killed_worker_is_replaced(workers: int) -> None:
         wait_until(lambda: len(process.workers()) == workers and before[0] not in process.workers(), 1.0)
         wait_until(lambda: answers(process), 2.0)
         assert set(before[1:]) <= set(process.workers())
+
+
+@pytest.mark.parametrize(("arguments", "variable", "expected"), [
+    (["--workers", "3"], 2, 3),
+    ([], usual_workers() + 1, usual_workers() + 1),
+    ([], None, usual_workers()),
+])  # fmt: skip
+def test_who_says_how_many_workers(arguments: list[str], variable: int | None, expected: int) -> None:
+    """The option comes before the variable, and where neither is given there are as many as usual."""
+    with running(*arguments, workers=variable) as process:
+        assert len(process.workers()) == expected
 
 
 def test_what_a_worker_leaves_behind_ends_nobody() -> None:
