@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from ._call import Call, CallStart, Surroundings
 from ._chunk_plan import Chunking, check_rows, rows_within, take_chunking
-from ._chunks import Chunks
 from ._fields import Value
 from ._outputs import ContractError
 from ._progress import counting_rows
@@ -72,6 +71,8 @@ class Calls:
         self, operation: Operation[ResultT], fields: Mapping[str, Value], chunking: Chunking, start: CallStart
     ) -> Steps[ResultT]:
         """The same in several requests, which share one id and one time limit."""
+        from ._chunks import Chunks  # noqa: PLC0415 - most calls do not need it
+
         num_rows = check_rows(fields)
         expected = expectation_of(operation, fields, self._wire)
         rows = chunking.rows

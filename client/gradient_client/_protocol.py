@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -25,28 +26,35 @@ MOST_JSON_BYTES_A_NUMBER = 32
 ResultT = TypeVar("ResultT", bound=Result)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation(Generic[ResultT]):
-    """An endpoint that computes: what it takes and what it answers."""
+    """An endpoint that computes: what it takes and what it answers.
+
+    Annotations, which tell both, take longer to read than all the rest of an import: not before a call needs them.
+    """
 
     name: str
-    fields: Mapping[str, Reader]
+    options: type
     result: type[ResultT]
-    arrays: Mapping[str, Output]
-    defaults: tuple[str, ...]
+    defaults: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     """Fields that are members of `claimed`; then the answer is a report, in JSON."""
 
+    @cached_property
+    def fields(self) -> Mapping[str, Reader]:
+        """What reads each field that it takes, by name."""
+        return readers(self.options)
 
-def _operation(name: str, options: type, result: type[ResultT], *defaults: str) -> Operation[ResultT]:
-    return Operation(name, readers(options), result, outputs_of(result), defaults)
+    @cached_property
+    def arrays(self) -> Mapping[str, Output]:
+        """The outputs that it can answer, by name; none of a report."""
+        return outputs_of(self.result)
 
 
-SOFTMAX = _operation("softmax", SoftmaxOptions, SoftmaxResult, "probabilities", "predicted_labels")
-LOSS = _operation("loss", LossOptions, LossResult, "loss", "summary")
-GRADIENT = _operation("gradient", GradientOptions, GradientResult, "loss", "gradient", "summary")
-
-CHECK = Operation("check", readers(CheckOptions), CheckResult, {}, (), claims=CLAIMS)
+SOFTMAX = Operation("softmax", SoftmaxOptions, SoftmaxResult, ("probabilities", "predicted_labels"))
+LOSS = Operation("loss", LossOptions, LossResult, ("loss", "summary"))
+GRADIENT = Operation("gradient", GradientOptions, GradientResult, ("loss", "gradient", "summary"))
+CHECK = Operation("check", CheckOptions, CheckResult, claims=CLAIMS)
 
 
 @dataclass(frozen=True, slots=True)

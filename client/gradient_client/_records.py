@@ -139,7 +139,7 @@ class Result:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def outputs_of(result: type[Result]) -> dict[str, Output]:
+def outputs_of(result: type[Result]) -> Mapping[str, Output]:
     """The outputs that a kind of result can hold, by name, as its annotations describe them."""
     hints = get_type_hints(result, include_extras=True)
     found = {name: getattr(hint, "__metadata__", (None,))[0] for name, hint in hints.items()}

@@ -31,7 +31,7 @@ pytestmark = [
 
 @contextmanager
 def running_service() -> Iterator[tuple[str, int]]:
-    """Serve with the default settings and one worker in a process of its own; the block gets the address and the worker's id."""
+    """Serve with the default settings in a process of its own; the block gets the address and the id of its worker."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

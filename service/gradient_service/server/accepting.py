@@ -7,7 +7,6 @@ leave the others idle: callers connect in bursts, and stay connected.
 
 import socket
 import sys
-
 from asyncio import AbstractEventLoop, BaseProtocol, Task, gather
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,7 +30,12 @@ class Acceptor:
     """
 
     def __init__(
-        self, listener: socket.socket, protocol: Callable[[], BaseProtocol], loop: AbstractEventLoop, *, workers: int = 1
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], BaseProtocol],
+        loop: AbstractEventLoop,
+        *,
+        workers: int = 1,
     ) -> None:
         self._listener = listener
         self._protocol = protocol

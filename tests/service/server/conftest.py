@@ -71,11 +71,10 @@ def adopt_orphans() -> None:
 
 
 @contextmanager
-def running(*arguments: str, workers: int | None = 1, **settings: str) -> Iterator[Process]:
+def running(*arguments: str, **settings: str) -> Iterator[Process]:
     """Serve on a free port while the block runs, as the first process of a container does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
-    environment |= {"GRADIENT_READINESS_LEAD_SECONDS": "0", **settings}
-    environment |= {} if workers is None else {"GRADIENT_WORKERS": str(workers)}
+    environment |= {"GRADIENT_READINESS_LEAD_SECONDS": "0", "GRADIENT_WORKERS": "1", **settings}
     command = [sys.executable, "-m", "gradient_service", "serve", "--host", "127.0.0.1", "--port", "0", *arguments]
     with subprocess.Popen(
         command,

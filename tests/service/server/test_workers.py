@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gradient_service.settings import usual_workers
+from gradient_service import cli
+from gradient_service.settings import Settings
 
 from .conftest import Process, running
 
@@ -50,15 +51,20 @@ def test_a_killed_worker_is_replaced(workers: int) -> None:
         assert set(before[1:]) <= set(process.workers())
 
 
-@pytest.mark.parametrize(("arguments", "variable", "expected"), [
-    (["--workers", "3"], 2, 3),
-    ([], usual_workers() + 1, usual_workers() + 1),
-    ([], None, usual_workers()),
-])  # fmt: skip
-def test_who_says_how_many_workers(arguments: list[str], variable: int | None, expected: int) -> None:
-    """The option comes before the variable, and where neither is given there are as many as usual."""
-    with running(*arguments, workers=variable) as process:
+@pytest.mark.parametrize(("arguments", "expected"), [(["--workers", "3"], 3), ([], 4)])
+def test_who_says_how_many_workers(arguments: list[str], expected: int) -> None:
+    """The option comes before the variable."""
+    with running(*arguments, GRADIENT_WORKERS="4") as process:
         assert len(process.workers()) == expected
+
+
+def test_where_nobody_says_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither option nor variable is given there are as many workers as usual."""
+    monkeypatch.setattr(cli, "usual_workers", lambda: 7)
+    given: list[Settings] = []
+    monkeypatch.setattr(cli, "serve", lambda settings, **_: given.append(settings))
+    cli.main(["serve"])
+    assert [each.workers for each in given] == [7]
 
 
 def test_what_a_worker_leaves_behind_ends_nobody() -> None:
