@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.report.part import Goal
 from benchmarks.report.samples import Samples
-from benchmarks.rivals.environments import ROOT
+from benchmarks.rivals.environments import ROOT, variables
 from benchmarks.rivals.running import running
 from benchmarks.rivals.servers import OURS, SERVERS
 
@@ -16,11 +16,8 @@ IMPORT = "import numpy, time; begun = time.perf_counter(); import gradient_clien
 
 
 def measure(rounds: int) -> list[Goal]:
-    """Goals of both."""
-    start, imported = (
-        Samples([start_seconds() for _ in range(rounds)]),
-        Samples([import_seconds() for _ in range(rounds)]),
-    )
+    """Goals of both; the first of each compiles the modules, and is left out."""
+    start, imported = (Samples([each() for _ in range(rounds + 1)][1:]) for each in (start_seconds, import_seconds))
     return [
         Goal(
             "start of the service to its first answer",
@@ -47,4 +44,5 @@ def start_seconds() -> float:
 def import_seconds() -> float:
     """In a new process, NumPy being imported."""
     command = [sys.executable, "-c", IMPORT]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - the line above
+    done = subprocess.run(command, cwd=ROOT, env=variables(), check=True, capture_output=True, text=True)  # noqa: S603 - the line above
+    return float(done.stdout)

@@ -76,7 +76,8 @@ def measure(quick: bool) -> Part:  # noqa: FBT001 - the one choice that there is
         f"1 thread and {CONNECTIONS} connections on the same machine, one server at a time on all cores; median "
         f"(quartiles) of rounds of {seconds} s, {rounds} in all. Binary is safetensors for the service, the probe and "
         "the floor, and Triton's own extension. The rivals are started as their documentation has it, each with one "
-        "process that computes."
+        "process that computes; the service as its own has it, with one worker a core. CPU time a request tells "
+        "them apart however many there are."
     )
     starts = table(
         ("seconds from the start of the process to the first answer", "median (quartiles)"),

@@ -1,11 +1,17 @@
 """An environment for each rival, made the first time that it is wanted, below `.venv/rivals/`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / ".venv" / "rivals"
+
+
+def variables() -> dict[str, str]:
+    """Return the environment's variables, but for one: modules stay compiled, as they are where they are installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class NoEnvironmentError(Exception):

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.http.dialects import Arrays, Dialect, Message
 from benchmarks.reliability.processes import cpu_seconds, family
-from benchmarks.rivals.environments import ROOT, NoEnvironmentError
+from benchmarks.rivals.environments import ROOT, NoEnvironmentError, variables
 from benchmarks.rivals.maths import loss_and_gradient
 from benchmarks.rivals.servers import LOOPBACK, Server
 from tests.contract.serving import free_port
@@ -87,11 +87,11 @@ def running(server: Server, arrays: Arrays) -> Iterator[Running]:
         raise AbsentError(str(error)) from error
     port = free_port()
     start = server.start(python, port)
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")}
-    variables |= {"PYTHONPATH": str(ROOT)} | dict(start.variables)
+    environment = {name: value for name, value in variables().items() if not name.startswith("GRADIENT_")}
+    environment |= {"PYTHONPATH": str(ROOT)} | dict(start.variables)
     begun = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - the table's commands
-        start.command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        start.command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         _wait(process, port, server.json, arrays)

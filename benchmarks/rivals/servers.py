@@ -1,8 +1,8 @@
 """The servers that are compared, how each is started, and which dialects it speaks.
 
-Each has one process that computes, as its own documentation starts it, and may use every core; MLServer computes in the
-process that serves, which needs no second one. Rivals write no line for each request where they can be told so; the
-service does.
+Each is started as its own documentation starts it, and may use every core: the service with one worker a core, the
+others with one process that computes; MLServer computes in the process that serves, which needs no second one. Rivals
+write no line for each request where they can be told so; the service does.
 """
 
 import sys
