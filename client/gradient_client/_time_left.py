@@ -8,6 +8,7 @@ from typing import Any, Self
 
 _SHORTEST_TIMEOUT_SECONDS = 0.001
 _WRITTEN_AT_ONCE_BYTES = 64 * 1024
+_READ_AT_ONCE_BYTES = 256 * 1024
 
 
 class Remaining(float):
@@ -65,8 +66,8 @@ class TimelyStream:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What has arrived."""
-        read: bytes = self._stream.read(max_bytes, _now(timeout))
+        """What has arrived, more of it at once than httpcore asks for: each piece of a reply goes through all of it."""
+        read: bytes = self._stream.read(max(max_bytes, _READ_AT_ONCE_BYTES), _now(timeout))
         return read
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
