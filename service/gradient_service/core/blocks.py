@@ -6,6 +6,7 @@ reduction along a short contiguous axis costs 40 times as much an element. The r
 row's bits never depend on its neighbours.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ BUFFER_STEP = 16
 """Buffers are multiples of it."""
 SHORT_STRETCH = 256
 """To begin with such a stretch takes as long as to copy a number that often."""
+SUM_OF_ALL = ("->", "i->", "ij->", "ijk->")
+"""By the number of axes."""
 BLOCK_BYTES = 512 * 1024
 """A block and its few companions stay in a second-level cache; more blocks would be more calls of NumPy."""
 
@@ -93,14 +96,14 @@ def row_sum(terms: Array, *, has_digits_to_spare: bool = False) -> Array:
 
 def _sum_of_halves(terms: Array) -> Array:
     """Return Σ over the first axis as a tree."""
-    while len(terms) > 1:
-        half = (len(terms) + 1) // 2
-        pairs = len(terms) - half
-        folded = np.empty_like(terms, shape=(half, *terms.shape[1:]), order="C")
-        np.add(terms[:pairs], terms[half:], out=folded[:pairs])
-        folded[pairs:] = terms[pairs:half]
-        terms = folded
-    return np.array(terms[0])
+    length = (len(terms) + 1) // 2
+    folded = terms[:length].copy()
+    folded[: len(terms) - length] += terms[length:]
+    while length > 1:
+        half = (length + 1) // 2
+        folded[: length - half] += folded[half:length]
+        length = half
+    return np.array(folded[0])
 
 
 def _sums_of_pieces(rows: Array) -> Array:
@@ -132,7 +135,7 @@ def are_finite(values: Array) -> bool:
 
     A NaN or an infinity reaches the sum. So does nothing else, unless ordinary numbers add up beyond the range.
     """
-    return bool(np.isfinite(np.einsum(values, list(range(values.ndim)), [])) or np.isfinite(values).all())
+    return math.isfinite(np.einsum(SUM_OF_ALL[values.ndim], values)) or bool(np.isfinite(values).all())
 
 
 def positions(classes: NDArray[np.intp], num_classes: int) -> NDArray[np.intp]:

@@ -127,19 +127,23 @@ class Scaled:
         return values.copy(order="K") if self.is_one else self._scaled(values, None)
 
     def _scaled(self, values: Array, out: Array | None) -> Array:
-        limit = min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize])
-        if np.abs(self.exponent).max(initial=0) < limit:
+        if _largest(self.exponent) < min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize]):
             products = np.multiply(values, np.ldexp(self.mantissa, self.exponent).astype(values.dtype), out=out)
         else:
             products = np.multiply(values, self.mantissa.astype(values.dtype), out=out)
             np.ldexp(products, self.exponent, out=products)
-        if self.mantissa.min(initial=1.0) <= 0:
+        if (self.mantissa if self.mantissa.ndim == 0 else self.mantissa.min(initial=1.0)) <= 0:
             np.copyto(products, 0.0, where=self.mantissa == 0)
             products += 0.0  # a negative factor makes no −0
         return products
 
 
 ONE = Scaled.of(1.0)
+
+
+def _largest(exponent: Array) -> int:
+    """Return the largest exponent or its negative; one number is looked at without NumPy, whose calls take longer."""
+    return abs(int(exponent)) if exponent.ndim == 0 else int(np.abs(exponent).max(initial=0))
 
 
 def _is_one(value: Number) -> bool:
