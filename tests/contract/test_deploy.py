@@ -23,7 +23,7 @@ from .programs import python_with, run
 ROOT = Path(__file__).parents[2]
 KUBERNETES, COMPOSE = ROOT / "deploy" / "kubernetes", ROOT / "deploy" / "compose"
 VALIDATOR = "kubernetes-validate==1.37.0"
-MADE_OF_SAMPLES = ("_total", "_bucket", "")
+MADE_OF_SAMPLES = ("_total", "_bucket", "_count", "")
 Manifest = dict[str, Any]
 
 
@@ -140,4 +140,4 @@ async def test_dashboard_and_autoscaler_use_what_is_counted() -> None:
     grouped = {
         label for query in queries() for labels in re.findall(r"by \((.*?)\)", query) for label in labels.split(", ")
     }
-    assert grouped <= {"le", "instance", "route", "status", "slug", "dialect", "stage"}
+    assert grouped <= {"le", "instance", "route", "status", "slug", "dialect", "stage", "model", "part"}

@@ -38,7 +38,8 @@ class Metrics:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._registry = own = CollectorRegistry()
+        self.registry = own = CollectorRegistry()
+        """Of what this process counts; who counts something else adds it."""
         self._requests = Counter(
             f"{PREFIX}_requests", "Requests that ended, by their status.", ["route", "status"], registry=own
         )
@@ -103,11 +104,12 @@ class Metrics:
     async def metrics(self, request: Request) -> Response:
         """Answer the counts of all workers, as Prometheus reads them."""
         self._look()
-        return Response(generate_latest(self._all()), media_type=MEDIA_TYPE)
+        return Response(generate_latest(self.everyone()), media_type=MEDIA_TYPE)
 
-    def _all(self) -> CollectorRegistry:
+    def everyone(self) -> CollectorRegistry:
+        """Return what all workers count, added up."""
         if FOLDER not in os.environ:
-            return self._registry
+            return self.registry
         everyone = CollectorRegistry()
         MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]  # the library has few types here
         return everyone

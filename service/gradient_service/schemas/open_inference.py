@@ -176,7 +176,7 @@ class InferenceStatistics(Body):
 
 
 class ModelStatistics(Body):
-    """What a model did since its process started."""
+    """What a model did since the service started."""
 
     name: ModelName
     version: ModelVersion
@@ -190,7 +190,7 @@ class ModelStatistics(Body):
 
 
 class StatisticsReply(Body):
-    """Statistics by model, of the process that answers."""
+    """Statistics by model, of all workers of the service."""
 
     model_stats: list[ModelStatistics]
 

@@ -68,6 +68,22 @@ def test_workers_count_together() -> None:
         check_counted(process, 2 * CALLS * CONNECTIONS)
 
 
+def inferences(process: Process) -> int:
+    """How many calls of a model one of the workers tells."""
+    told = process.send(b"GET /v2/models/softmax/stats HTTP/1.0\r\n\r\n")
+    return int(json.loads(told.partition(b"\r\n\r\n")[2])["model_stats"][0]["inference_count"])
+
+
+def test_workers_tell_the_statistics_of_all() -> None:
+    """Whichever worker is asked, the statistics of a model are those of all calls."""
+    body = b'{"inputs": [{"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}]}'
+    head = b"POST /v2/models/softmax/infer HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with running("--workers", "2") as process:
+        for _ in range(20):
+            assert process.send(head + body).startswith(b"HTTP/1.1 200")
+        assert {inferences(process) for _ in range(20)} == {20}
+
+
 @contextmanager
 def prometheus(folder: Path, port: int) -> Iterator[int]:
     """A Prometheus that scrapes a port once a second; yields its own."""

@@ -35,11 +35,14 @@ EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statis
 class Model:
     """One operation as a model."""
 
-    def __init__(self, operation: Operation, settings: Settings, admission: Admission, metrics: Metrics) -> None:
+    def __init__(
+        self, operation: Operation, settings: Settings, admission: Admission, metrics: Metrics, counters: ModelCounters
+    ) -> None:
+        self.name = ModelName(operation.name)
         self.metadata = metadata_of(operation)
         self.config = config_of(operation)
-        self.counters = ModelCounters(ModelName(operation.name))
         self._metrics = metrics
+        self._counters = counters
         self._call = Call(operation, settings, negotiate, admission, self._succeeded)
 
     async def infer(self, request: Request) -> Response:
@@ -48,11 +51,11 @@ class Model:
         try:
             return await self._call.answer_timed(request, timing)
         except BaseException:
-            self.counters.failed(timing)
+            self._counters.failed(self.name, timing)
             raise
 
     def _succeeded(self, route: str, dialect: str, timing: StageTiming) -> None:
-        self.counters.succeeded(timing)
+        self._counters.succeeded(self.name, timing)
         self._metrics.count_stages(route, dialect, timing)
 
 
@@ -62,7 +65,8 @@ class InferenceServer:
     def __init__(self, settings: Settings, readiness: Readiness, metrics: Metrics) -> None:
         self._readiness = readiness
         admission = readiness.admission
-        self._models = {operation.name: Model(operation, settings, admission, metrics) for operation in MODELS}
+        self._counters = counters = ModelCounters(metrics)
+        self._models = {each.name: Model(each, settings, admission, metrics, counters) for each in MODELS}
 
     async def live(self, request: Request) -> Response:
         """Answer that the server lives."""
@@ -90,7 +94,7 @@ class InferenceServer:
 
     async def all_statistics(self, request: Request) -> Response:
         """Answer the statistics of every model."""
-        return _told(StatisticsReply(model_stats=[model.counters.told for model in self._models.values()]))
+        return _told(StatisticsReply(model_stats=self._counters.told(*(model.name for model in self._models.values()))))
 
     async def model_metadata(self, request: Request) -> Response:
         """Answer the tensors that a model reads and answers."""
@@ -108,7 +112,7 @@ class InferenceServer:
 
     async def model_statistics(self, request: Request) -> Response:
         """Answer the statistics of a model."""
-        return _told(StatisticsReply(model_stats=[self._model(request).counters.told]))
+        return _told(StatisticsReply(model_stats=self._counters.told(self._model(request).name)))
 
     async def infer(self, request: Request) -> Response:
         """Answer what a model computes from tensors.

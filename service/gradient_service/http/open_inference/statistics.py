@@ -1,7 +1,10 @@
-"""What a model did, counted call by call in this process."""
+"""What the models did: counted with all that the service counts, and so added up over its workers."""
 
-from time import time_ns
+from time import time
 
+from prometheus_client import Gauge, Summary
+
+from gradient_service.http.metrics import PREFIX, Metrics
 from gradient_service.http.timing import StageTiming
 from gradient_service.schemas.open_inference import (
     DurationStatistics,
@@ -13,55 +16,75 @@ from gradient_service.schemas.open_inference import (
 
 STAGES = {"queue": "queue", "compute_input": "parse", "compute_infer": "compute", "compute_output": "encode"}
 """The protocol's names of the stages, and ours."""
+SUCCESS, FAIL = "success", "fail"
+LABELS = ("model", "part")
+DURATION, LAST_INFERENCE = f"{PREFIX}_model_duration_seconds", f"{PREFIX}_model_last_inference_seconds"
 
-
-class Duration:
-    """How often something was done, and how long that took in all."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.ns = 0
-
-    def add(self, ns: int) -> None:
-        """Count once more."""
-        self.count += 1
-        self.ns += ns
-
-    @property
-    def told(self) -> DurationStatistics:
-        """The body that tells it."""
-        return DurationStatistics(count=self.count, ns=self.ns)
+Values = dict[tuple[str, ...], float]
+"""By the name of what was counted, the model, and of durations the part."""
 
 
 class ModelCounters:
-    """The counters of one model; they change on the event loop only."""
+    """The counters of all models.
 
-    def __init__(self, name: ModelName) -> None:
-        self._name = name
-        self._last_inference_ms = 0
-        self._durations = {each: Duration() for each in ("success", "fail", *STAGES)}
+    Args:
+        metrics: what else the service counts.
+    """
 
-    def succeeded(self, timing: StageTiming) -> None:
-        """Count a call that was answered."""
-        self._last_inference_ms = time_ns() // 1_000_000
-        self._durations["success"].add(timing.total)
-        for told, stage in STAGES.items():
-            self._durations[told].add(timing.stages.get(stage, 0))
-
-    def failed(self, timing: StageTiming) -> None:
-        """Count a call that was refused or broke off."""
-        self._durations["fail"].add(timing.total)
-
-    @property
-    def told(self) -> ModelStatistics:
-        """The body that tells them."""
-        inferences = self._durations["success"].count
-        return ModelStatistics(
-            name=self._name,
-            version=ModelVersion.ONE,
-            last_inference=self._last_inference_ms,
-            inference_count=inferences,
-            execution_count=inferences,
-            inference_stats=InferenceStatistics(**{name: each.told for name, each in self._durations.items()}),
-            batch_stats=[],
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._seconds = Summary(
+            DURATION,
+            "Calls of a model by their end, and the stages of those that succeeded.",
+            LABELS,
+            registry=metrics.registry,
         )
+        self._last_inference = Gauge(
+            LAST_INFERENCE,
+            "When a call of a model succeeded last, in seconds since 1970.",
+            LABELS[:1],
+            registry=metrics.registry,
+            multiprocess_mode="max",
+        )
+
+    def succeeded(self, model: ModelName, timing: StageTiming) -> None:
+        """Count a call that was answered."""
+        self._last_inference.labels(model).set(time())
+        self._count(model, SUCCESS, timing.total)
+        for part, stage in STAGES.items():
+            self._count(model, part, timing.stages.get(stage, 0))
+
+    def failed(self, model: ModelName, timing: StageTiming) -> None:
+        """Count a call that was refused or broke off."""
+        self._count(model, FAIL, timing.total)
+
+    def _count(self, model: ModelName, part: str, ns: int) -> None:
+        self._seconds.labels(model, part).observe(ns / 1e9)
+
+    def told(self, *models: ModelName) -> list[ModelStatistics]:
+        """Return what models did, in the protocol's form."""
+        values: Values = {
+            (sample.name, *(sample.labels[label] for label in LABELS if label in sample.labels)): sample.value
+            for family in self._metrics.everyone().collect()
+            if family.name in {DURATION, LAST_INFERENCE}
+            for sample in family.samples
+        }
+        return [_statistics(model, values) for model in models]
+
+
+def _statistics(model: ModelName, values: Values) -> ModelStatistics:
+    def duration(part: str) -> DurationStatistics:
+        count, seconds = (values.get((f"{DURATION}_{kind}", model, part), 0.0) for kind in ("count", "sum"))
+        return DurationStatistics(count=int(count), ns=round(seconds * 1e9))
+
+    durations = {part: duration(part) for part in (SUCCESS, FAIL, *STAGES)}
+    inferences = durations[SUCCESS].count
+    return ModelStatistics(
+        name=model,
+        version=ModelVersion.ONE,
+        last_inference=int(values.get((LAST_INFERENCE, model), 0.0) * 1000),
+        inference_count=inferences,
+        execution_count=inferences,
+        inference_stats=InferenceStatistics(**durations),
+        batch_stats=[],
+    )
