@@ -11,6 +11,7 @@ import scipy.special
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.core.passes import by_passes
 from gradient_service.core.evaluate import loss_and_gradient
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
@@ -19,7 +20,8 @@ from gradient_service.core.options import Precision
 Array = NDArray[Any]
 Call = Callable[[], Any]
 FAST, ACCURATE, FAST_TWO, ACCURATE_TWO = "fast", "accurate", "fast, 2 threads", "accurate, 2 threads"
-EAGER, COMPILED, SCIPY, JAX, COPY = "PyTorch eager", "torch.compile", "SciPy", "JAX", "memory copy"
+EAGER, COMPILED, SCIPY, JAX = "PyTorch eager", "torch.compile", "SciPy", "JAX"
+PASSES, COPY = "NumPy's passes alone", "memory copy"
 
 
 def ours(logits: Array, labels: Array, precision: Precision, threads: int = 1) -> Call:
@@ -43,6 +45,7 @@ def of_one_thread(logits: Array, labels: Array) -> Mapping[str, Call]:
         COMPILED: by_compiled_torch(torch.from_numpy(logits), torch.from_numpy(labels)),
         SCIPY: partial(by_scipy, logits, labels),
         JAX: by_jax(logits, labels),
+        PASSES: partial(by_passes, logits, labels),
         COPY: logits.copy,
     }
 

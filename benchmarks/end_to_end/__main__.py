@@ -42,9 +42,10 @@ def measure(quick: bool) -> Part:  # noqa: FBT001 - the one choice that there is
         *starts.measure(QUICK_STARTS if quick else STARTS),
     ]
     intro = (
-        "A call of the client has NumPy arrays in and out. The bare socket is another process that reads and sends as "
-        "many bytes. Memory is that of the worker and of what it starts, above its idle state, looked at a hundred "
-        "times a second."
+        "A call of the client has NumPy arrays in and out. One bare socket sends the same request to the same service, "
+        "ready made, and reads the reply without a look at it; behind the other is a process that reads and sends as "
+        "many bytes and computes nothing. Memory is that of the worker and of what it starts, above its idle state, "
+        "looked at a hundred times a second."
     )
     return Part("End to end", [intro, sdk_table], goals)
 
