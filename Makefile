@@ -83,10 +83,12 @@ fuzz-requests: .venv/dev.stamp ## put fuzzed requests to the application (REQUES
 	@$(BIN)/python -W error -m tests.fuzz.calls --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
 
 lock: .venv/dev.stamp ## pin what pyproject.toml asks for, with hashes (LOCK=--upgrade: at the newest versions)
-	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra traces --output-file requirements.lock
 	$(COMPILE) --group build --constraints requirements.lock --output-file requirements-build.lock
-	$(COMPILE) pyproject.toml --group dev --constraints requirements.lock --constraints requirements-build.lock \
-		--output-file requirements-dev.lock
+	$(COMPILE) --group image --constraints requirements.lock --constraints requirements-build.lock \
+		--output-file requirements-image.lock
+	$(COMPILE) pyproject.toml --extra traces --group dev --constraints requirements.lock \
+		--constraints requirements-build.lock --constraints requirements-image.lock --output-file requirements-dev.lock
 
 image: ## build the container image (needs docker; DOCKER=podman works too)
 	$(DOCKER) build --tag $(IMAGE) .

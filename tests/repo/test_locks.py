@@ -3,12 +3,14 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.lock", "requirements-build.lock", "requirements-dev.lock"]
+SHIPPED = ["requirements.lock", "requirements-build.lock", "requirements-image.lock"]
+LOCKS = [*SHIPPED, "requirements-dev.lock"]
 
 
 def entries(lock: str) -> Iterator[str]:
@@ -42,16 +44,17 @@ def test_each_package_has_one_version(lock: str) -> None:
     assert len(pins(lock)) == len(list(entries(lock)))
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock"])
+@pytest.mark.parametrize("lock", SHIPPED)
 def test_development_tests_what_is_shipped(lock: str) -> None:
     """The development lock holds each package of the other locks at the same version."""
     assert pins(lock).items() <= pins("requirements-dev.lock").items()
 
 
 def test_runtime_lock_covers_the_dependencies() -> None:
-    """Each dependency that pyproject.toml declares is in the runtime lock."""
+    """Each dependency that pyproject.toml declares, those of the extras too, is in the runtime lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[\[><=;]", requirement)[0] for requirement in project["dependencies"]}
+    wanted = chain(project["dependencies"], *project["optional-dependencies"].values())
+    declared = {re.split(r"[\[><=;]", requirement)[0] for requirement in wanted}
     assert declared <= pins("requirements.lock").keys()
 
 
