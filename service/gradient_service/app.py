@@ -11,15 +11,17 @@ from gradient_service.http.admission import Admission
 from gradient_service.http.health import Lifecycle, Readiness
 from gradient_service.http.layers import layered
 from gradient_service.http.metrics import Metrics
-from gradient_service.http.request_log import RequestLog
+from gradient_service.http.request_log import RequestLog, caller_ids
+from gradient_service.http.traces import Traces
 from gradient_service.settings import Settings
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, traces: Traces | None = None) -> FastAPI:
     """Return the service, ready to be run by any ASGI server.
 
     Args:
         settings: read from `GRADIENT_…` variables when left out.
+        traces: makes spans of requests, and is closed at the end.
     """
     settings = settings or Settings()
     lifecycle, admission = Lifecycle(), Admission(settings)
@@ -31,6 +33,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with metrics.looking():
             yield
         lifecycle.is_draining = True
+        if traces is not None:
+            traces.close()
 
     app = FastAPI(
         title="Gradient service",
@@ -47,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.lifecycle = lifecycle
     app.state.admission = admission
     app.state.readiness = Readiness(lifecycle, admission)
-    app.state.request_log = RequestLog(metrics.count)
+    app.state.request_log = RequestLog(metrics.count, caller_ids if traces is None else traces.trace)
     routes.install(app, settings, app.state.readiness, metrics)
     openapi.install(app)
     app.middleware_stack = layered(app, settings, lifecycle, app.state.request_log)

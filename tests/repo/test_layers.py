@@ -41,11 +41,12 @@ LAYERS = {
     "operations": layer("core schemas", "numpy"),
     "http": layer(
         "core settings schemas wire operations",
-        "numpy orjson pydantic pydantic_core anyio fastapi starlette prometheus_client",
+        "numpy orjson pydantic pydantic_core anyio fastapi starlette prometheus_client opentelemetry",
     ),
     "app": layer("core settings schemas wire operations http", "fastapi starlette pydantic"),
     "server": layer(
-        "core settings schemas wire operations http app", "fastapi starlette uvicorn httptools prometheus_client"
+        "core settings schemas wire operations http app",
+        "fastapi starlette uvicorn httptools prometheus_client opentelemetry",
     ),
     "cli": layer("core settings schemas wire operations http app server", "orjson pydantic fastapi starlette uvicorn"),
     "__main__": layer("cli"),

@@ -9,8 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from gradient_service.app import create_app
+from gradient_service.http.traces import Traces
 from gradient_service.settings import Settings
 
 JSON = {"Content-Type": "application/json"}
@@ -29,6 +33,20 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
 def anyio_backend() -> str:
     """The event loop that the service runs on."""
     return "asyncio"
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    """What gets the spans."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def traces(exporter: InMemorySpanExporter) -> Traces:
+    """What makes them."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return Traces(provider.get_tracer("gradient-service"))
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,11 @@ class Progress:
         self.timing.end(stage)
         self.patience.check()
 
+    def end_parsing(self, reading: Reading) -> None:
+        """Note that the body has just been decoded, and what is asked for."""
+        self.timing.shape = reading.decoded.request.logits.shape
+        self.end("parse")
+
 
 class Started(NamedTuple):
     """A call whose body has been read."""
@@ -108,8 +113,7 @@ class Started(NamedTuple):
         return request
 
 
-Succeeded = Callable[[str, str, StageTiming], None]
-BINARY, TEXT = "binary", "json"
+Succeeded = Callable[[str, StageTiming], None]
 
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
@@ -119,8 +123,14 @@ class Settled:
     """What the headers of a call that was answered settled."""
 
     route: str
+    path: str
     call: "Call"
     exchange: Exchange
+
+
+def dialect_of(exchange: Exchange) -> str:
+    """Return the kind of the body that is read, as counts and traces tell it."""
+    return "binary" if exchange.is_binary else "json"
 
 
 class Call:
@@ -131,7 +141,7 @@ class Call:
         settings: with the limits.
         negotiate: settles by the headers how to read and write.
         admission: knows what room there is.
-        succeeded: told of each call that was answered its path, the kind of its body, and how long its stages took.
+        succeeded: told of each call that was answered its route, and how long its stages took.
     """
 
     def __init__(
@@ -154,16 +164,18 @@ class Call:
 
     async def answer_timed(self, request: Request, timing: StageTiming) -> Response:
         """Answer a request, each stage noted as it ends; what is reserved for it is free once the reply is sent."""
+        request.scope["state"]["timing"] = timing
         patience = Patience.of(request.headers)
         settings = self._settings
         check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))
         exchange = self._negotiate(request, self._operation, settings)
+        timing.dialect = dialect_of(exchange)
         with ExitStack() as held:
             progress = Progress(timing, patience, Reservation(self.admission))
             held.callback(progress.reservation.release)
             response = await self._answer(request, exchange, progress)
             response.held = held.pop_all()
-        settled = Settled(request.scope["route"].path, self, exchange)
+        settled = Settled(request.scope["route"].path, request.scope["path"], self, exchange)
         keep = request.scope["state"].get("keep")
         if keep is not None:  # the server asks, for the next call with the same headers
             keep(settled)
@@ -172,7 +184,7 @@ class Call:
 
     def succeeded(self, settled: Settled, timing: StageTiming) -> None:
         """Have a call counted that was answered."""
-        self._succeeded(settled.route, BINARY if settled.exchange.is_binary else TEXT, timing)
+        self._succeeded(settled.route, timing)
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
         body = await self._receive(request, exchange, progress)
@@ -221,7 +233,7 @@ class Call:
             reading = exchange.read(content, progress.patience.check)
         except ForkLostError:
             raise overloaded("The process that read this body was ended.") from None
-        progress.end("parse")
+        progress.end_parsing(reading)
         progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading
 

@@ -93,9 +93,9 @@ class Metrics:
             self._reply_bytes.labels(route),
         )
 
-    def count_stages(self, route: str, dialect: str, timing: StageTiming) -> None:
+    def count_stages(self, route: str, timing: StageTiming) -> None:
         """Count how long the stages of a call took that was answered."""
-        for stage, seconds in self._of_stages(route, dialect):
+        for stage, seconds in self._of_stages(route, timing.dialect):
             seconds.observe(timing.stages.get(stage, 0) / 1e9)
 
     def _find_of_stages(self, route: str, dialect: str) -> list[tuple[str, Histogram]]:

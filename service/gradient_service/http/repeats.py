@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gradient_service import operations
 from gradient_service.http.admission import Reservation
 from gradient_service.http.body import PartsResponse
-from gradient_service.http.calls import INLINE_ELEMENTS, Call, Progress, Settled, Started
+from gradient_service.http.calls import INLINE_ELEMENTS, Call, Progress, Settled, Started, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.wire.tensor_codec import Buffer
@@ -21,12 +21,19 @@ class Repeated(NamedTuple):
     """Until the caller's deadline."""
 
 
-def answered(settled: Settled, calls: Sequence[Repeated]) -> list[PartsResponse | None]:
-    """Return the replies to calls; None for those that have to take the way of all others.
+class Answer(NamedTuple):
+    """The reply to one of them, and how long its stages took."""
+
+    response: PartsResponse
+    timing: StageTiming
+
+
+def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]:
+    """Return the answers to calls; None for those that have to take the way of all others.
 
     These are large computations, and whatever is wrong, for which there is one place to be told.
     """
-    responses: list[PartsResponse | None] = [None] * len(calls)
+    answers: list[Answer | None] = [None] * len(calls)
     with ExitStack() as held:
         kinds: dict[Hashable, list[tuple[int, Started]]] = {}
         for place, each in enumerate(calls):
@@ -37,10 +44,11 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[PartsResponse 
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])
             for (place, started), response in zip(alike, found, strict=True):
-                responses[place] = response
                 if response is not None:
-                    settled.call.succeeded(settled, started.progress.timing)
-    return responses
+                    timing = started.progress.timing
+                    answers[place] = Answer(response, timing)
+                    settled.call.succeeded(settled, timing)
+    return answers
 
 
 def _started(settled: Settled, repeated: Repeated, held: ExitStack) -> Started:
@@ -49,12 +57,13 @@ def _started(settled: Settled, repeated: Repeated, held: ExitStack) -> Started:
     patience = Patience(repeated.seconds_left)
     progress = Progress(StageTiming(), patience, Reservation(settled.call.admission))
     held.callback(progress.reservation.release)
+    progress.timing.dialect = dialect_of(exchange)
     progress.end("read")
     body = repeated.body if exchange.is_binary else bytes(repeated.body)
     content = exchange.content(body, patience.check)
     progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
     reading = exchange.read(content, patience.check)
-    progress.end("parse")
+    progress.end_parsing(reading)
     return Started(reading, progress)
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gradient_service.core.records import record
 from gradient_service.http import request_id
 from gradient_service.http.problem_types import PROBLEM_TYPES
 from gradient_service.http.problems import MAX_INSTANCE_LENGTH, printable
 from gradient_service.http.request_id import request_id_of
-from gradient_service.http.trace_context import trace_of
+from gradient_service.http.timing import StageTiming
+from gradient_service.http.trace_context import TraceContext, context_of
 from gradient_service.schemas.problem import Slug
 
 MAX_METHOD_LENGTH = 20
@@ -29,34 +31,62 @@ LEVELS: dict[int, int] = {
 logger = logging.getLogger("gradient_service.requests")
 
 
+@record()
+class Passage:
+    """What the trace of a request needs beside its line in the log."""
+
+    start: float
+    """When it began, as `perf_counter` says."""
+    context: TraceContext | None = None
+    """The trace that its caller tells."""
+    path: str | None = None
+    timing: StageTiming | None = None
+    """Of a call."""
+
+    @property
+    def milliseconds(self) -> float:
+        """How long it has taken until now."""
+        return round((perf_counter() - self.start) * 1000, 3)
+
+
+Trace = Callable[[Mapping[str, Any], Passage], dict[str, str]]
+"""Told of a request when it has ended, and answers the ids of its trace and its span, and its caller's."""
+
+
+def caller_ids(_: Mapping[str, Any], passage: Passage) -> dict[str, str]:
+    """Return the ids of a request that no span is made of, none where its caller tells of no trace."""
+    return {} if passage.context is None else passage.context.ids
+
+
 class RequestLog:
     """What is told of each request: a line, and the same to who counts.
 
     Args:
         count: told what a line says.
+        trace: told the same, and when it was.
     """
 
-    def __init__(self, count: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, count: Callable[[Mapping[str, Any]], None], trace: Trace = caller_ids) -> None:
         self._count = count
+        self._trace = trace
 
-    def tell(self, fields: dict[str, Any]) -> None:
+    def tell(self, fields: dict[str, Any], passage: Passage) -> None:
         """Tell what is known of a request."""
+        fields |= self._trace(fields, passage)
         self._count(fields)
         level = logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
         if logger.isEnabledFor(level):
             # As `logger.log` does, but for its search of the stack for the caller, which no line says.
             logger.handle(logging.LogRecord(logger.name, level, "", 0, fields, None, None))
 
-    def tell_repeated(
-        self, route: str, seconds: float, num_bytes: tuple[int, int] | None, ids: Mapping[str, str]
-    ) -> None:
+    def tell_repeated(self, route: str, num_bytes: tuple[int, int] | None, request_id: str, passage: Passage) -> None:
         """Tell of a call that was answered without the application.
 
         Args:
             route: its path.
-            seconds: that it took.
             num_bytes: of its body and its reply; None for one whose caller had left.
-            ids: its own, and those of its trace.
+            request_id: its id.
+            passage: when it was, and for whom.
         """
         bytes_in, bytes_out = num_bytes or (0, 0)
         self.tell(
@@ -64,16 +94,17 @@ class RequestLog:
                 "method": "POST",
                 "route": route,
                 **({"outcome": CLIENT_LEFT} if num_bytes is None else {"status": 200, "outcome": ANSWERED}),
-                "duration_ms": _milliseconds(seconds),
+                "duration_ms": passage.milliseconds,
                 "bytes_in": bytes_in,
                 "bytes_out": bytes_out,
-                **ids,
-            }
+                "request_id": request_id,
+            },
+            passage,
         )
 
-    def tell_unread(self, slug: Slug, seconds: float, request_id: str) -> None:
-        """Tell of a message that was refused, after so many seconds, before it could be read as a request."""
-        self.tell({**_refused(slug), "duration_ms": _milliseconds(seconds), "request_id": request_id})
+    def tell_unread(self, slug: Slug, request_id: str, passage: Passage) -> None:
+        """Tell of a message that was refused before it could be read as a request."""
+        self.tell({**_refused(slug), "duration_ms": passage.milliseconds, "request_id": request_id}, passage)
 
 
 class RequestLogMiddleware:
@@ -92,7 +123,8 @@ class RequestLogMiddleware:
         try:
             await self.app(scope, exchange.receive, exchange.send)
         finally:
-            self._log.tell(exchange.told())
+            passage = exchange.passage()
+            self._log.tell(exchange.told(passage), passage)
 
 
 class ToldExchange:
@@ -131,19 +163,24 @@ class ToldExchange:
             self._bytes_out += len(message.get("body", b""))
             self._is_sent = not message.get("more_body", False)
 
-    def told(self) -> dict[str, Any]:
+    def passage(self) -> Passage:
+        """When it was, and for whom."""
+        scope = self._scope
+        path = printable(scope["path"], MAX_INSTANCE_LENGTH)
+        return Passage(self._start, context_of(scope), path, self._state.get("timing"))
+
+    def told(self, passage: Passage) -> dict[str, Any]:
         """What is known of it now."""
         scope = self._scope
         route = scope.get("route")
         return {
             "method": printable(scope["method"], MAX_METHOD_LENGTH),
-            **({"path": printable(scope["path"], MAX_INSTANCE_LENGTH)} if route is None else {"route": route.path}),
+            **({"path": passage.path} if route is None else {"route": route.path}),
             **self._ending(self._state.get("problem")),
-            "duration_ms": _milliseconds(perf_counter() - self._start),
+            "duration_ms": passage.milliseconds,
             "bytes_in": self._bytes_in,
             "bytes_out": 0 if scope["method"] == "HEAD" else self._bytes_out,
             "request_id": self._request_id,
-            **trace_of(scope),
         }
 
     def _ending(self, slug: Slug | None) -> dict[str, Any]:
@@ -155,7 +192,3 @@ class ToldExchange:
 
 def _refused(slug: Slug) -> dict[str, Any]:
     return {"status": PROBLEM_TYPES[slug].status, "problem": slug, "outcome": ANSWERED}
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)

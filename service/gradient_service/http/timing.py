@@ -9,9 +9,13 @@ class StageTiming:
     """The stages of one call, each ended by name; `Server-Timing` tells those that a caller knows."""
 
     def __init__(self) -> None:
-        self._start = self._last = perf_counter_ns()
+        self.start = self._last = perf_counter_ns()
         self.stages: dict[str, int] = {}
-        """Nanoseconds by stage."""
+        """Nanoseconds by stage, one behind the other."""
+        self.dialect: str | None = None
+        """The kind of the body, once the head has settled it."""
+        self.shape: tuple[int, ...] = ()
+        """N and K, once the body has been read."""
 
     def end(self, stage: str) -> None:
         """Note that a stage has just ended."""
@@ -22,7 +26,7 @@ class StageTiming:
     @property
     def total(self) -> int:
         """Nanoseconds since the call began."""
-        return perf_counter_ns() - self._start
+        return perf_counter_ns() - self.start
 
     @property
     def header(self) -> str:

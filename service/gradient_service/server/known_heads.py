@@ -13,10 +13,12 @@ from gradient_service.http.patience import HEADER as DEADLINE_HEADER
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_id import usable_request_id
 from gradient_service.http.trace_context import HEADER as TRACE
+from gradient_service.http.trace_context import STATE, TraceContext, context_in
 
 LENGTH, DEADLINE = b"content-length", DEADLINE_HEADER.lower().encode()
 OWN = re.compile(
-    rb"\r\n(" + b"|".join((LENGTH, DEADLINE, REQUEST_ID, TRACE)) + rb"):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
+    rb"\r\n(" + b"|".join((LENGTH, DEADLINE, REQUEST_ID, TRACE, STATE)) + rb"):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)",
+    re.IGNORECASE,
 )
 """A field that says something of one call."""
 DEADLINE_FIELD = re.compile(rb"(\r\n" + DEADLINE + rb":[ \t]*)[0-9]+", re.IGNORECASE)
@@ -49,6 +51,12 @@ class Head:
     def deadline_ms(self) -> int | None:
         """How long the caller waits, None where it does not say."""
         return int(self.own[DEADLINE]) if DEADLINE in self.own else None
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """What the caller says of its trace."""
+        own = self.own
+        return context_in([own[TRACE]], [own[STATE]] if STATE in own else []) if TRACE in own else None
 
     @property
     def request_id(self) -> str:

@@ -6,6 +6,7 @@ a caller still sending gets to read why it was refused.
 
 from asyncio import TimerHandle, Transport
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -16,7 +17,8 @@ from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.request_id import new_request_id, request_id_of
-from gradient_service.http.request_log import RequestLog
+from gradient_service.http.request_log import Passage, RequestLog
+from gradient_service.http.trace_context import context_of
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.discarding import Discard
@@ -202,10 +204,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse_call(self) -> None:
         self._is_refused = True
-        request_id = request_id_of(dict(self.scope))
+        scope = dict(self.scope)
+        request_id = request_id_of(scope)
         self._closing.flush()
         self.transport.write(overload_refusal(self.url, request_id))
-        self.log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
+        self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), context_of(scope)))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
@@ -303,5 +306,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def _tell_unread(self, slug: Slug) -> str:
         """Log a message that never became a request, and return an id for it."""
         request_id = new_request_id()
-        self.log.tell_unread(slug, self.loop.time() - self._receipt.since, request_id)
+        start = perf_counter() - (self.loop.time() - self._receipt.since)
+        self.log.tell_unread(slug, request_id, Passage(start))
         return request_id

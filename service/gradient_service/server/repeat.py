@@ -6,8 +6,8 @@ from math import inf
 from time import monotonic
 
 from gradient_service.http.calls import Settled
-from gradient_service.http.trace_context import HEADER as TRACE
-from gradient_service.http.trace_context import trace_in
+from gradient_service.http.request_log import Passage
+from gradient_service.http.timing import StageTiming
 from gradient_service.server.known_heads import Head, with_deadline
 
 
@@ -40,10 +40,9 @@ class Repeat:
         body[: len(part)] = part
         return cls(settled, head, message[: head.size], body, len(part), monotonic())
 
-    @property
-    def trace(self) -> dict[str, str]:
-        """The trace that it belongs to."""
-        return trace_in([self.head.own[TRACE]]) if TRACE in self.head.own else {}
+    def passage(self, start: float, timing: StageTiming | None = None) -> Passage:
+        """Return when it was answered, as `perf_counter` says, and for whom."""
+        return Passage(start, self.head.trace, self.settled.path, timing)
 
     @property
     def is_whole(self) -> bool:

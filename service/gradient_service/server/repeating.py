@@ -15,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from gradient_service.http.body import PartsResponse
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
-from gradient_service.http.repeats import Repeated, answered
+from gradient_service.http.repeats import Answer, Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
-from gradient_service.http.request_log import NO_SNIFFING, RequestLog
+from gradient_service.http.request_log import NO_SNIFFING, Passage, RequestLog
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.protocol import GuardedProtocol
@@ -94,7 +94,7 @@ class RepeatingProtocol(GuardedProtocol):
         """Refuse a call that is there whole: its connection goes on behind it."""
         request_id = head.request_id
         self.transport.write(overload_refusal(head.target, request_id))
-        self.log.tell_unread(Slug.OVERLOADED, 0.0, request_id)
+        self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
         self._note_reply()
         return True
 
@@ -149,21 +149,20 @@ class RepeatingProtocol(GuardedProtocol):
             self.readiness.admission.release(repeat.reserved_bytes)
 
     def _tell_left(self, repeat: Repeat, start: float) -> None:
-        ids = {"request_id": repeat.head.request_id, **repeat.trace}
-        self.log.tell_repeated(repeat.settled.route, perf_counter() - start, None, ids)
+        self.log.tell_repeated(repeat.settled.route, None, repeat.head.request_id, repeat.passage(start))
 
-    def answer(self, repeat: Repeat, response: PartsResponse, start: float) -> None:
+    def answer(self, repeat: Repeat, answer: Answer, start: float) -> None:
         """Send a reply as the long way does, and tell of it.
 
         Args:
             repeat: the call.
-            response: its answer.
+            answer: to it.
             start: when its turn came, as `perf_counter` says.
         """
         request_id = repeat.head.request_id
-        num_bytes = len(repeat.body), self._send(response, request_id)
-        ids = {"request_id": request_id, **repeat.trace}
-        self.log.tell_repeated(repeat.settled.route, perf_counter() - start, num_bytes, ids)
+        num_bytes = len(repeat.body), self._send(answer.response, request_id)
+        passage = repeat.passage(start, answer.timing)
+        self.log.tell_repeated(repeat.settled.route, num_bytes, request_id, passage)
 
     def _send(self, response: PartsResponse, request_id: str) -> int:
         fields = [*self.server_state.default_headers, *response.raw_headers]
@@ -226,12 +225,12 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
             same.setdefault(id(repeat.settled), []).append((protocol, repeat))
     for calls in same.values():
         settled = calls[0][1].settled
-        responses = answered(settled, [Repeated(repeat.body, repeat.seconds_left) for _, repeat in calls])
-        for (protocol, repeat), response in zip(calls, responses, strict=True):
-            if response is None:
+        answers = answered(settled, [Repeated(repeat.body, repeat.seconds_left) for _, repeat in calls])
+        for (protocol, repeat), answer in zip(calls, answers, strict=True):
+            if answer is None:
                 protocol.take_long_way(repeat)
             else:
-                protocol.answer(repeat, response, start)
+                protocol.answer(repeat, answer, start)
 
 
 def repeating_protocol(max_header_bytes: int, readiness: Readiness, log: RequestLog) -> type[RepeatingProtocol]:

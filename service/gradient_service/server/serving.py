@@ -15,8 +15,10 @@ import uvicorn
 from gradient_service.app import create_app
 from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
+from gradient_service.http.traces import Traces
 from gradient_service.server.accepting import Acceptor
 from gradient_service.server.counting import counting_together, note_end
+from gradient_service.server.exporting import exporting
 from gradient_service.server.intake import Intake
 from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.repeating import repeating_protocol
@@ -47,8 +49,9 @@ def serve(settings: Settings, *, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
     parent = os.getpid()
+    make_traces = exporting(os.environ)
     with counting_together():
-        Supervisor(lambda: work(settings, listener, parent), settings.workers, listener, note_end).run()
+        Supervisor(lambda: work(settings, listener, parent, make_traces), settings.workers, listener, note_end).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,11 +60,13 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address[:2], family=family, backlog=BACKLOG)
 
 
-def work(settings: Settings, listener: socket.socket, parent: int) -> None:
+def work(
+    settings: Settings, listener: socket.socket, parent: int, make_traces: Callable[[], Traces] | None = None
+) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
     keep_freed_blocks()
     sys.setswitchinterval(SWITCH_SECONDS)
-    app = create_app(settings)
+    app = create_app(settings, None if make_traces is None else make_traces())
     gc.collect()
     gc.freeze()  # what was made by now stays; no collection needs to look at it again
     config = uvicorn.Config(

@@ -54,9 +54,9 @@ class Model:
             self._counters.failed(self.name, timing)
             raise
 
-    def _succeeded(self, route: str, dialect: str, timing: StageTiming) -> None:
+    def _succeeded(self, route: str, timing: StageTiming) -> None:
         self._counters.succeeded(self.name, timing)
-        self._metrics.count_stages(route, dialect, timing)
+        self._metrics.count_stages(route, timing)
 
 
 class InferenceServer:
