@@ -6,8 +6,9 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from platform import python_version
+from typing import TYPE_CHECKING
 
 from ._events import Event, EventHook, EventKind, announce
 from ._outputs import ContractError
@@ -16,11 +17,15 @@ from ._problems import build_error
 from ._protocol import Message
 from ._replies import parse_server_timing
 from ._settings import ClientSettings
+from ._spans import CallSpan, current_context
 from ._steps import Outcome
 from ._transport import HttpReply, HttpRequest
 from ._version import __version__
 from .errors import DeadlineExceededError, ServiceError, TransportError
 from .results import Attempt, Meta
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 _USER_AGENT = f"gradient-client/{__version__} python/{python_version()}"
 
@@ -42,6 +47,8 @@ class CallStart:
     """By the clock."""
     request_id: str = field(default_factory=lambda: os.urandom(16).hex())
     """One for all, so that the service's log shows them as one call."""
+    context: Context | None = field(default_factory=current_context)
+    """Where the caller stands in its trace."""
 
 
 class Call:
@@ -72,6 +79,8 @@ class Call:
         start = start or CallStart(surroundings.clock())
         self.request_id = start.request_id
         self._started_at = start.at
+        self._context = start.context
+        self._span: CallSpan | None = None
 
     @property
     def elapsed(self) -> float:
@@ -103,12 +112,34 @@ class Call:
         limit = seconds if math.isfinite(seconds) else None
         message = self._message
         url = settings.base_url + message.path
-        return HttpRequest(message.method, url, headers, message.body, limit, message.max_reply_bytes)
+        request = HttpRequest(message.method, url, headers, message.body, limit, message.max_reply_bytes)
+        if self._span is None:
+            return request
+        traced = self._span.begin_attempt(request, message.path, len(self.attempts))
+        return replace(request, headers=headers | traced)
 
     def check_size(self, reply: HttpReply) -> None:
         """Refuse a reply that is longer than any answer to the message; its reading was broken off there."""
         if len(reply.body) > self._message.max_reply_bytes:
             raise ContractError(f"the body is longer than the {self._message.max_reply_bytes} bytes of any answer")
+
+    def begin(self) -> None:
+        """Announce that it begins."""
+        if self._context is not None:
+            self._span = CallSpan(self.operation, self.request_id, self._context)
+        self._tell("started")
+
+    def end(self, outcome: str, *, is_error: bool) -> None:
+        """Announce how it ended."""
+        if self._span is not None:
+            self._span.end(outcome if is_error else None)
+        self._tell("done", outcome, self.elapsed)
+
+    def wait(self, seconds: float) -> None:
+        """Announce the wait before the next attempt."""
+        if self._span is not None:
+            self._span.tell_wait(seconds)
+        self._tell("retry", seconds=seconds)
 
     def record(self, outcome: Outcome, *, started_after: float) -> None:
         """Note how an attempt went."""
@@ -121,7 +152,9 @@ class Call:
             elapsed_seconds=self.elapsed - started_after,
         )
         self.attempts.append(attempt)
-        self.tell("attempt", self.last_outcome, attempt.elapsed_seconds)
+        if self._span is not None:
+            self._span.end_attempt(outcome)
+        self._tell("attempt", self.last_outcome, attempt.elapsed_seconds)
 
     @property
     def last_outcome(self) -> str:
@@ -130,7 +163,7 @@ class Call:
             return "nothing sent"
         return self.attempts[-1].failure or str(self.attempts[-1].status)
 
-    def tell(self, kind: EventKind, outcome: str | None = None, seconds: float = 0.0) -> None:
+    def _tell(self, kind: EventKind, outcome: str | None = None, seconds: float = 0.0) -> None:
         """Announce a step."""
         event = Event(kind, self.operation, self.request_id, len(self.attempts), outcome, seconds)
         announce(event, self._surroundings.on_event)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from ._call import Call, CallStart, Surroundings
@@ -20,6 +21,7 @@ from ._protocol import Message, Operation, ResultT, build_message, expectation_o
 from ._replies import parse_limits, parse_reply
 from ._retry import RETRYABLE_STATUSES, RetryBudget, next_wait_seconds
 from ._settings import check_timeout
+from ._spans import spanning
 from ._steps import Outcome, Send, Sleep, Steps
 from ._transport import HttpReply
 from ._wire import WIRES
@@ -60,7 +62,9 @@ class Calls:
         fields = read_fields(operation, given)
         if chunking is None:
             return (yield from self._ask(operation, fields, start))
-        return (yield from self._ask_in_chunks(operation, fields, chunking, start))
+        with spanning(operation.name, start.request_id, start.context) as context:
+            below = replace(start, context=context)
+            return (yield from self._ask_in_chunks(operation, fields, chunking, below))
 
     def _ask(self, operation: Operation[ResultT], fields: Mapping[str, Value], start: CallStart) -> Steps[ResultT]:
         expected = expectation_of(operation, fields, self._wire)
@@ -119,13 +123,13 @@ class Calls:
 
     def _answer(self, call: Call, parse: Callable[[HttpReply], T]) -> Steps[T]:
         """The parsed reply of a call, with the events around it."""
-        call.tell("started")
-        outcome = "cancelled"
+        call.begin()
+        outcome, is_error = "cancelled", True
         try:
             reply = yield from self._exchange(call)
             call.check_size(reply)
             result = parse(reply)
-            outcome = str(reply.status)
+            outcome, is_error = str(reply.status), False
         except ContractError as broken:
             outcome = "ResponseError"
             message = f"{call.operation}: {broken} (request {call.request_id})"
@@ -135,7 +139,7 @@ class Calls:
             outcome = type(error).__name__
             raise
         finally:
-            call.tell("done", outcome, call.elapsed)
+            call.end(outcome, is_error=is_error)
         return result
 
     def _exchange(self, call: Call) -> Steps[HttpReply]:
@@ -153,7 +157,7 @@ class Calls:
             wait = self._wait_before_retry(call, error)
             if wait is None:
                 raise error
-            call.tell("retry", seconds=wait)
+            call.wait(wait)
             yield Sleep(wait)
 
     def _wait_before_retry(self, call: Call, error: ServiceError | TransportError) -> float | None:
