@@ -1,17 +1,27 @@
-# Two stages: the first has pip and the build backend, the second only what runs.
+# Two stages: the first has pip, the build backend and what writes the bill of materials, the second only what runs.
 # Every download is checked against a hash in the lock files.
-ARG PYTHON_VERSION=3.13
+# A tag moves: name what you ship by its digest, --build-arg PYTHON_IMAGE=python@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
-FROM python:${PYTHON_VERSION}-slim-bookworm AS build
+FROM ${PYTHON_IMAGE} AS build
+# The same commit gives the same files: what would be told the time is told this one, the first that a wheel can hold,
+# and what would be ordered by chance is not.
+ARG SOURCE_DATE_EPOCH=315532800
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_ROOT_USER_ACTION=ignore
+    PIP_NO_COMPILE=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONHASHSEED=0 \
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 WORKDIR /src
 
 # The slow layers first: they change only with the locks.
-COPY requirements.lock requirements-build.lock ./
+COPY requirements.lock requirements-build.lock requirements-image.lock ./
 RUN python -m venv /build \
  && /build/bin/pip install --require-hashes --requirement requirements-build.lock
+RUN python -m venv /bill \
+ && /bill/bin/pip install --require-hashes --requirement requirements-image.lock
 RUN python -m venv --without-pip /app \
  && /build/bin/pip --python /app/bin/python install --only-binary :all: --require-hashes --requirement requirements.lock
 
@@ -20,10 +30,21 @@ COPY service service
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /build/bin/pip --python /app/bin/python install --no-deps --no-index /wheels/*.whl
 
-FROM python:${PYTHON_VERSION}-slim-bookworm
+# What is installed, as CycloneDX tells it: each Python package with its version. The base image's own are not in it.
+RUN /bill/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+    --output-format JSON --output-file /app/sbom.cdx.json /app
+
+# Never read when the service runs: NumPy's tests, sources of what is compiled, and stubs for type checkers.
+RUN find /app/lib -depth -type d -path '*/numpy/*' -name tests -exec rm -r {} + \
+ && find /app/lib -type f -regex '.*\.\(a\|c\|cpp\|f\|f90\|h\|hpp\|pxd\|pxi\|pyi\|pyx\)' -delete
+# Compiled here, as nothing is written at run time; a module is not looked at again for changes that cannot come.
+RUN /app/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/lib \
+ && find /app -exec touch --no-dereference --date=@${SOURCE_DATE_EPOCH} {} +
+
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="gradient-service" \
-      org.opencontainers.image.licenses="Apache-2.0"
-# Modules are compiled in the first stage, so nothing needs to be written at run time.
+      org.opencontainers.image.licenses="Apache-2.0" \
+      gradient-service.sbom="/app/sbom.cdx.json"
 ENV PATH=/app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
