@@ -17,6 +17,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from gradient_service.http.metrics import FOLDER
+from gradient_service.server import counting
+
 from .conftest import Process, running
 
 pytestmark = pytest.mark.full
@@ -82,6 +85,22 @@ def test_workers_tell_the_statistics_of_all() -> None:
         for _ in range(20):
             assert process.send(head + body).startswith(b"HTTP/1.1 200")
         assert {inferences(process) for _ in range(20)} == {20}
+
+
+def test_a_service_without_a_place_to_write_counts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no folder can be made, each worker counts for itself, the log says so, and workers may end."""
+
+    def refuse(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    monkeypatch.delenv(FOLDER, raising=False)
+    monkeypatch.setattr(counting, "TemporaryDirectory", refuse)
+    with counting.counting_together():
+        assert FOLDER not in os.environ
+        counting.note_end(1)
+    assert "no folder to share them: No usable temporary directory" in caplog.text
 
 
 @contextmanager
