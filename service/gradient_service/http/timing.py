@@ -12,7 +12,7 @@ class StageTiming:
         self.start = self._last = perf_counter_ns()
         self.stages: dict[str, int] = {}
         """Nanoseconds by stage, one behind the other."""
-        self.dialect: str | None = None
+        self.dialect = ""
         """The kind of the body, once the head has settled it."""
         self.shape: tuple[int, ...] = ()
         """N and K, once the body has been read."""

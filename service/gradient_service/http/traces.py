@@ -148,7 +148,7 @@ def _attributes(fields: Mapping[str, Any], passage: Passage, error: str | None) 
         if name in fields:
             yield attribute, fields[name]
     timing = passage.timing
-    if timing is not None and timing.dialect is not None:
+    if timing is not None and timing.dialect:
         yield "gradient.dialect", timing.dialect
         yield from zip(("gradient.batch_size", "gradient.num_classes"), timing.shape, strict=False)
 
