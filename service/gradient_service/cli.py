@@ -1,4 +1,4 @@
-"""The command line: `gradient-service serve`, `openapi`, `limits`."""
+"""The command line: `gradient-service serve`, `score`, `openapi`, `limits`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from gradient_service import __version__
 from gradient_service.app import create_app
 from gradient_service.http.example_files import binary_files
 from gradient_service.http.limits import limits_of
+from gradient_service.scoring.command import add_score, count, score_files
 from gradient_service.server.serving import serve
 from gradient_service.settings import Settings, usual_workers
 
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     if options.command == "serve":
         _serve(options)
+    elif options.command == "score":
+        score_files(options)
     elif options.command == "openapi":
         _print_json(create_app(Settings.model_construct()).openapi())
         if options.examples is not None:
@@ -63,18 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", default="127.0.0.1")
     serving.add_argument("--port", type=port, default=8000)
     serving.add_argument("--workers", type=count, help="by default one a core, or GRADIENT_WORKERS")
+    add_score(commands)
     describing = commands.add_parser("openapi", help="print the OpenAPI document")
     describing.add_argument("--examples", type=Path, metavar="FOLDER", help="write its binary examples there")
     commands.add_parser("limits", help="print the limits in force")
     return parser
-
-
-def count(text: str) -> int:
-    """Return a whole number from 1 up; argparse tells the function's name with its refusal."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def port(text: str) -> int:

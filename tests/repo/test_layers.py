@@ -43,12 +43,16 @@ LAYERS = {
         "core settings schemas wire operations",
         "numpy orjson pydantic pydantic_core anyio fastapi starlette prometheus_client opentelemetry",
     ),
+    "scoring": layer("core machine schemas wire operations", "numpy orjson pyarrow ray tqdm"),
     "app": layer("core settings schemas wire operations http", "fastapi starlette pydantic"),
     "server": layer(
         "core settings schemas wire operations http app",
         "fastapi starlette uvicorn httptools prometheus_client opentelemetry",
     ),
-    "cli": layer("core settings schemas wire operations http app server", "orjson pydantic fastapi starlette uvicorn"),
+    "ray_serve": layer("app", "ray starlette"),
+    "cli": layer(
+        "core settings schemas wire operations http scoring app server", "orjson pydantic fastapi starlette uvicorn"
+    ),
     "__main__": layer("cli"),
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.comparison import Comparison, Factors
+from gradient_service.core.denominators import denominator_of
 from gradient_service.core.derivatives import largest_gain
 from gradient_service.core.exact_sum import few_numbers
 from gradient_service.core.execution import Execution
@@ -19,7 +20,7 @@ from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
 from gradient_service.core.options import Objective, Precision
 from gradient_service.core.outputs import MADE_OF_JACOBIANS, Outputs, bytes_a_row
 from gradient_service.core.records import record
-from gradient_service.core.reduction import Totals, denominator_of, derivative_factor, weigh
+from gradient_service.core.reduction import Totals, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.softmax import (
     SoftmaxRows,

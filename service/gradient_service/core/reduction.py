@@ -1,4 +1,4 @@
-"""From row losses to one loss: the denominators of `mean`, and the exact sums behind them."""
+"""From row losses to one loss: what each row counts for, and the exact sums of both."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from gradient_service.core.error_free import sum_over_classes, two_product
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.core.exact_sum import Total, exact_sum
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
-from gradient_service.core.options import Denominator, Objective, Reduction
+from gradient_service.core.options import Objective, Reduction
 from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.summary import Summary
@@ -125,28 +125,6 @@ def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[
     return sums, left_out
 
 
-def denominator_of(reduction: ReductionRule, weighing: Weighing) -> Total | None:
-    """Return D, what `mean` divides by; None for the other reductions.
-
-    Raises:
-        InvalidInputError: `number-out-of-range` where it leaves the range; below it, D is 0.
-    """
-    if reduction.kind is not Reduction.MEAN:
-        return None
-    if reduction.denominator_value is not None:
-        return Total.number(reduction.denominator_value)
-    match reduction.denominator:
-        case Denominator.WEIGHTS:
-            total = weighing.weight_total()
-            if not isfinite(total.nearest):
-                raise weighing.out_of_range("The sum of the weights")
-            return total if total.nearest else Total()
-        case Denominator.EXAMPLES:
-            return Total.number(float(weighing.example_count))
-        case Denominator.BATCH:
-            return Total.number(float(weighing.example_count + weighing.ignored_count))
-
-
 def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominators: Sequence[Total | None]) -> Scaled:
     """Return what multiplies the derivatives of each row: r_n / D, r_n, or r_n times `upstream`; (N,) or one for all.
 
@@ -168,6 +146,20 @@ def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominators
             if each is not None
         ]
     )
+
+
+def reduced_loss(total: Total, denominator: Total | None, dtype: np.dtype[np.floating]) -> np.floating:
+    """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
+
+    Raises:
+        InvalidInputError: `number-out-of-range` when it leaves the range of the dtype.
+    """
+    reduced = total.nearest if denominator is None or not denominator.nearest else total.over(denominator)
+    with np.errstate(over="ignore"):
+        loss = dtype.type(reduced)
+    if not np.isfinite(loss):
+        raise InvalidInputError([Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")])
+    return loss
 
 
 @dataclass(frozen=True)
@@ -202,16 +194,11 @@ class Totals:
         """
         if self.numbers is None:
             self._check_rows(np.isfinite(self.losses.mantissa))
-        divisor = self.denominator
-        reduced = self.total.nearest if divisor is None or not divisor.nearest else self.total.over(divisor)
-        with np.errstate(over="ignore"):
-            loss = dtype.type(reduced)
-        if not np.isfinite(loss):
+        try:
+            return reduced_loss(self.total, self.denominator, dtype)
+        except InvalidInputError:
             self._check_rows(np.isfinite(self.losses.value))
-            raise InvalidInputError(
-                [Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")]
-            )
-        return loss
+            raise
 
     def summary(self) -> Summary:
         """Return the mergeable summary.

@@ -11,8 +11,9 @@ from gradient_service.core.checks import check_shapes
 from gradient_service.core.evaluate import Reduced, loss_and_gradient
 from gradient_service.core.evaluate import softmax as softmax_arrays
 from gradient_service.core.options import Objective, Reduction
-from gradient_service.operations.alike import joined, kind_of, rows_of
+from gradient_service.operations.alike import PER_ROW, joined, kind_of, rows_of
 from gradient_service.operations.checking import check, check_each
+from gradient_service.operations.denominators import denominator_of_parts, part_of_denominator
 from gradient_service.operations.inputs import (
     dtype_of,
     in_dtype,
@@ -36,10 +37,12 @@ from gradient_service.schemas.replies import (
 from gradient_service.schemas.requests import GradientRequest, LossRequest, SoftmaxRequest, SupervisedBody
 
 __all__ = [
+    "PER_ROW",
     "CallRequest",
     "Work",
     "check",
     "check_each",
+    "denominator_of_parts",
     "gradient",
     "gradient_of_each",
     "kind_of",
@@ -47,6 +50,7 @@ __all__ = [
     "loss_of_each",
     "num_array_bytes",
     "num_elements",
+    "part_of_denominator",
     "softmax",
     "softmax_of_each",
 ]

@@ -107,7 +107,7 @@ def _presented(value: Any) -> Any:
 
 def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:
     check_fields(model, document.names)
-    values, faults = _values(document, model)
+    values, faults = read_values(document, model)
     if not faults and document.text.count(b"[") != _count_of_arrays(values):
         faults = _hidden_arrays(document, model)
     try:
@@ -174,7 +174,7 @@ def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
     return list(islice(faults, MAX_FAULTS))
 
 
-def _values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
+def read_values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
     """Return every field that is an array of its rank and kind, or any value but null; the others as faults."""
     arrays = {name: tensor for name, tensor in tensor_fields(model).items() if tensor.rank}
     values, faults = read_options(document, without=arrays)

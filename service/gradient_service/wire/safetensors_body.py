@@ -194,6 +194,25 @@ def _head(entries: Mapping[str, Entry], text: JsonText, model: type[Body]) -> He
 
 def _read_text(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry], bytes]:
     """Return the tensors by name, in the order of the header, and the text of the options."""
+    entries, metadata = _read_entries(text, num_data_bytes)
+    unknown = next((name for name in metadata if name not in {"options", "format"}), None)
+    if unknown is not None:
+        raise InvalidInputError([Fault("unknown-field", unknown, (), "__metadata__ holds one string, options.")])
+    return entries, metadata.get("options", "{}").encode()
+
+
+def read_file(content: Buffer) -> tuple[Mapping[str, Entry], memoryview]:
+    """Return the tensors of any safetensors file by name, and the data that they lie in.
+
+    Raises:
+        MalformedBodyError: the bytes are no safetensors file.
+    """
+    header, data = _split(memoryview(content))
+    entries, _ = _read_entries(bytes(header), len(data))
+    return entries, data
+
+
+def _read_entries(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry], Mapping[str, str]]:
     try:
         content = load_header(text, HEADER_NESTING)
     except MalformedBodyError as error:
@@ -205,12 +224,9 @@ def _read_text(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry], b
     metadata = content.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _malformed("__metadata__ maps names to strings.")
-    unknown = next((name for name in metadata if name not in {"options", "format"}), None)
-    if unknown is not None:
-        raise InvalidInputError([Fault("unknown-field", unknown, (), "__metadata__ holds one string, options.")])
     entries = {name: _entry(name, entry) for name, entry in content.items()}
     _check_layout(entries, num_data_bytes)
-    return entries, str(metadata.get("options", "{}")).encode()
+    return entries, metadata
 
 
 def _entry(name: str, entry: Any) -> Entry:
