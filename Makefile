@@ -34,7 +34,7 @@ test: .venv/dev.stamp ## set up, then all tests that need no browser, no extra s
 	@$(BIN)/python -m pytest -m "not full" --numprocesses auto $(ARGS)
 
 test-all: .venv/frameworks.stamp ## set up, then every test
-	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
 
 check: .venv/dev.stamp openapi-check ## format, lint, types, layers, and the committed OpenAPI document
 	$(BIN)/ruff format --check .

@@ -1,10 +1,12 @@
 """Blocks scored by the workers of a Ray cluster: Ray Data maps the function over them, and asks again for lost ones."""
 
+import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
+import ray.data
 
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.scoring.errors import ScoringError
@@ -24,8 +26,8 @@ def on_ray(function: Callable[[slice], T], blocks: Sequence[slice]) -> Iterator[
         return
     if not ray.is_initialized():
         ray.init(logging_level="error", log_to_driver=False)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"start": block.start, "stop": block.stop} for block in blocks]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     for row in dataset.map(_told(function), num_cpus=1).iter_rows():

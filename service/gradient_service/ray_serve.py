@@ -1,0 +1,85 @@
+"""The application on a Ray cluster: `serve run gradient_service.ray_serve:app`, scaled and placed by Ray Serve.
+
+Each replica makes the application for itself, with the settings of the `GRADIENT_…` variables that it finds. Ray's own
+proxies stand before the replicas; what surrounds these is named in an environment variable of theirs,
+`RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=gradient_service.ray_serve:proxy_layers`. Importing this needs Ray.
+"""
+
+import orjson
+from fastapi import FastAPI
+from ray import serve
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gradient_service.app import create_app
+
+CALLS_AT_ONCE = 128
+"""What Ray hands to a replica before it keeps calls back: more than it may, since the service refuses by itself."""
+LOST = {
+    "type": "about:blank",
+    "title": "Bad gateway",
+    "status": 502,
+    "detail": "The replica that had this call is gone. Calls are pure: repeat it.",
+}
+
+
+def application() -> FastAPI:
+    """Return the application, sending what Ray can carry to its proxy."""
+    made = create_app()
+    made.middleware_stack = Carried(made.middleware_stack or made.build_middleware_stack())
+    return made
+
+
+class Carried:
+    """Sends bodies as bytes, which can be pickled where views of arrays cannot, and leaves the id to Ray's proxy.
+
+    The proxy gives each request without an id one, and sets it in the answer, whether it stands there or not.
+    """
+
+    def __init__(self, layers: ASGIApp) -> None:
+        self._layers = layers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the application does."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": bytes(message.get("body", b""))}
+            elif message["type"] == "http.response.start":
+                headers = [header for header in message["headers"] if header[0].lower() != b"x-request-id"]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._layers(scope, receive, send_on)
+
+
+def proxy_layers() -> list[Middleware]:
+    """Return what stands around a proxy."""
+    return [Middleware(Gateway)]
+
+
+class Gateway:
+    """Tells the caller of a call that was lost with its replica; Ray alone answers 500, which nobody repeats."""
+
+    def __init__(self, proxy: ASGIApp) -> None:
+        self._proxy = proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 502 where the proxy has no answer."""
+        has_begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        await self._proxy(scope, receive, send_on)
+        if scope["type"] == "http" and not has_begun:
+            headers = [(b"content-type", b"application/problem+json")]
+            await send({"type": "http.response.start", "status": LOST["status"], "headers": headers})
+            await send({"type": "http.response.body", "body": orjson.dumps(LOST)})
+
+
+deployment = serve.deployment(serve.ingress(application)(), name="gradient", max_ongoing_requests=CALLS_AT_ONCE)
+"""One replica, of one core, unless the cluster's configuration says otherwise."""
+app = deployment.bind()
