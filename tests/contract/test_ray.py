@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,7 +38,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`use_\\w+` is deprecated:DeprecationWarning"),
 ]
 
-EXAMPLES = Path(__file__).parents[2] / "openapi" / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "openapi" / "examples"
 PROXIES = {
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gradient_service.ray_serve:proxy_layers",
     "RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0",
@@ -128,6 +134,36 @@ def test_a_lost_replica_loses_no_call(served: str) -> None:
     assert {result.gradient.tobytes() for result in results} == {whole.gradient.tobytes()}
     assert {result.loss for result in results} == {whole.loss}
     assert max(len(result.meta.attempts) for result in results) > 1
+
+
+def test_the_command_of_the_readme_serves(served: str, url: str) -> None:
+    """`serve run` with the name that the README gives puts the application in place of the one that is there."""
+    command = re.findall(r"^serve run .*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    program, *words = shlex.split(command[0])
+    environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    question = "loss", b'{"logits": [[40, 0]], "labels": [0]}', "application/json"
+    before = {replica._actor_id for replica in replicas()}
+    with subprocess.Popen([Path(sys.executable).with_name(program), *words], env=environment) as run:
+        try:
+            deadline = time.monotonic() + SECONDS
+            while len(new := {replica._actor_id for replica in replicas()} - before) != 1 or len(replicas()) != 1:
+                assert time.monotonic() < deadline, new
+                time.sleep(0.1)
+            assert answer(served, *question) == answer(url, *question)
+        finally:
+            run.send_signal(signal.SIGINT)
+
+
+def test_the_configuration_of_the_page_is_one() -> None:
+    """Ray Serve reads the configuration that `docs/scaling.md` gives."""
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    yaml, schema = import_module("yaml"), import_module("ray.serve.schema").ServeDeploySchema
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (application,) = schema.model_validate(yaml.safe_load(block)).applications
+    module, _, name = application.import_path.partition(":")
+    assert [each.name for each in application.deployments] == [
+        getattr(import_module(module), name)._bound_deployment.name
+    ]
 
 
 @pytest.fixture(scope="module")

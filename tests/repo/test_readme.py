@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from gradient_client import GradientClient
 from gradient_service.app import create_app
 from gradient_service.settings import Settings
 from tests.contract.serving import running_service
@@ -30,6 +32,7 @@ PAGES = [
     "docs/confusions.md",
     "docs/mapping.md",
     "docs/operations.md",
+    "docs/scaling.md",
     "docs/track-record.md",
 ]
 ADDRESS = "http://127.0.0.1:8000"
@@ -112,6 +115,22 @@ async def central_differences(client: httpx.AsyncClient, batch: dict[str, Any]) 
         above, below = [(await client.post("/loss", json=body)).json()["loss"] for body in bodies]
         slopes[place] = (above - below) / (2 * step)
     return slopes
+
+
+def test_the_scored_file_is_answered_as_the_call(tmp_path: Path) -> None:
+    """The README's command writes the gradient that the service answers for the same rows."""
+    program, *command = shlex.split(blocks("sh")[4])
+    assert program == ".venv/bin/gradient-service"
+    source, out = ROOT / command[1], tmp_path / command[command.index("--out") + 1]
+    options = [str(out) if part == out.name else part for part in command]
+    run = [sys.executable, "-m", "gradient_service", *options]
+    printed = subprocess.run(run, check=True, cwd=ROOT, timeout=60, capture_output=True).stdout
+    with GradientClient.in_process() as client:
+        rows = load_file(source)
+        whole = client.gradient(rows["logits"], rows["labels"])
+    assert json.loads(printed)["loss"] == whole.loss
+    (block,) = out.glob("rows-*.safetensors")
+    assert load_file(block)["gradient"].tobytes() == whole.gradient.tobytes()
 
 
 @pytest.mark.full

@@ -16,7 +16,7 @@ from gradient_service.scoring.question import OPERATIONS, question_of
 from gradient_service.scoring.run import Job, score
 from gradient_service.scoring.sources import source_of
 
-BAD_INPUT, FAILED = 2, 1
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 SAYS = """Rows are read, scored and written block by block, into a safetensors file each. A run that was ended goes on
 when it is started again. What the rows make together is printed, and stands in manifest.json. Rows count from 0."""
 
@@ -59,6 +59,8 @@ def score_files(options: argparse.Namespace) -> None:
         _end(str(error), BAD_INPUT)
     except InvalidInputError as error:
         _end(f"{options.input}: {one_line(error)}", BAD_INPUT)
+    except KeyboardInterrupt:
+        _end("Ended. The same command goes on from here.", INTERRUPTED)
     except OSError as error:
         _end(f"{error.filename or options.out}: {error.strerror or error}.", FAILED)
     else:

@@ -16,7 +16,7 @@ def in_file(error: InvalidInputError, first_row: int) -> InvalidInputError:
 def one_line(error: InvalidInputError) -> str:
     """Return the first fault with its place in the input, and how many more were found."""
     fault, *others = error.faults
-    text = fault.detail.removeprefix(f"{fault.field}{list(fault.index)}: ")
+    text = fault.detail.removeprefix(f"{fault.field}{list(fault.index)}: ").removeprefix(f"{fault.field}: ")
     told = text if fault.field is None else f"{_place(fault.field, fault.index)}: {text}"
     return f"{told} ({len(others)} more)" if others else told
 

@@ -173,10 +173,10 @@ def question_of(
     fields = [field for field in model.model_fields if field in PER_ROW]
     known = set(source.names())
     texts = {field: field for field in fields if field in known} | dict(columns)
-    chosen = {field: Column.of(text) for field, text in texts.items() if text}
+    chosen = {field: Column.of(text) for field, text in texts.items() if text.strip(",")}
     values = {name: _value(text) for name, text in options.items()} | {"include": [*include] or OUTPUTS[operation]}
     check_fields(model, [*chosen, *values])
-    _check_places(chosen, values)
+    _check_places(chosen, options)
     shapes = {field: _shape(source, field, column) for field, column in chosen.items()}
     _check_lengths(shapes)
     question = Question(operation=operation, columns=chosen, options=values, shapes=shapes)
@@ -203,6 +203,8 @@ def _check_places(columns: Mapping[str, Column], options: Mapping[str, Any]) -> 
     for name in options:
         if name in PER_ROW:
             raise ScoringError(f"--option: {name} has a value for each row; say by --column where.")
+    if "include" in options:
+        raise ScoringError("--option: outputs are named by --include.")
 
 
 def _shape(source: Source, field: str, column: Column) -> tuple[int, ...]:

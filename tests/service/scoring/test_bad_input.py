@@ -39,7 +39,11 @@ ROWS_REFUSED: dict[str, tuple[Arrays, dict[str, Any], str]] = {
         {"temperature": 1e-5},
         f"logits, row {LAST}: The loss of row {LAST} leaves the range of float64.",
     ),
-    "float32": (with_value("logits", (LAST, 0), 1e300), {"dtype": "float32"}, f"logits, row {LAST}, class 0: logits: "),
+    "float32": (
+        with_value("logits", (LAST, 0), 1e300),
+        {"dtype": "float32"},
+        f"logits, row {LAST}, class 0: this number leaves",
+    ),
 }
 
 
@@ -139,6 +143,8 @@ ARGUMENTS_REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "classes": ((), {"class_weights": [1, 2]}, "class_weights has shape (2,); logits (0, 7) need (7,)."),
     "nothing to compare": (("--column", "labels="), {}, "One of labels and targets is required."),
     "output": (("--include", "jacobian"), {}, "include: Input should be 'loss', 'summary' or 'losses'."),
+    "include": ((), {"include": ["losses"]}, "outputs are named by --include."),
+    "no names": (("--column", "logits=,"), {}, "logits is required."),
     "null": ((), {"dtype": None}, "dtype must not be null"),
 }
 
