@@ -151,7 +151,7 @@ def test_the_command_of_the_readme_serves(served: str, url: str) -> None:
                 time.sleep(0.1)
             assert answer(served, *question) == answer(url, *question)
         finally:
-            run.send_signal(signal.SIGINT)
+            run.terminate()
 
 
 def test_the_configuration_of_the_page_is_one() -> None:
