@@ -10,7 +10,7 @@ between. Both nodes are on this machine and share its cores, with wrk and with R
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -85,9 +85,8 @@ def requests(wrk: Wrk, workers: int) -> None:
     server, costs = ours(workers), {}
     with running(server, COLUMNS[0].questions(server.json)[0]) as service:
         for column in COLUMNS:
-            before = service.cpu_seconds
-            load, sent = loaded(wrk, service.port, column)
-            costs[column.name] = cost = (service.cpu_seconds - before) / load.requests
+            load, cost, sent = loaded(wrk, service.port, column, lambda: service.cpu_seconds)
+            costs[column.name] = cost
             bytes_a_request = sent + load.bytes_an_answer
             full = ", ".join(f"{link * cost / bytes_a_request:.1f} at {name}" for name, link in LINKS.items())
             print(f"| {column.name} | {load.per_second:.0f} | {cost * 1e6:.0f} | {bytes_a_request:.0f} | {full} |")
@@ -97,15 +96,18 @@ def requests(wrk: Wrk, workers: int) -> None:
     print(f"32×1000 by that {(fixed + 32_000 * element) * 1e6:.0f} µs, found {middle * 1e6:.0f} µs")
 
 
-def loaded(wrk: Wrk, port: int, column: Column) -> tuple[Load, float]:
-    """Load a server with one kind of request; return also how long such a request is."""
+def loaded(wrk: Wrk, port: int, column: Column, busy_seconds: Callable[[], float]) -> tuple[Load, float, float]:
+    """Load a server with one kind of request; return also what such a request takes of the CPU, and its length."""
     server = ours(1)
     dialect = server.json if column.form == "JSON" else server.binary
     assert dialect is not None  # noqa: S101 - the table has both
     url, questions = f"http://{LOOPBACK}:{port}{dialect.path}", column.questions(dialect)
     messages = [dialect.ask(question) for question in questions]
     wrk.warm(url, messages, 1)
-    return wrk.load(url, messages, SECONDS), sum(len(message.body) for message in messages) / len(messages)
+    before = busy_seconds()
+    load = wrk.load(url, messages, SECONDS)
+    cost = (busy_seconds() - before) / load.requests
+    return load, cost, sum(len(message.body) for message in messages) / len(messages)
 
 
 @contextmanager
@@ -129,9 +131,7 @@ def served(name: str, wrk: Wrk, replicas: int) -> None:
     serve.run(deployment.options(**options).bind())
     print(f"\n{name}, {replicas} replicas\n| call | requests/s | CPU µs a request, all of Ray |")
     for column in COLUMNS:
-        before = children_seconds()
-        load, _ = loaded(wrk, port, column)
-        cost = (children_seconds() - before) / load.requests
+        load, cost, _ = loaded(wrk, port, column, children_seconds)
         print(f"| {column.name} | {load.per_second:.0f} | {cost * 1e6:.0f} |")
     serve.shutdown()
 
