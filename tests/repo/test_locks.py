@@ -51,7 +51,7 @@ def test_development_tests_what_is_shipped(lock: str) -> None:
 
 
 def test_runtime_lock_covers_the_dependencies() -> None:
-    """Each dependency that pyproject.toml declares, those of the extra that the image has too, is in the runtime lock."""
+    """Each dependency that pyproject.toml declares, those of the image's extra too, is in the runtime lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = chain(project["dependencies"], project["optional-dependencies"]["traces"])
     declared = {re.split(r"[\[><=;]", requirement)[0] for requirement in wanted}
