@@ -19,6 +19,8 @@ from gradient_service.settings import Settings
 
 NO_RETRY = Retry(max_retries=0)
 Ask = Callable[..., Any]
+SECONDS = 60.0
+"""So long a call may take, where the machine has other work."""
 
 
 @contextmanager
@@ -71,11 +73,11 @@ def ask(request: pytest.FixtureRequest, url: str, wire: WireName) -> Ask:
 
     def run(method: str, *args: object, at: str = url, **options: object) -> Any:
         if request.param == "sync":
-            with GradientClient(at, retry=NO_RETRY, wire=wire) as client:
+            with GradientClient(at, timeout=SECONDS, retry=NO_RETRY, wire=wire) as client:
                 return getattr(client, method)(*args, **options)
 
         async def run_async() -> Any:
-            async with AsyncGradientClient(at, retry=NO_RETRY, wire=wire) as client:
+            async with AsyncGradientClient(at, timeout=SECONDS, retry=NO_RETRY, wire=wire) as client:
                 return await getattr(client, method)(*args, **options)
 
         return anyio.run(run_async)

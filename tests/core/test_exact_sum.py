@@ -111,6 +111,7 @@ def test_a_sum_above_the_range_is_infinite() -> None:
     assert rounded_with_tail(exact_sum(np.array([MOST, MOST]))) == (math.inf, ())
 
 
+@settings(deadline=None)
 @given(FLOATS)
 def test_units_and_rounding_are_inverse(value: float) -> None:
     """A float counted in units rounds to itself."""

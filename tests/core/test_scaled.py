@@ -20,7 +20,7 @@ def exactly(factor: Scaled) -> Fraction:
     return Fraction(float(factor.mantissa)) * Fraction(2) ** int(factor.exponent)
 
 
-@settings(derandomize=True)
+@settings(derandomize=True, deadline=None)
 @given(POSITIVE, POSITIVE, POSITIVE)
 def test_products_and_quotients_round_once_each(first: float, second: float, divisor: float) -> None:
     """Each multiplication and division errs by half an ulp at most, however far the result lies."""
