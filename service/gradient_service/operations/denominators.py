@@ -6,6 +6,7 @@ from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.denominators import denominator_part, whole_denominator
 from gradient_service.core.exact_sum import Total
 from gradient_service.core.inputs import ReductionRule
+from gradient_service.core.options import Reduction
 from gradient_service.core.reduction import Weighing, weigh
 from gradient_service.operations.inputs import dtype_of, in_dtype, rule_of, scores_of, supervision_of
 from gradient_service.schemas.conflicts import check_conflicts
@@ -32,9 +33,9 @@ def denominator_of_parts(request: SupervisedBody, parts: Iterable[Total | None])
     Raises:
         InvalidInputError: their sum leaves the range of float64.
     """
-    _, weighing = _weighed(request)
+    rule, weighing = _weighed(request)
     total = Total(units=sum(part.units for part in parts if part is not None))
-    return whole_denominator(total if part_of_denominator(request) is not None else None, weighing)
+    return whole_denominator(total if rule.kind is Reduction.MEAN else None, weighing)
 
 
 def _weighed(request: SupervisedBody) -> tuple[ReductionRule, Weighing]:

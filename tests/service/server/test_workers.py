@@ -60,6 +60,7 @@ def test_who_says_how_many_workers(arguments: list[str], expected: int) -> None:
 
 def test_where_nobody_says_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither option nor variable is given there are as many workers as usual."""
+    monkeypatch.delenv("GRADIENT_WORKERS", raising=False)
     monkeypatch.setattr(cli, "usual_workers", lambda: 7)
     given: list[Settings] = []
     monkeypatch.setattr(cli, "serve", lambda settings, **_: given.append(settings))
