@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gradient_service.http import line as line_module
-from gradient_service.http.line import MAX_WAITING, MEMORY, WAITING_SECONDS, Line
+from gradient_service.http.line import LONG_TURN_SECONDS, MAX_WAITING, MEMORY, WAITING_SECONDS, Line
 
 
 class Rounds:
@@ -47,6 +47,17 @@ def test_a_call_behind_no_other_begins_in_the_next_round(rounds: Rounds) -> None
         rounds.turn()
         assert rounds.begun == [*range(1, number + 1)]
         rounds.turn()
+
+
+def test_after_a_long_turn_the_others_have_a_round(rounds: Rounds) -> None:
+    """Who arrived during a long turn has been read in the round after it, and is answered before the next one."""
+    for number in range(2):
+        rounds.join(number, lambda _, number=number: rounds.begun.append(number))  # type: ignore[misc]  # a default
+    rounds.turn()
+    rounds.turn(seconds=LONG_TURN_SECONDS)
+    assert rounds.begun == [0]
+    rounds.turn()
+    assert rounds.begun == [0, 1]
 
 
 def test_one_call_begins_in_each_round(rounds: Rounds) -> None:

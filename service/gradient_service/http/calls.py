@@ -62,7 +62,11 @@ class Exchange(Protocol):
 
     @property
     def inline_bytes(self) -> int:
-        """The largest body that is decoded on the event loop."""
+        """The largest body that is decoded on the event loop, whatever it is."""
+
+    @property
+    def hasty_bytes(self) -> int:
+        """The largest body that is read there hastily, when its turn comes."""
 
     @property
     def is_binary(self) -> bool:
@@ -79,6 +83,9 @@ class Exchange(Protocol):
 
     def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode such a body; what the checkpoint raises ends that, and the writing of the reply."""
+
+    def read_hastily(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
+        """Decode it where that takes no longer than a few milliseconds a megabyte; raise anything where it does."""
 
 
 @record()

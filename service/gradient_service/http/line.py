@@ -14,6 +14,8 @@ WAITING_SECONDS = 0.5
 """No call joins where those before it are expected to take longer. Many clients that ask at once are served."""
 MAX_WAITING = 1024
 """However short they are: each may hold 64 KiB of its body."""
+LONG_TURN_SECONDS = 0.002
+"""After a longer turn, what arrived meanwhile is answered before the next one."""
 MEMORY = 32
 """Of how many calls, about, the mean duration is taken."""
 
@@ -67,9 +69,11 @@ class Line:
             call_soon(lambda: self._go_on(begun_at, len(calls), call_soon))
 
     def _go_on(self, begun_at: float, num_calls: int, call_soon: CallSoon) -> None:
-        seconds = (monotonic() - begun_at) / num_calls
-        self._mean_seconds += (seconds - self._mean_seconds) / MEMORY
-        if self._waiting:
+        seconds = monotonic() - begun_at
+        self._mean_seconds += (seconds / num_calls - self._mean_seconds) / MEMORY
+        if not self._waiting:
+            self._is_moving = False
+        elif seconds < LONG_TURN_SECONDS:
             self._move(call_soon)
         else:
-            self._is_moving = False
+            call_soon(lambda: self._move(call_soon))

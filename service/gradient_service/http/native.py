@@ -1,6 +1,6 @@
 """The dialects of the native endpoints, chosen by `Content-Type` and `Accept`."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache, partial
 
 from fastapi import Request
@@ -17,8 +17,9 @@ from gradient_service.operations import CallRequest
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body
-from gradient_service.wire.apart import decode_text
+from gradient_service.wire.apart import APART_BYTES, decode_text
 from gradient_service.wire.checkpoint import Checkpoint
+from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.dialects import DIALECTS, JSON, ONLY_JSON, Dialect
 from gradient_service.wire.tensor_codec import Buffer
 
@@ -49,6 +50,11 @@ class NativeExchange:
         return INLINE_BINARY_BYTES if self.is_binary else INLINE_TEXT_BYTES
 
     @property
+    def hasty_bytes(self) -> int:
+        """The largest body that is read there hastily: a longer text has a process of its own."""
+        return INLINE_BINARY_BYTES if self.is_binary else APART_BYTES
+
+    @property
     def is_binary(self) -> bool:
         """Whether arrays stay in the body's buffer."""
         return self.reader.is_binary
@@ -67,8 +73,19 @@ class NativeExchange:
 
     def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode a body."""
-        decode = partial(self.reader.decode, model=self.model, max_nesting=self.settings.max_nesting)
-        decoded = decode_text(decode, content, 0 if self.is_binary else len(content), checkpoint)
+        decoded = decode_text(self._decode, content, 0 if self.is_binary else len(content), checkpoint)
+        return self._reading(decoded, checkpoint)
+
+    def read_hastily(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
+        """Decode a body, a text only where nothing is wrong with it."""
+        decoded = self._decode(content) if self.is_binary else self._decode(content, hastily=True)
+        return self._reading(decoded, checkpoint)
+
+    @property
+    def _decode(self) -> Callable[..., Decoded[CallRequest]]:
+        return partial(self.reader.decode, model=self.model, max_nesting=self.settings.max_nesting)
+
+    def _reading(self, decoded: Decoded[CallRequest], checkpoint: Checkpoint) -> Reading:
         return Reading(decoded, partial(self._write, checkpoint), DIALECTS[self.reply_type].bytes_per_number)
 
     def _write(self, checkpoint: Checkpoint, reply: Body) -> Written:

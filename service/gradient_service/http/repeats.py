@@ -62,7 +62,7 @@ def _started(settled: Settled, repeated: Repeated, held: ExitStack) -> Started:
     body = repeated.body if exchange.is_binary else bytes(repeated.body)
     content = exchange.content(body, patience.check)
     progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
-    reading = exchange.read(content, patience.check)
+    reading = exchange.read_hastily(content, patience.check)
     progress.end_parsing(reading)
     return Started(reading, progress)
 

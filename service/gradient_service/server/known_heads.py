@@ -76,7 +76,7 @@ class KnownHeads:
         if settled is None:
             return None
         exchange = settled.exchange
-        return settled if head.body_bytes <= min(exchange.inline_bytes, exchange.max_bytes) else None
+        return settled if head.body_bytes <= min(exchange.hasty_bytes, exchange.max_bytes) else None
 
     def keep(self, head: Head, settled: Settled) -> None:
         """Know a head from now on."""

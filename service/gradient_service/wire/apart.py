@@ -1,4 +1,4 @@
-"""Long texts are decoded in a process of their own, so that nobody else waits for the interpreter meanwhile.
+"""Texts that take long are decoded in a process of their own, so that nobody else waits for the interpreter meanwhile.
 
 No JSON parser for Python gives back the interpreter lock while it works. A process that has the decoders loaded forks
 for each text (`forks.py`). The fork answers over a socket, and ends when its caller lets go of that, wherever it is.
@@ -18,10 +18,12 @@ from threading import Lock
 from typing import TypeVar
 
 from gradient_service.wire.checkpoint import Checkpoint
+from gradient_service.wire.errors import TakesLongError
+from gradient_service.wire.json_grammar import SHORT_TEXT
 from gradient_service.wire.tensor_codec import Buffer
 
 APART_BYTES = 1024 * 1024
-"""Of a shorter text the others wait for some milliseconds, about as long as a fork takes."""
+"""A longer text takes long in any case; for a shorter one, read hastily, the others wait for some milliseconds."""
 LOOK_SECONDS = 0.02
 """Between two looks at whether the answer is still wanted."""
 
@@ -32,11 +34,11 @@ class ForkLostError(Exception):
     """Raised when a fork ends without an answer: it was killed, as for want of memory, or could not be made."""
 
 
-def decode_text(decode: Callable[[Buffer], T], body: Buffer, text_bytes: int, checkpoint: Checkpoint) -> T:
-    """Return or raise what decoding a body does, in a process of its own where a long text is parsed.
+def decode_text(decode: Callable[..., T], body: Buffer, text_bytes: int, checkpoint: Checkpoint) -> T:
+    """Return or raise what decoding a body does, in a process of its own where that takes long.
 
     Args:
-        decode: goes to that process, and its outcome comes back, pickled.
+        decode: may be told to do it hastily; goes to that process, and its outcome comes back, pickled.
         body: the bytes.
         text_bytes: how many of them are parsed.
         checkpoint: what it raises ends that process.
@@ -44,8 +46,11 @@ def decode_text(decode: Callable[[Buffer], T], body: Buffer, text_bytes: int, ch
     Raises:
         ForkLostError: there is no answer.
     """
-    if text_bytes <= APART_BYTES:
+    if text_bytes <= SHORT_TEXT:
         return decode(body)
+    if text_bytes <= APART_BYTES:
+        with suppress(TakesLongError):
+            return decode(body, hastily=True)
     try:
         with _server().fork() as connection:
             connection.send(decode)

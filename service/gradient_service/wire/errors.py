@@ -1,6 +1,10 @@
 """What a codec raises when bytes are no instance of their declared type."""
 
 
+class TakesLongError(Exception):
+    """Raised where a body that is read hastily needs more than that."""
+
+
 class MalformedBodyError(ValueError):
     """Raised when a body is not what its media type says; carries the code, a pointer if there is one, and a detail."""
 

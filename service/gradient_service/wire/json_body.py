@@ -21,9 +21,17 @@ from gradient_service.wire.checkpoint import Checkpoint, without_pause
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.json_array import find_faults, read_array
 from gradient_service.wire.json_document import read_document
-from gradient_service.wire.json_grammar import JsonText
+from gradient_service.wire.json_grammar import JsonText, count
 from gradient_service.wire.json_options import present_options
-from gradient_service.wire.json_values import MAX_NAMES, first_names, is_nested, is_object, members_of, python_value
+from gradient_service.wire.json_values import (
+    MAX_NAMES,
+    first_names,
+    is_array,
+    is_nested,
+    is_object,
+    members_of,
+    python_value,
+)
 from gradient_service.wire.json_writer import dump_in_parts
 from gradient_service.wire.tensor_codec import Buffer
 
@@ -36,8 +44,8 @@ MEMORY_OF_ANY = 6
 MEMORY_BEYOND = {b",": 58, b"[": 130, b"{": 66, b'"': 130}
 """What an element takes beyond that, an array, an object, half a string, accepted or refused; somewhat more than was
 measured of bodies made of one thing again and again."""
-SHORT_TEXT = 16 * 1024
-"""Such a text is counted in less time than NumPy takes to begin."""
+FEW_ELEMENTS = 256
+"""More than an option has that is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +56,24 @@ class JsonObject:
     """By name, in the order of the document; of an unknown field nothing."""
     names: list[str]
     """Of too many the first."""
-    text: bytes
+    source: JsonText
 
 
-def decode(body: bytes, model: type[Model], *, max_nesting: int) -> Decoded[Model]:
+def decode(body: bytes, model: type[Model], *, max_nesting: int, hastily: bool = False) -> Decoded[Model]:
     """Read a JSON object as a request.
 
     Args:
         body: the bytes.
         model: the request model.
         max_nesting: how deep they may nest.
+        hastily: as `JsonText` has it.
 
     Raises:
         MalformedBodyError: the bytes are no JSON, nest too deep or name a field twice.
         InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
+        TakesLongError: it cannot be read hastily.
     """
-    source = JsonText(body, max_nesting)
+    source = JsonText(body, max_nesting, hastily=hastily)
     try:
         return _decode(read_object(source, model), model)
     except InvalidInputError:
@@ -73,13 +83,7 @@ def decode(body: bytes, model: type[Model], *, max_nesting: int) -> Decoded[Mode
 
 def memory_bytes(text: Buffer) -> int:
     """Return what a text takes in memory until it is decoded, itself included, at the most."""
-    return MEMORY_OF_ANY * len(text) + sum(more * _count(byte, text) for byte, more in MEMORY_BEYOND.items())
-
-
-def _count(byte: bytes, text: Buffer) -> int:
-    if isinstance(text, bytes) and len(text) <= SHORT_TEXT:
-        return text.count(byte)
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(byte)))  # the interpreter is free meanwhile
+    return MEMORY_OF_ANY * len(text) + sum(more * count(byte, text) for byte, more in MEMORY_BEYOND.items())
 
 
 def encode(reply: Body, checkpoint: Checkpoint = without_pause) -> list[bytes]:
@@ -108,7 +112,7 @@ def _presented(value: Any) -> Any:
 def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:
     check_fields(model, document.names)
     values, faults = read_values(document, model)
-    if not faults and document.text.count(b"[") != _count_of_arrays(values):
+    if not faults and count(b"[", document.source.body) != _count_of_arrays(values):
         faults = _hidden_arrays(document, model)
     try:
         return Decoded(validate(model, values, faults), document.names)
@@ -131,13 +135,15 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
     values = members_of(root, known)
     plain = known.keys() - tensor_fields(model).keys() - body_fields(model).keys()
     options = [name for name in plain if name in values]
+    if any(is_array(values[name]) and len(values[name]) > FEW_ELEMENTS for name in options):
+        source.take_time()
     if len(names) > MAX_NAMES or len(values) < len(names) or any(is_nested(values[name]) for name in options):
         source.check()  # names repeated here or further in, or nesting nothing may follow
     raise_if_any(unknown_fields(known, [name for name in names if name in member_names(model)]))
     for field in body_fields(model):
         if is_object(values.get(field)):
             _take_out_members(source, field, values, names, model)
-    return JsonObject(values, names, source.body)
+    return JsonObject(values, names, source)
 
 
 def _take_out_members(
@@ -164,6 +170,7 @@ def _count_of_arrays(values: Mapping[str, Any]) -> int:
 
 def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
     """Return where an array stands among the numbers of another, which the flat buffer does not show."""
+    document.source.take_time()
     tensors = tensor_fields(model)
     faults = (
         fault
@@ -185,6 +192,7 @@ def read_values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any]
                 if name in member_names(model):
                     values[name] = values[name].view(UNTYPED)
             except (TypeError, ValueError):
+                document.source.take_time()
                 faults.extend(islice(find_faults(name, document.values[name], tensor), MAX_FAULTS))
     return values, faults
 

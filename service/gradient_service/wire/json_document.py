@@ -16,7 +16,9 @@ def read_document(source: JsonText) -> Any:
 
     Raises:
         MalformedBodyError: the bytes are no JSON, nest too deep or name a field twice; not all such bytes are found.
+        TakesLongError: none such may be read hastily, nor may many numbers.
     """
+    source.take_time_for_many()
     body = source.body
     document = parse_quickly(body) if is_fast() and not body.startswith(BYTE_ORDER_MARK) else None
     if document is None:  # bytes that need a closer look; so does `null`

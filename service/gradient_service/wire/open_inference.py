@@ -17,7 +17,7 @@ from gradient_service.schemas.tensor import Tensor, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_grammar import JsonText, pointer
+from gradient_service.wire.json_grammar import JsonText, count, pointer
 from gradient_service.wire.json_options import present_options
 from gradient_service.wire.json_values import python_value
 from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
@@ -40,7 +40,9 @@ class DecodedInference(Generic[Model]):
     form: ReplyForm
 
 
-def decode(body: Buffer, json_bytes: int | None, model: type[Model], *, max_nesting: int) -> DecodedInference[Model]:
+def decode(
+    body: Buffer, json_bytes: int | None, model: type[Model], *, max_nesting: int, hastily: bool = False
+) -> DecodedInference[Model]:
     """Read a request.
 
     Args:
@@ -48,13 +50,15 @@ def decode(body: Buffer, json_bytes: int | None, model: type[Model], *, max_nest
         json_bytes: how long the JSON part is; None where it is the whole body.
         model: the request model.
         max_nesting: how deep the JSON part may nest.
+        hastily: as `JsonText` has it.
 
     Raises:
         MalformedBodyError: the JSON part is none, or longer than the body; a tensor has not the bytes that it needs.
         InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
+        TakesLongError: it cannot be read hastily.
     """
     text, data = _split(body, json_bytes)
-    source = JsonText(text, max_nesting)
+    source = JsonText(text, max_nesting, hastily=hastily)
     try:
         header = read_header(source, model)
         return DecodedInference(_decode(header, _parts(header, data), model), _form(header))
@@ -108,10 +112,11 @@ def _decode(header: Header, parts: Parts, model: type[Model]) -> Decoded[Model]:
     known = {name: tensor for name, tensor in tensor_fields(model).items() if name in header.inputs}
     for name, tensor in known.items():
         try:
-            values[name] = _array(header.inputs[name], tensor, parts.get(name))
+            values[name] = _array(header.inputs[name], tensor, parts.get(name), header.source)
         except InvalidInputError as error:
             faults += error.faults
-    if not faults and header.text.count(b"[") != _count_of_arrays(header):
+    if not faults and count(b"[", header.source.body) != _count_of_arrays(header):
+        header.source.take_time()
         faults = _hidden_arrays(header, known)
     try:
         return Decoded(validate(model, values, faults), header.names)
@@ -127,7 +132,7 @@ def _options(header: Header) -> tuple[dict[str, Any], list[Fault]]:
     return values, header.faults + faults
 
 
-def _array(entry: Input, tensor: Tensor, part: memoryview | None) -> NDArray[Any]:
+def _array(entry: Input, tensor: Tensor, part: memoryview | None, source: JsonText) -> NDArray[Any]:
     """Return the elements of a tensor: a view of its bytes, or what its JSON data hold.
 
     Raises:
@@ -140,7 +145,7 @@ def _array(entry: Input, tensor: Tensor, part: memoryview | None) -> NDArray[Any
         return decode_tensor(part, element, entry.shape, pointer((entry.name,)))
     if element is BFLOAT16:
         raise InvalidInputError([Fault("unsupported-dtype", entry.name, (), "BF16 is read as binary data only.")])
-    return in_datatype(entry.name, read_data(entry, tensor), element)
+    return in_datatype(entry.name, read_data(entry, tensor, source), element)
 
 
 def _count_of_arrays(header: Header) -> int:

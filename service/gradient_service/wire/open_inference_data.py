@@ -12,17 +12,19 @@ from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.schemas.tensor import Tensor
 from gradient_service.wire.json_array import find_faults, read_array
 from gradient_service.wire.json_faults import element_faults
+from gradient_service.wire.json_grammar import JsonText
 from gradient_service.wire.json_values import is_array
 from gradient_service.wire.open_inference_members import Input
 from gradient_service.wire.tensor_codec import ElementType
 
 
-def read_data(entry: Input, tensor: Tensor) -> NDArray[Any]:
+def read_data(entry: Input, tensor: Tensor, source: JsonText) -> NDArray[Any]:
     """Return the data of an input as an array of its shape: float64, int64 or bool.
 
     Raises:
         InvalidInputError: they are no array, rows differ in length, an element has another type, or there are not as
             many elements as the shape needs. Deeper nesting may go unnoticed, so the caller counts brackets.
+        TakesLongError: that may not be told hastily.
     """
     is_flat = not _is_nested(entry.data)
     try:
@@ -30,6 +32,7 @@ def read_data(entry: Input, tensor: Tensor) -> NDArray[Any]:
     except (TypeError, ValueError):
         array = None
     if array is None or array.shape != entry.shape:
+        source.take_time()
         raise InvalidInputError(data_faults(entry, tensor) or [_length_fault(entry.name)])
     return array
 

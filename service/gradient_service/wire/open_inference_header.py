@@ -30,7 +30,7 @@ def read_header(source: JsonText, model: type[Body]) -> Header:
     if _may_repeat_names(root):
         source.check()
     raise_if_any(unknown_fields(READERS, root))
-    header = Header(model.model_fields, source.body)
+    header = Header(model.model_fields, source)
     for name, value in members_of(root, READERS).items():
         READERS[name](value, header)
     return header

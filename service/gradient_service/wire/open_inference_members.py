@@ -7,7 +7,7 @@ from typing import Any
 from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_faults import beyond, is_beyond
-from gradient_service.wire.json_grammar import pointer
+from gradient_service.wire.json_grammar import JsonText, pointer
 from gradient_service.wire.json_values import is_array, is_nested, is_object, members_of, python_value
 from gradient_service.wire.tensor_fields import is_counts
 
@@ -46,7 +46,7 @@ class Header:
 
     known: Collection[str]
     """The fields that there are."""
-    text: bytes
+    source: JsonText
     """The JSON part."""
     faults: list[Fault] = field(default_factory=list)
     inputs: dict[str, Input] = field(default_factory=dict)

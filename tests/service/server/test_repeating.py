@@ -145,6 +145,19 @@ async def test_what_is_wrong_is_told_as_ever(talk: Talk, body: bytes) -> None:
     assert problems[0]["status"] in {400, 422}
 
 
+async def test_a_text_of_some_length_is_answered_again(talk: Talk, passed: list[str]) -> None:
+    """What is right with it is read at once; with something wrong at its end it has the problem of the long way."""
+    rows = np.linspace(-3, 3, 20_000).reshape(20, 1000).tolist()
+    text = json.dumps({"logits": rows, "labels": [7] * 20}).encode()
+    first, again = [await outcome(talk, call(text)) for _ in range(2)]
+    assert again == first
+    assert first[0][0] == b"http/1.1 200 ok"
+    assert passed == ["/gradient"]
+    _, problem = await outcome(talk, call(text.replace(b"7]}", b"true]}")))
+    assert json.loads(problem)["errors"][0]["pointer"] == "/labels/19"
+    assert len(passed) == 2
+
+
 @pytest.mark.parametrize("size", [1, 700, 60_000])
 async def test_a_body_may_arrive_in_parts(talk: Talk, passed: list[str], size: int) -> None:
     """However a large body is cut, its answer is the same, and the application is not asked again."""
@@ -362,7 +375,7 @@ async def test_an_idle_connection_is_closed(talk: Talk) -> None:
 def test_heads_are_few() -> None:
     """The oldest gives way to a new one."""
     heads = KnownHeads()
-    settled = SimpleNamespace(exchange=SimpleNamespace(inline_bytes=0, max_bytes=0))
+    settled = SimpleNamespace(exchange=SimpleNamespace(hasty_bytes=0, max_bytes=0))
     given = [Head(0, 0, {}, b"%d" % number) for number in range(MAX_HEADS + 1)]
     for head in given:
         heads.keep(head, settled)  # type: ignore[arg-type]  # it has what is asked for
@@ -447,11 +460,11 @@ async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> Non
     assert [told_of[name]["count"] for name in ("success", "compute_infer", "fail")] == [3, 3, 0]
 
 
-@pytest.mark.parametrize(("inline_bytes", "max_bytes"), [(10, 100), (100, 10)])
-def test_a_body_beyond_either_limit_has_no_short_way(inline_bytes: int, max_bytes: int) -> None:
+@pytest.mark.parametrize(("hasty_bytes", "max_bytes"), [(10, 100), (100, 10)])
+def test_a_body_beyond_either_limit_has_no_short_way(hasty_bytes: int, max_bytes: int) -> None:
     """A head is known for bodies of any length, but they stay within what is read, and what is read at once."""
     heads = KnownHeads()
-    settled = SimpleNamespace(exchange=SimpleNamespace(inline_bytes=inline_bytes, max_bytes=max_bytes))
+    settled = SimpleNamespace(exchange=SimpleNamespace(hasty_bytes=hasty_bytes, max_bytes=max_bytes))
     heads.keep(Head(0, 5, {}, b"a"), settled)  # type: ignore[arg-type]  # it has what is asked for
     assert heads.find(Head(0, 10, {}, b"a")) is not None
     assert heads.find(Head(0, 11, {}, b"a")) is None

@@ -20,7 +20,8 @@ from gradient_service.schemas.tensor import is_untyped
 from gradient_service.wire import apart, json_body, open_inference
 from gradient_service.wire.apart import ForkLostError, ForkServer, decode_text
 from gradient_service.wire.checkpoint import without_pause
-from gradient_service.wire.errors import MalformedBodyError
+from gradient_service.wire.errors import MalformedBodyError, TakesLongError
+from gradient_service.wire.json_grammar import SHORT_TEXT
 
 from .open_inference_bodies import binary_request, json_request
 
@@ -93,7 +94,65 @@ def test_numbers_without_a_type_come_back_as_such() -> None:
 
 def test_a_short_text_is_decoded_here() -> None:
     """No process is made for a short one."""
-    assert decode_text(run, b"__import__('os').getpid()", apart.APART_BYTES, without_pause) == os.getpid()
+    assert decode_text(run, b"__import__('os').getpid()", SHORT_TEXT, without_pause) == os.getpid()
+
+
+@pytest.mark.parametrize("takes_long", [False, True])
+def test_a_longer_text_is_decoded_here_if_that_is_soon_done(takes_long: bool) -> None:
+    """It is begun here, and done in a process of its own where it takes long."""
+    decode = partial(hasty, takes_long=takes_long)
+    pid = decode_text(decode, b"__import__('os').getpid()", apart.APART_BYTES, without_pause)
+    assert (pid != os.getpid()) is takes_long
+
+
+def hasty(body: bytes, *, takes_long: bool, hastily: bool = False) -> Any:
+    """Do what a body says, hastily where that does not take long."""
+    assert hastily or takes_long
+    if hastily and takes_long:
+        raise TakesLongError
+    return run(body)
+
+
+NUMBERS = b",".join([b"1"] * 70_000)
+LONG = [
+    b'{"logits": [[%b]], "labels": [0]}' % NUMBERS,
+    b'{"logits": [[1, 2]], "labels": [0], "include": [%b]}' % NUMBERS[:1000],
+    b'{"logits": [[1, 2]], "labels": [0], "x": 1, "x": 2}',
+    b'{"logits": [[1, [2]]], "labels": [0]}',
+    b'{"logits": [[1, 2]], "labels": [0], "temperature": {}}',
+]
+
+
+@pytest.mark.parametrize("body", [*JSON_BODIES[2:], *LONG])
+def test_what_is_wrong_or_many_is_not_read_hastily(body: bytes) -> None:
+    """To tell what is wrong takes long, and so do many numbers."""
+    with pytest.raises(TakesLongError):
+        read_json(body, hastily=True)
+
+
+@pytest.mark.parametrize("body", [b'{"inputs": [{}]}', *(json_request(LOGITS, id=each)[0] for each in (5, "\0" * 9))])
+def test_the_same_holds_for_an_inference(body: bytes) -> None:
+    """What is right is read hastily, and what is wrong is not."""
+    try:
+        expected = read_inference(body)
+    except (InvalidInputError, MalformedBodyError):
+        with pytest.raises(TakesLongError):
+            read_inference(body, hastily=True)
+    else:
+        assert outcome(partial(read_inference, hastily=True), body, 0) == outcome(lambda _: expected, body, 0)
+
+
+def test_data_that_are_wrong_are_not_read_hastily() -> None:
+    """Neither where an element is no number, nor where an array hides among them."""
+    for wrong in (b"null", b"[4.5]"):
+        with pytest.raises(TakesLongError):
+            read_inference(json_request(LOGITS)[0].replace(b"4.5", wrong), hastily=True)
+
+
+@pytest.mark.parametrize("body", JSON_BODIES[:2])
+def test_what_is_right_is_read_hastily(body: bytes) -> None:
+    """It becomes what it becomes when there is time."""
+    assert outcome(partial(read_json, hastily=True), body, 0) == outcome(read_json, body, 0)
 
 
 def decode_apart(body: bytes, checkpoint: Callable[[], None] = without_pause) -> Any:

@@ -49,6 +49,11 @@ class InferenceExchange:
         return INLINE_BINARY_BYTES if has_short_text else INLINE_TEXT_BYTES
 
     @property
+    def hasty_bytes(self) -> int:
+        """The same: nothing here is read hastily."""
+        return self.inline_bytes
+
+    @property
     def is_binary(self) -> bool:
         """Whether arrays stay in the body's buffer."""
         return self.json_bytes is not None and self.request_coding is None
@@ -82,6 +87,10 @@ class InferenceExchange:
         inference = decode_text(decode, content, self.json_bytes or len(content), checkpoint)
         write = partial(self._write, inference.form, checkpoint)
         return Reading(inference.decoded, write, inference.form.bytes_per_number)
+
+    def read_hastily(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
+        """Decode it as ever."""
+        return self.read(content, checkpoint)
 
     def _write(self, form: ReplyForm, checkpoint: Checkpoint, reply: Body) -> Written:
         encoded = encode(reply, self.operation.name, form, checkpoint)
