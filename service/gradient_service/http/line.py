@@ -68,12 +68,13 @@ class Line:
         finally:
             call_soon(lambda: self._go_on(begun_at, len(calls), call_soon))
 
-    def _go_on(self, begun_at: float, num_calls: int, call_soon: CallSoon) -> None:
+    def _go_on(self, begun_at: float, num_calls: int, call_soon: CallSoon, *, has_rested: bool = False) -> None:
         seconds = monotonic() - begun_at
+        if seconds >= LONG_TURN_SECONDS and self._waiting and not has_rested:
+            call_soon(lambda: self._go_on(begun_at, num_calls, call_soon, has_rested=True))
+            return
         self._mean_seconds += (seconds / num_calls - self._mean_seconds) / MEMORY
-        if not self._waiting:
-            self._is_moving = False
-        elif seconds < LONG_TURN_SECONDS:
+        if self._waiting:
             self._move(call_soon)
         else:
-            call_soon(lambda: self._move(call_soon))
+            self._is_moving = False
