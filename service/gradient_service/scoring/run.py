@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,7 +98,7 @@ def part_of_denominator(job: Job, rows: slice) -> tuple[slice, Total | None]:
 
 
 def _identity(job: Job, blocks: Sequence[slice]) -> dict[str, Any]:
-    """Return what must be the same of a run that goes on: the question, the input and its blocks."""
+    """Return what must be the same of a run that goes on: the question, the input and how it is cut."""
     question = job.question
     columns = [name for column in question.columns.values() for name in column.names]
     stats = {path: path.stat() for path in job.source.files(columns)}
@@ -107,7 +108,7 @@ def _identity(job: Job, blocks: Sequence[slice]) -> dict[str, Any]:
         "columns": {field: str(column) for field, column in question.columns.items()},
         "options": dict(question.options),
         "input": [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()],
-        "block_rows": max(block.stop - block.start for block in blocks),
+        "block_rows": [[rows, len([*same])] for rows, same in groupby(block.stop - block.start for block in blocks)],
     }
 
 

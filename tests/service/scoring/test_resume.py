@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -182,3 +184,16 @@ def test_the_manifest_tells_what_can_be_verified(tmp_path: Path, scored: Scored,
     length = int.from_bytes(content[:8], "little")
     result = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["result"])
     assert result["summary"] == manifest["blocks"][-1]["summary"]
+
+
+def test_other_cuts_are_another_question(tmp_path: Path, scored: Scored, refused: Refused) -> None:
+    """Row groups joined in another way make other blocks, also where the largest of them has as many rows."""
+    source, out = tmp_path / "in.parquet", tmp_path / "out"
+    with pq.ParquetWriter(source, pa.schema([("logits", pa.list_(pa.float64(), 2)), ("labels", pa.int64())])) as writer:
+        for rows in (100, 30, 30, 30):
+            logits = pa.array([[0.5, 1.0]] * rows, pa.list_(pa.float64(), 2))
+            writer.write_table(pa.table({"logits": logits, "labels": [0] * rows}), row_group_size=rows)
+    scored(source, out, "--operation", "gradient", "--block-rows", "100")
+    assert "another question: block_rows differ" in refused(
+        source, out, "--operation", "gradient", "--block-rows", "50"
+    )
