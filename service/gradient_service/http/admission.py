@@ -11,8 +11,9 @@ from anyio import CapacityLimiter, to_thread
 from gradient_service.http.line import Line
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
+from gradient_service.wire.json_grammar import SHORT_TEXT
 
-INLINE_TEXT_BYTES = 16 * 1024
+INLINE_TEXT_BYTES = SHORT_TEXT
 INLINE_BINARY_BYTES = 256 * 1024
 """A larger body is decoded in a thread, so that the event loop serves others; these take about a millisecond."""
 WAITING_FOR_EACH = 32
