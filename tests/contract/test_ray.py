@@ -124,7 +124,7 @@ def test_a_lost_replica_loses_no_call(served: str) -> None:
     """
     generator = np.random.default_rng(2)
     logits, labels = generator.normal(size=(10_000, 100)), generator.integers(0, 100, 10_000)
-    results = []
+    results: list[Any] = []
 
     def call(number: int) -> Any:
         if number == CALLS // 3:

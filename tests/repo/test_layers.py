@@ -43,7 +43,7 @@ LAYERS = {
         "core settings schemas wire operations",
         "numpy orjson pydantic pydantic_core anyio fastapi starlette prometheus_client opentelemetry",
     ),
-    "scoring": layer("core machine schemas wire operations", "numpy orjson pyarrow ray tqdm"),
+    "scoring": layer("core machine schemas wire operations", "numpy orjson pydantic pyarrow ray tqdm"),
     "app": layer("core settings schemas wire operations http", "fastapi starlette pydantic"),
     "server": layer(
         "core settings schemas wire operations http app",

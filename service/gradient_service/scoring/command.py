@@ -1,7 +1,9 @@
 """`gradient-service score`: its arguments, and what is printed."""
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from gradient_service.scoring.run import Job, score
 from gradient_service.scoring.sources import source_of
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+SMALLER = "--block-rows makes it smaller, but of Parquet files not smaller than a row group."
 SAYS = """Rows are read, scored and written block by block, into a safetensors file each. A run that was ended goes on
 when it is started again. What the rows make together is printed, and stands in manifest.json. Rows count from 0."""
 
@@ -28,10 +31,17 @@ def add_score(commands: Any) -> None:
     )
     add = parser.add_argument
     add(
-        "input", type=Path, metavar="INPUT", help="a .parquet, .npy or .safetensors file, or a folder of .parquet files"
+        "input",
+        type=_path,
+        metavar="INPUT",
+        help=INPUT,
     )
     add(
-        "--out", type=Path, required=True, metavar="FOLDER", help="where the answer goes; a new folder, or one to go on"
+        "--out",
+        type=_path,
+        required=True,
+        metavar="FOLDER",
+        help=OUT,
     )
     add("--operation", choices=[*OPERATIONS], default="loss")
     add("--include", type=_words, default=[], metavar="OUTPUT,...", help="what is written of each row")
@@ -41,6 +51,8 @@ def add_score(commands: Any) -> None:
     add("--engine", choices=ENGINES, default=ENGINES[0], help="ray: the cluster of RAY_ADDRESS, or of this machine")
 
 
+INPUT = "a .parquet, .npy or .safetensors file, or a folder of .parquet files"
+OUT = "where the answer goes; a new folder, or one to go on"
 COLUMN = """where a field of the rows is: logits, labels, targets, sample_weights, element_mask or upstream; of .npy
 files a path. Several names between commas are columns side by side. By default the column of the field's own name; an
 empty one leaves the field out"""
@@ -51,7 +63,7 @@ def score_files(options: argparse.Namespace) -> None:
     """Score the rows of files, and print what they make together; end with one line where that cannot be."""
     try:
         source = source_of(options.input)
-        texts = dict(options.column), dict(options.option)
+        texts = _by_name("--column", options.column), _by_name("--option", options.option)
         question = question_of(source, options.operation, *texts, options.include)
         job = Job(source=source, question=question, path=options.out, threads=usable_cores())
         manifest = score(job, options.block_rows, engine_of(options.engine), bar())
@@ -63,9 +75,22 @@ def score_files(options: argparse.Namespace) -> None:
         _end("Ended. The same command goes on from here.", INTERRUPTED)
     except OSError as error:
         _end(f"{error.filename or options.out}: {error.strerror or error}.", FAILED)
+    except MemoryError:
+        _end(f"{options.input}: a block takes more memory than there is; {SMALLER}", FAILED)
     else:
-        said = {name: value for name, value in manifest.items() if name not in {"question", "blocks"}}
+        _print({name: value for name, value in manifest.items() if name not in {"question", "blocks"}})
+
+
+def _print(said: dict[str, Any]) -> None:
+    """Print what all rows make together, where somebody listens; it stands in the manifest in any case."""
+    if sys.stdout is None:
+        return
+    try:
         sys.stdout.write(orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE).decode())
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries again when it ends
+        _end(f"All rows are scored, but that cannot be printed: {error.strerror}.", FAILED)
 
 
 def _end(text: str, status: int) -> None:
@@ -81,12 +106,34 @@ def count(text: str) -> int:
     return number
 
 
+def _path(text: str) -> Path:
+    """Return a path that is the same for workers that were started elsewhere."""
+    return Path(text).absolute()
+
+
 def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
+    return [word for word in _utf_8(text).split(",") if word]
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+    name, equals, value = _utf_8(text).partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
     return name, value
+
+
+def _utf_8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("this is not UTF-8") from None
+    return text
+
+
+def _by_name(option: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return pairs by their names, of which each occurs once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise ScoringError(f"{option}: {twice} is given twice.")
+    return found

@@ -22,5 +22,5 @@ def engine_of(name: str) -> Engine[Any]:
     try:
         from gradient_service.scoring.ray_engine import on_ray  # noqa: PLC0415  an extra
     except ModuleNotFoundError:
-        raise ScoringError("The engine ray needs Ray: pip install 'gradient-service[ray]'") from None
+        raise ScoringError("The engine ray needs Ray: install the extra 'ray'.") from None
     return on_ray

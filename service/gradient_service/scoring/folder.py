@@ -6,21 +6,48 @@ digest; all blocks count once there is a manifest. So whatever ends a run, the n
 
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import orjson
+from pydantic import Field, TypeAdapter
 
+from gradient_service.core.records import record
+from gradient_service.core.summary import Summary
 from gradient_service.scoring.errors import ScoringError
 
 MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", ".lock"
-PARTIAL = ".partial"
-Record = dict[str, Any]
-"""What is told of a finished block: `file`, `rows`, `bytes`, `sha256` and its `summary`."""
+BLOCK = r"rows-\d{12,}\.safetensors"
+PARTIAL = re.compile(rf"\.({BLOCK}|{re.escape(MANIFEST)}|{re.escape(JOURNAL)})\.[0-9a-f]{{32}}\.partial")
+
+
+@record(kw_only=True)
+class Record:
+    """What is told of a finished block."""
+
+    file: Annotated[str, Field(pattern=f"^{BLOCK}$")]
+    rows: tuple[int, int]
+    """The first one, and the one behind the last."""
+    bytes: int
+    sha256: str
+    summary: Summary | None = None
+    """What the rows add to a loss."""
+
+
+@record(kw_only=True)
+class Told:
+    """What the journal, line by line, or the manifest tells."""
+
+    question: dict[str, Any]
+    blocks: list[Record]
+
+
+TOLD = TypeAdapter(Told)
 
 
 class Folder:
@@ -36,16 +63,15 @@ class Folder:
         Raises:
             ScoringError: they answer another question.
         """
-        found = self._manifest() or self._journal()
-        if found is None:
+        told = self._told()
+        if told is None:
             return []
-        question, records = found
-        changed = [name for name in self._question if question.get(name) != self._question[name]]
+        changed = [name for name in self._question if told.question.get(name) != self._question[name]]
         if changed:
             raise ScoringError(
                 f"{self.path} answers another question: {', '.join(changed)} differs. Choose another one."
             )
-        return [each for each in records if _is_whole(self.path / each["file"], each)]
+        return [each for each in told.blocks if _is_whole(self.path / each.file, each)]
 
     def is_complete(self) -> bool:
         """Return whether there is a manifest."""
@@ -53,15 +79,16 @@ class Folder:
 
     def begin(self, records: Iterable[Record]) -> None:
         """Start the journal anew with what is done, and remove what was left half written."""
-        for path in self.path.glob(f".*{PARTIAL}"):
-            path.unlink()
+        for path in self.path.iterdir():
+            if PARTIAL.fullmatch(path.name):
+                path.unlink()
         put(self.path / JOURNAL, [_line({"question": self._question}), *map(_line, records)])
         (self.path / MANIFEST).unlink(missing_ok=True)
 
     def add(self, record: Record) -> None:
         """Tell the journal of a finished block."""
-        path = self.path / record["file"]
-        if not path.exists() or path.stat().st_size != record["bytes"]:
+        path = self.path / record.file
+        if not path.exists() or path.stat().st_size != record.bytes:
             raise ScoringError(f"{path} is not here, where it was written: all machines must share this folder.")
         with (self.path / JOURNAL).open("ab") as journal:
             journal.write(_line(record))
@@ -81,23 +108,16 @@ class Folder:
         content: dict[str, Any] = orjson.loads((self.path / MANIFEST).read_bytes())
         return content
 
-    def _manifest(self) -> tuple[Mapping[str, Any], list[Record]] | None:
-        if not self.is_complete():
-            return None
-        try:
-            content = self.manifest()
-            return content["question"], content["blocks"]
-        except (ValueError, KeyError, TypeError):
-            raise ScoringError(f"{self.path / MANIFEST} is not what a run wrote.") from None
-
-    def _journal(self) -> tuple[Mapping[str, Any], list[Record]] | None:
-        path = self.path / JOURNAL
+    def _told(self) -> Told | None:
+        """Return what the manifest tells, or without one the journal, if there is any."""
+        manifest, journal = self.path / MANIFEST, self.path / JOURNAL
+        path = manifest if manifest.exists() else journal
         if not path.exists():
             return None
-        head, *lines = path.read_bytes().split(b"\n")[:-1]  # behind the last end of line a line may have been cut short
         try:
-            return orjson.loads(head)["question"], [orjson.loads(line) for line in lines]
-        except (ValueError, KeyError, TypeError):
+            content = orjson.loads(path.read_bytes()) if path == manifest else _of_lines(path.read_bytes())
+            return TOLD.validate_python(content)
+        except (ValueError, TypeError):
             raise ScoringError(f"{path} is not what a run wrote.") from None
 
 
@@ -111,7 +131,7 @@ def held(path: Path, question: Mapping[str, Any]) -> Iterator[Folder]:
     if path.exists() and not path.is_dir():
         raise ScoringError(f"{path} is no folder.")
     path.mkdir(parents=True, exist_ok=True)
-    if not any((path / name).exists() for name in (MANIFEST, JOURNAL, LOCK)) and any(path.iterdir()):
+    if not any((path / name).exists() for name in (MANIFEST, JOURNAL)) and not all(map(_is_of_a_start, path.iterdir())):
         raise ScoringError(f"{path} is not empty, and holds no run. Choose another folder.")
     with (path / LOCK).open("ab") as lock:
         try:
@@ -123,7 +143,7 @@ def held(path: Path, question: Mapping[str, Any]) -> Iterator[Folder]:
 
 def put(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> tuple[int, str]:
     """Write a file that is either whole or not there; return its length and its digest."""
-    partial = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
     digest, length = sha256(), 0
     try:
         with partial.open("xb") as file:
@@ -140,13 +160,23 @@ def put(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> tuple[in
     return length, digest.hexdigest()
 
 
-def _line(content: Mapping[str, Any]) -> bytes:
+def _is_of_a_start(path: Path) -> bool:
+    """Return whether a run that was ended before it had a journal may have left this."""
+    return path.name == LOCK or PARTIAL.fullmatch(path.name) is not None
+
+
+def _line(content: Mapping[str, Any] | Record) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def _of_lines(journal: bytes) -> dict[str, Any]:
+    """Return what a journal tells as a manifest does; behind the last end of line a line may have been cut short."""
+    head, *blocks = map(orjson.loads, journal.split(b"\n")[:-1])
+    return {**head, "blocks": blocks}
+
+
 def _is_whole(path: Path, record: Record) -> bool:
-    if not path.exists() or path.stat().st_size != record["bytes"]:
+    if not path.exists() or path.stat().st_size != record.bytes:
         return False
     with path.open("rb") as file:
-        digest: str = record["sha256"]
-        return file_digest(file, "sha256").hexdigest() == digest
+        return file_digest(file, "sha256").hexdigest() == record.sha256

@@ -19,6 +19,8 @@ class NumpyFiles:
     """Columns that are files."""
 
     path: Path
+    folder: Path
+    """Where other paths begin."""
 
     def files(self, columns: Sequence[str]) -> list[Path]:
         """Return the file of each column."""
@@ -45,7 +47,7 @@ class NumpyFiles:
         return np.array(self._mapped(column)[rows])
 
     def _path(self, column: str) -> Path:
-        return self.path if column == OWN else Path(column)
+        return self.path if column == OWN else self.folder / column
 
     def _mapped(self, column: str) -> Array:
         path = self._path(column)

@@ -44,7 +44,7 @@ class ParquetFiles:
         num_rows = self.groups[-1].rows.stop if self.groups else 0
         first, *others = self.paths
         kind = _kind(first, column)
-        odd = next((path for path in others if _kind(path, column) != kind), None)
+        odd = next((path for path in others if _stored(_kind(path, column)) != _stored(kind)), None)
         if odd is not None:
             raise ScoringError(f"{odd}: {column} is of type {_kind(odd, column)}, and {kind} in {first}.")
         return (num_rows, *self._row_shape(column, kind))
@@ -97,10 +97,12 @@ def parquet_files(path: Path) -> ParquetFiles:
 
 
 def _opened(path: Path) -> Any:
+    with path.open("rb"):  # what the system refuses it says better than Arrow does
+        pass
     try:
         return ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ScoringError(f"{path}: this is no Parquet file. {str(error).splitlines()[0]}.") from None
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise ScoringError(f"{path}: this cannot be read as Parquet. {str(error).splitlines()[0]}.") from None
 
 
 def _column(group: RowGroup, column: str) -> Any:
@@ -118,6 +120,8 @@ def _kind(path: Path, column: str) -> Any:
     schema = _opened(path).schema_arrow
     if column not in schema.names:
         raise ScoringError(f"{path}: there is no column {column!r}; there are {', '.join(schema.names) or 'none'}.")
+    if schema.names.count(column) > 1:
+        raise ScoringError(f"{path}: several columns are called {column}.")
     kind = schema.field(column).type
     kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     number = _number(kind)
@@ -128,6 +132,11 @@ def _kind(path: Path, column: str) -> Any:
 
 def _number(kind: Any) -> Any:
     return kind.value_type if _is_list(kind) else kind
+
+
+def _stored(kind: Any) -> tuple[Any, bool]:
+    """Return what must be the same in all files; how a list is stored and what its items are called need not."""
+    return _number(kind), _is_list(kind)
 
 
 def _is_list(kind: Any) -> bool:

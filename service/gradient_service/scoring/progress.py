@@ -19,7 +19,7 @@ def bar() -> Progress:
     try:
         from tqdm import tqdm  # noqa: PLC0415  an extra
     except ModuleNotFoundError:
-        sys.stderr.write("A progress bar needs tqdm: pip install 'gradient-service[score]'\n")
+        sys.stderr.write("A progress bar needs tqdm: install the extra 'score'.\n")
         return silence
 
     @contextmanager

@@ -38,7 +38,12 @@ OPERATIONS: dict[str, tuple[type[Request], Callable[[Any, Work], Reply]]] = {
 }
 OUTPUTS = {"softmax": ["probabilities", "predicted_labels"], "loss": ["losses"], "gradient": ["gradient"]}
 """What is written of each row unless `include` says so."""
-KINDS = {"number": re.compile("f[248]"), "integer": re.compile("[iu][1248]"), "boolean": re.compile("b1")}
+KINDS = {
+    "number": ("f[248]", "float16, float32 or float64"),
+    "integer": ("[iu][1248]", "an integer type"),
+    "boolean": ("b1", "bool"),
+}
+"""By the kind of a field, NumPy's codes of the types that it may have, and their names."""
 MERGED = ("loss", "summary")
 """Outputs over all rows, which no block can give."""
 OPTIONS_NESTING = 8
@@ -230,5 +235,6 @@ def _check_types(question: Question, source: Source, model: type[Request]) -> No
         if rank != tensor.rank:
             raise ScoringError(f"{field} has {tensor.rank} dimensions, not {rank} as {column}.")
         dtype = source.read(column.names[0], slice(0, 0)).dtype
-        if not KINDS[tensor.kind].fullmatch(dtype.kind + str(dtype.itemsize)):
-            raise ScoringError(f"{field} holds {tensor.kind}s of at most 64 bits; {column} is {dtype}.")
+        codes, names = KINDS[tensor.kind]
+        if not re.fullmatch(codes, f"{dtype.kind}{dtype.itemsize}"):
+            raise ScoringError(f"{field}: {column} is of type {dtype}; {names} is needed.")

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ def on_ray(function: Callable[[slice], T], blocks: Sequence[slice]) -> Iterator[
     if not blocks:
         return
     if not ray.is_initialized():
+        sys.stderr.write("Waiting for Ray: the cluster of RAY_ADDRESS, one of this machine, or one that starts now.\n")
         ray.init(logging_level="error", log_to_driver=False)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import groupby
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +62,7 @@ def score(job: Job, block_rows: int | None, engine: Engine[Any], progress: Progr
     asked = _identity(job, blocks)
     with held(job.path, asked) as folder:
         records = folder.records()
-        done = {tuple(each["rows"]) for each in records}
+        done = {each.rows for each in records}
         left = [block for block in blocks if (block.start, block.stop) not in done]
         if not left and folder.is_complete():
             return folder.manifest()
@@ -71,7 +72,7 @@ def score(job: Job, block_rows: int | None, engine: Engine[Any], progress: Progr
         records += _scored(told, left, engine, progress, folder)
         if _identity(job, blocks) != asked:
             raise ScoringError("The input changed while it was read.")
-        manifest = _manifest(job, sorted(records, key=lambda each: each["rows"]), denominator)
+        manifest = _manifest(job, sorted(records, key=lambda each: each.rows), denominator)
         folder.end(manifest)
         return folder.manifest()
 
@@ -85,8 +86,8 @@ def score_block(job: Job, rows: slice) -> Record:
         raise in_file(error, rows.start) from None
     name = f"rows-{rows.start:012d}.safetensors"
     length, digest = put(job.path / name, encode(reply))
-    told: Record = {"file": name, "rows": [rows.start, rows.stop], "bytes": length, "sha256": digest}
-    return told | ({"summary": present(reply)["summary"]} if job.question.is_supervised else {})
+    summary = Summary(**present(reply)["summary"]) if job.question.is_supervised else None
+    return Record(file=name, rows=(rows.start, rows.stop), bytes=length, sha256=digest, summary=summary)
 
 
 def part_of_denominator(job: Job, rows: slice) -> tuple[slice, Total | None]:
@@ -107,7 +108,7 @@ def _identity(job: Job, blocks: Sequence[slice]) -> dict[str, Any]:
         "operation": question.operation,
         "columns": {field: str(column) for field, column in question.columns.items()},
         "options": dict(question.options),
-        "input": [[str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()],
+        "input": [[path.resolve().as_uri(), stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()],
         "block_rows": [[rows, len([*same])] for rows, same in groupby(block.stop - block.start for block in blocks)],
     }
 
@@ -132,7 +133,8 @@ def _scored(
     with progress(sum(block.stop - block.start for block in blocks), job.question.operation) as advance:
         for told in engine(partial(score_block, job), blocks):
             folder.add(told)
-            advance(told["rows"][1] - told["rows"][0])
+            start, stop = told.rows
+            advance(stop - start)
             yield told
 
 
@@ -142,7 +144,10 @@ def _manifest(job: Job, records: Sequence[Record], denominator: Total | None) ->
     reply = job.question.answer(job.source, slice(0, 0), None, Work(UNLIMITED))
     whole: dict[str, Any] = {"rows": num_rows, "classes": num_classes, "applied": present(reply.applied)}
     if job.question.is_supervised:
-        summary = merge_summaries(Summary(**each["summary"]) for each in records)
+        summary = merge_summaries(each.summary for each in records if each.summary is not None)
+        for name in ("loss_sum", "weight_sum"):
+            if not isfinite(getattr(summary, name)):
+                raise ScoringError(f"{name} of all rows leaves the range of float64.")
         whole["summary"] = asdict(summary)
         request = job.question.unscored(job.source, slice(0, 0))
         if whole["applied"]["reduction"] != Reduction.NONE:

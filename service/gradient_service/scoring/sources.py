@@ -58,7 +58,7 @@ def source_of(path: Path) -> Source:
     if path.suffix == ".npy":
         from gradient_service.scoring.numpy_files import NumpyFiles  # noqa: PLC0415  one kind of file is read at a time
 
-        return NumpyFiles(path)
+        return NumpyFiles(path, Path.cwd())
     if path.suffix == ".safetensors":
         from gradient_service.scoring.safetensors_file import SafetensorsFile  # noqa: PLC0415  the same
 
@@ -72,5 +72,5 @@ def _parquet(path: Path) -> Source:
     try:
         from gradient_service.scoring.parquet_files import parquet_files  # noqa: PLC0415  pyarrow is an extra
     except ModuleNotFoundError:
-        raise ScoringError("Parquet files need pyarrow: pip install 'gradient-service[score]'") from None
+        raise ScoringError("Parquet files need pyarrow: install the extra 'score'.") from None
     return parquet_files(path)

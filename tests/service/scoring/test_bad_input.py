@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
+from gradient_service.cli import main
+
 from .conftest import CLASSES, ROWS, Arrays, Refused, Scored, example
 
 LAST = ROWS - 1
@@ -71,10 +73,24 @@ def text(content: bytes) -> Callable[[Path], None]:
     return write
 
 
+def two_of_a_name(path: Path) -> None:
+    """Write a column twice."""
+    labels = pa.array([0])
+    pq.write_table(pa.table([pa.array([[1.0]]), labels, labels], names=["logits", "labels", "labels"]), path)
+
+
+def broken_footer(path: Path) -> None:
+    """Write a file of which the end is no description of the rest."""
+    parquet(logits=[[1.0]], labels=[0])(path)
+    content = bytearray(path.read_bytes())
+    content[-100:-8] = b"\xff" * 92
+    path.write_bytes(content)
+
+
 LABELS4 = [0, 1, 0, 1]
 PARQUET_REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "empty": (text(b""), "this is no Parquet file"),
-    "garbage": (text(b"PAR1 and so on PAR1"), "this is no Parquet file"),
+    "empty": (text(b""), "this cannot be read as Parquet"),
+    "garbage": (text(b"PAR1 and so on PAR1"), "this cannot be read as Parquet"),
     "no rows": (parquet(logits=pa.array([], pa.list_(pa.float32())), labels=[]), "labels is of type null"),
     "no classes": (
         parquet(logits=pa.array([], pa.list_(pa.float32())), labels=pa.array([], pa.int64())),
@@ -98,6 +114,8 @@ PARQUET_REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "no label": (parquet(logits=[[1.0, 2.0]] * 4, labels=[0, 1, 0, None]), "labels, row 3: there is no value"),
     "texts": (parquet(logits=[["a"]] * 4, labels=LABELS4), "logits is of type list<"),
+    "two of a name": (two_of_a_name, "several columns are called labels."),
+    "footer": (broken_footer, "this cannot be read as Parquet."),
     "no column": (parquet(scores=[[1.0]] * 4, labels=LABELS4), "logits: logits is required."),
 }
 
@@ -120,7 +138,7 @@ ARGUMENTS_REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "float labels": (
         ("--column", "labels=sample_weights"),
         {},
-        "labels holds integers of at most 64 bits; sample_weights",
+        "labels: sample_weights is of type float64; an integer type is needed.",
     ),
     "rank": (("--column", "logits=sample_weights"), {}, "logits has 2 dimensions, not 1 as sample_weights."),
     "stacked rows": (("--column", "logits=logits,logits"), {}, "columns side by side hold a number a row"),
@@ -145,6 +163,7 @@ ARGUMENTS_REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "output": (("--include", "jacobian"), {}, "include: Input should be 'loss', 'summary' or 'losses'."),
     "include": ((), {"include": ["losses"]}, "outputs are named by --include."),
     "no names": (("--column", "logits=,"), {}, "logits is required."),
+    "twice": (("--option", "dtype=float32"), {"dtype": "float64"}, "--option: dtype is given twice."),
     "null": ((), {"dtype": None}, "dtype must not be null"),
 }
 
@@ -194,6 +213,24 @@ def test_a_folder_without_parquet_files_is_refused(tmp_path: Path, refused: Refu
     assert "there is no .parquet file in this folder" in refused(tmp_path, tmp_path / "out")
 
 
+def test_a_sum_beyond_the_range_is_refused_however_it_is_cut(tmp_path: Path, refused: Refused) -> None:
+    """Six losses of 1.5e308 have no sum in float64, in one block or in six."""
+    save_file({"logits": np.array([[1.5e308, 0]] * 6), "labels": np.ones(6, np.int64)}, tmp_path / "rows.safetensors")
+    for rows in ("1", "6"):
+        assert "leaves the range of float64" in refused(
+            tmp_path / "rows.safetensors", tmp_path / rows, "--block-rows", rows
+        )
+        assert not (tmp_path / rows / "manifest.json").exists()
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the system refuses is told with the path that it refused."""
+    (tmp_path / "2.parquet").mkdir()
+    with pytest.raises(SystemExit) as end:
+        main(["score", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (end.value.code, capsys.readouterr().err) == (1, f"{tmp_path / '2.parquet'}: Is a directory.\n")
+
+
 def test_an_answer_goes_into_a_folder(tmp_path: Path, refused: Refused, source: Path) -> None:
     """A file in its place is left alone."""
     (tmp_path / "out").write_text("mine")
@@ -204,7 +241,6 @@ def test_a_place_that_cannot_be_written_is_named(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk ends the run with one line and status 1, and the next run goes on."""
-    from gradient_service.cli import main  # noqa: PLC0415  the other tests call it through the fixture
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "out"))

@@ -30,6 +30,7 @@ from .conftest import CLASSES, Refused, Scored, arguments, manifest_of, rows_of
 
 MORE = ("--operation", "gradient", "--block-rows", "10")
 WAIT_SECONDS = 60.0
+EVERYTHING = "version, operation, columns, options, input, block_rows"
 
 
 def inodes(folder: Path) -> dict[str, int]:
@@ -148,6 +149,43 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path, refused: Refused, s
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     assert "is not empty, and holds no run" in refused(source, tmp_path / "mine", *MORE)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_lock_alone_makes_no_run(tmp_path: Path, refused: Refused, source: Path) -> None:
+    """A folder of another program may have a `.lock` as well, and files called as those of a run."""
+    (tmp_path / "mine").mkdir()
+    for name in (".lock", ".x.partial", "rows-000000000000.safetensors"):
+        (tmp_path / "mine" / name).write_text("keep")
+    assert "is not empty, and holds no run" in refused(source, tmp_path / "mine", *MORE)
+    assert {path.read_text() for path in (tmp_path / "mine").iterdir()} == {"keep"}
+
+
+def test_a_run_that_was_ended_before_its_journal_goes_on(tmp_path: Path, scored: Scored, source: Path) -> None:
+    """A lock and a journal half written are no foreign files; what is half written goes, and nothing else."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").touch()
+    (tmp_path / "out" / f".journal.jsonl.{'0' * 32}.partial").write_text("{")
+    scored(source, tmp_path / "out", "--block-rows", "300")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {".lock", "manifest.json", "rows-000000000000.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b"5\n", b'{"question":5,"blocks":[]}\n', b'{"question":{},"blocks":[{"file":"/etc/hosts"}]}\n'],
+)
+@pytest.mark.parametrize("name", ["manifest.json", "journal.jsonl"])
+def test_what_no_run_wrote_is_refused(
+    tmp_path: Path, refused: Refused, source: Path, name: str, content: bytes
+) -> None:
+    """A manifest or a journal of another form is left as it is."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_bytes(content)
+    assert refused(source, tmp_path / "out") in {
+        f"{tmp_path / 'out' / name} is not what a run wrote.",
+        f"{tmp_path / 'out'} answers another question: {EVERYTHING} differs. Choose another one.",
+    }
+    assert (tmp_path / "out" / name).read_bytes() == content
 
 
 def test_two_runs_at_once_do_not_share_a_folder(tmp_path: Path, scored: Scored, refused: Refused, source: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
+
+from gradient_service.scoring.sources import source_of
 
 from .conftest import CLASSES, Scored, example, rows_of
 
@@ -58,6 +61,15 @@ def test_a_folder_of_parquet_files(tmp_path: Path, scored: Scored, expected: obj
     assert (told, rows_of(tmp_path / "out")["gradient"].tobytes()) == expected
 
 
+def test_files_that_store_their_lists_in_other_ways(tmp_path: Path, scored: Scored, expected: object) -> None:
+    """Lists are the same numbers whether their length is fixed, and whatever their items are called."""
+    (tmp_path / "parts").mkdir()
+    for number, form in enumerate(["lists", "fixed lists", "large lists"]):
+        pq.write_table(table(form).slice(100 * number, 100), tmp_path / "parts" / f"part-{number}.parquet")
+    told = scored(tmp_path / "parts", tmp_path / "out", *GRADIENT, "--block-rows", "300")
+    assert (told, rows_of(tmp_path / "out")["gradient"].tobytes()) == expected
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_numpy_files(tmp_path: Path, scored: Scored, expected: object, order: Any) -> None:
     """Of `.npy` files each column is one, the logits the first; their layout and byte order do not matter."""
@@ -66,6 +78,28 @@ def test_numpy_files(tmp_path: Path, scored: Scored, expected: object, order: An
     columns = ("--column", f"labels={tmp_path / 'y.npy'}", "--column", f"sample_weights={tmp_path / 'w.npy'}")
     told = scored(tmp_path / "logits.npy", tmp_path / "out", *GRADIENT, *columns, "--block-rows", "77")
     assert (told, rows_of(tmp_path / "out")["gradient"].tobytes()) == expected
+
+
+def test_paths_are_those_of_where_the_run_began(
+    tmp_path: Path, scored: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers of a cluster were started in other folders; what they are given is the same there."""
+    np.save(tmp_path / "logits", LOGITS)
+    np.save(tmp_path / "y", LABELS)
+    monkeypatch.chdir(tmp_path)
+    rows = source_of(Path("logits.npy").absolute())
+    monkeypatch.chdir("/")
+    assert rows.read("y.npy", slice(0, 3)).tolist() == LABELS[:3].tolist()
+    monkeypatch.chdir(tmp_path)
+    scored(Path("logits.npy"), Path("out"), "--column", "labels=y.npy")
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path, scored: Scored, source: Path) -> None:
+    """Any name of a file will do."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.safetensors"))
+    source.rename(path)
+    assert scored(path, tmp_path / "out") == scored(path, tmp_path / "out")
 
 
 def test_columns_of_other_names(tmp_path: Path, scored: Scored, expected: object) -> None:
