@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradient_service.app import create_app
+from gradient_service.http.request_id import FIELD, request_id_of
 
 CALLS_AT_ONCE = 128
 """What Ray hands to a replica before it keeps calls back: more than it may, since the service refuses by itself."""
@@ -46,7 +47,7 @@ class Carried:
             if message["type"] == "http.response.body":
                 message = {**message, "body": bytes(message.get("body", b""))}
             elif message["type"] == "http.response.start":
-                headers = [header for header in message["headers"] if header[0].lower() != b"x-request-id"]
+                headers = [header for header in message["headers"] if header[0].lower() != FIELD]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -59,7 +60,10 @@ def proxy_layers() -> list[Middleware]:
 
 
 class Gateway:
-    """Tells the caller of a call that was lost with its replica; Ray alone answers 500, which nobody repeats."""
+    """Tells the caller of a call that was lost with its replica; Ray alone answers 500, which nobody repeats.
+
+    The proxy would set any id of a caller in the answer, so that one that is none is replaced before it sees it.
+    """
 
     def __init__(self, proxy: ASGIApp) -> None:
         self._proxy = proxy
@@ -73,6 +77,9 @@ class Gateway:
             has_begun = True
             await send(message)
 
+        if scope["type"] == "http":
+            headers = [header for header in scope["headers"] if header[0] != FIELD]
+            scope = {**scope, "headers": [*headers, (FIELD, request_id_of(scope).encode())]}
         await self._proxy(scope, receive, send_on)
         if scope["type"] == "http" and not has_begun:
             headers = [(b"content-type", b"application/problem+json")]

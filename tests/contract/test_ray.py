@@ -110,6 +110,15 @@ def test_replicas_answer_json_as_the_plain_service(served: str, url: str, operat
     assert (status, name) == (422 if label == 3 and operation != "softmax" else 200, "same")
 
 
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "é"])
+def test_an_id_that_is_none_is_replaced(served: str, given: str) -> None:
+    """The answer's header and its body have the same new id."""
+    headers = {b"Content-Type": b"application/json", b"X-Request-ID": given.encode("latin-1")}
+    reply = httpx.post(f"{served}/loss", content=b"{", headers=headers, timeout=SECONDS)
+    assert reply.headers.get_list("x-request-id") == [reply.json()["request_id"]]
+    assert reply.json()["request_id"] != given
+
+
 def replicas() -> list[Any]:
     """The replicas that there are."""
     names = ray.util.list_named_actors(all_namespaces=True)
@@ -215,6 +224,14 @@ def test_a_bad_row_is_refused_alike(rows: Path, tmp_path: Path, capsys: pytest.C
         lines.append((end.value.code, capsys.readouterr().err))
     assert lines[0] == lines[1]
     assert f"labels, row {ROWS - 1}: " in lines[0][1]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_relative_paths_are_those_of_the_caller(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machines of a cluster were started in another folder than the one a run is started in."""
+    monkeypatch.chdir(rows.parent)
+    main(["score", rows.name, "--out", "relative", "--engine", "ray"])
+    assert (rows.parent / "relative" / "manifest.json").exists()
 
 
 def dying_once(mark: Path, rows: slice) -> int:
