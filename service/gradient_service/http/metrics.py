@@ -76,18 +76,22 @@ class Metrics:
 
     def count(self, fields: Mapping[str, Any]) -> None:
         """Count a request by what the log says of it."""
-        route = fields.get("route", NO_ROUTE)
-        requests, seconds, request_bytes, reply_bytes = self._of_request(route, fields.get("status", NO_STATUS))
+        labels = fields.get("route", NO_ROUTE), fields.get("status", NO_STATUS), fields.get("problem")
+        requests, refusals, seconds, *num_bytes = self._of_request(*labels)
         requests.inc()
         seconds.observe(fields["duration_ms"] / 1000)
-        request_bytes.inc(fields.get("bytes_in", 0))
-        reply_bytes.inc(fields.get("bytes_out", 0))
-        if "problem" in fields:
-            self._refusals.labels(route, fields["problem"]).inc()
+        if refusals is not None:
+            refusals.inc()
+        for counter, name in zip(num_bytes, ("bytes_in", "bytes_out"), strict=True):
+            if fields.get(name):
+                counter.inc(fields[name])
 
-    def _find_of_request(self, route: str, status: int | str) -> tuple[Counter, Histogram, Counter, Counter]:
+    def _find_of_request(
+        self, route: str, status: int | str, slug: str | None
+    ) -> tuple[Counter, Counter | None, Histogram, Counter, Counter]:
         return (
             self._requests.labels(route, status),
+            None if slug is None else self._refusals.labels(route, slug),
             self._seconds.labels(route),
             self._request_bytes.labels(route),
             self._reply_bytes.labels(route),
