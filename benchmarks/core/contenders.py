@@ -11,10 +11,8 @@ import scipy.special
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.core.ours import ours
 from benchmarks.core.passes import by_passes
-from gradient_service.core.evaluate import loss_and_gradient
-from gradient_service.core.execution import Execution
-from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Precision
 
 Array = NDArray[Any]
@@ -22,18 +20,6 @@ Call = Callable[[], Any]
 FAST, ACCURATE, FAST_TWO, ACCURATE_TWO = "fast", "accurate", "fast, 2 threads", "accurate, 2 threads"
 EAGER, COMPILED, SCIPY, JAX = "PyTorch eager", "torch.compile", "SciPy", "JAX"
 PASSES, COPY = "NumPy's passes alone", "memory copy"
-
-
-def ours(logits: Array, labels: Array, precision: Precision, threads: int = 1) -> Call:
-    """This service's core."""
-
-    def call() -> tuple[Any, Array]:
-        scores, supervision = Scores(logits=logits, precision=precision), Supervision(labels=labels)
-        execution = Execution(threads=threads)
-        found = loss_and_gradient(scores, supervision, ReductionRule(), ("loss", "gradient"), execution)
-        return found.loss, found.arrays["gradient"]
-
-    return call
 
 
 def of_one_thread(logits: Array, labels: Array) -> Mapping[str, Call]:

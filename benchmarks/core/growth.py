@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.core.contenders import Array, ours
+from benchmarks.core.ours import Array, ours
 from benchmarks.core.rounds import take_turns
 from benchmarks.report.part import Goal, table
 from benchmarks.report.plots import lines

@@ -41,7 +41,7 @@ class Shares:
         return shares
 
     def _add(self, frames: str, count: int) -> None:
-        name, path = next(_ours_inwards(frames), ("event loop, sockets, framework", ""))
+        name, path = next(_ours_inwards(frames), ("event loop, sockets, framework, Python", ""))
         self.stages[_stage(name, path)] += count
         self.functions[name, path] += count
 
