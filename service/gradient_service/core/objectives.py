@@ -48,8 +48,8 @@ class BlockObjective(Protocol):
     def losses(self) -> Array:
         """E, (rows,); infinite where a difference of logits leaves the range."""
 
-    def gradient(self, factor: Scaled) -> Array:
-        """∂E/∂s times the factor, (K, rows)."""
+    def gradient(self, factor: Scaled, out: Array | None = None) -> Array:
+        """∂E/∂s times the factor, (K, rows), in `out` or a new array."""
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p times the factor, (K, rows)."""

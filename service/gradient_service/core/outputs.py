@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradient_service.core.blocks import WIDE, Array, Rows, are_finite
+from gradient_service.core.blocks import SHORT_ROW, WIDE, Array, Rows, are_finite
 from gradient_service.core.errors import Fault, first_true, raise_if_any
 from gradient_service.core.inputs import Scores
 
@@ -26,25 +26,40 @@ class Outputs:
     """
 
     def __init__(self, names: Collection[str], scores: Scores, checkpoint: Callable[[], None]) -> None:
-        self.arrays = {name: np.empty(shape_of(name, scores), _dtype(name, scores)) for name in names if is_array(name)}
+        self._arrays = {name: _empty(name, scores) for name in names if is_array(name)}
         self._scores = scores
         self._checkpoint = checkpoint
         self._suspects: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self.arrays
+        return name in self._arrays
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by name, of NumPy's own class."""
+        return {name: np.asarray(array) for name, array in self._arrays.items()}
 
     def rounded(self, values: Array) -> Array:
         """Return values as they are reported, in the dtype of the logits, but not rounded a second time when used."""
         return values.astype(self._scores.logits.dtype).astype(values.dtype)
 
+    def place(self, name: str, rows: Rows) -> Array | None:
+        """Return the rows that an output is written into, as a block (K, rows) to compute it in; None for short rows.
+
+        Nothing is left to copy then, and what is computed in a wider dtype is rounded on the way. Short rows do not lie
+        like a block.
+        """
+        block = self._arrays[name][rows].T
+        return block if len(block) >= SHORT_ROW else None
+
     def write(self, name: str, rows: Rows, values: Array) -> None:
         """Round values, rows first, into their rows of the output; remember what is not finite."""
         self._checkpoint()
+        output = self._arrays[name]
         if values.dtype == WIDE:
-            values = values.astype(self.arrays[name].dtype)  # slow where the range ends, and a long row has pieces here
-        self.arrays[name][rows] = values
-        if name not in INTEGER_DTYPES and not are_finite(self.arrays[name][rows]):
+            values = values.astype(output.dtype)  # slow where the range ends, and a long row has pieces here
+        output[rows] = values  # NumPy does nothing where they are these rows already
+        if name not in INTEGER_DTYPES and not are_finite(output[rows]):
             self._suspects.add(name)
 
     def check_finite(self) -> None:
@@ -53,7 +68,7 @@ class Outputs:
         The −∞ log-probability of a masked class is no number out of range.
         """
         for name in sorted(self._suspects):
-            is_bad = ~np.isfinite(self.arrays[name])
+            is_bad = ~np.isfinite(self._arrays[name])
             mask = self._scores.mask(slice(None))
             if name == "log_probabilities" and mask is not None:
                 is_bad &= np.broadcast_to(mask.T, is_bad.shape)
@@ -62,7 +77,7 @@ class Outputs:
                     code="number-out-of-range",
                     field="logits",
                     index=where[:2],
-                    detail=f"{name} leaves the range of {self.arrays[name].dtype} here.",
+                    detail=f"{name} leaves the range of {self._arrays[name].dtype} here.",
                 )
                 for where in first_true(is_bad)
             )
@@ -88,5 +103,7 @@ def bytes_a_row(names: Collection[str], scores: Scores) -> int:
     return numbers * scores.working_dtype.itemsize
 
 
-def _dtype(name: str, scores: Scores) -> np.dtype[Any]:
-    return INTEGER_DTYPES.get(name, scores.logits.dtype)
+def _empty(name: str, scores: Scores) -> Array:
+    """Return an output array to be filled in, of the class of the logits."""
+    dtype = INTEGER_DTYPES.get(name, scores.logits.dtype)
+    return np.empty_like(scores.logits, dtype, order="C", shape=shape_of(name, scores))

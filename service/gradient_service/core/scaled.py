@@ -122,16 +122,23 @@ class Scaled:
         """Multiply (K, rows) or (rows,) in place and return them, as `scaled` does."""
         return values if self.is_one else self._scaled(values, values)
 
-    def scaled(self, values: Array) -> Array:
-        """Return the product with (K, rows) or (rows,), a new array; a factor 0 gives exactly 0, never −0 or NaN."""
-        return values.copy(order="K") if self.is_one else self._scaled(values, None)
+    def scaled(self, values: Array, out: Array | None = None) -> Array:
+        """Return the product with (K, rows) or (rows,), in `out` or a new array; a factor 0 gives 0, never −0 or NaN.
+
+        An array of a narrower dtype gets the product as rounded to it once.
+        """
+        if not self.is_one:
+            return self._scaled(values, out)
+        if out is None:
+            return values.copy(order="K")
+        np.copyto(out, values, casting="same_kind")
+        return out
 
     def _scaled(self, values: Array, out: Array | None) -> Array:
         if _largest(self.exponent) < min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize]):
             products = np.multiply(values, np.ldexp(self.mantissa, self.exponent).astype(values.dtype), out=out)
         else:
-            products = np.multiply(values, self.mantissa.astype(values.dtype), out=out)
-            np.ldexp(products, self.exponent, out=products)
+            products = np.ldexp(values * self.mantissa.astype(values.dtype), self.exponent, out=out)
         if (self.mantissa if self.mantissa.ndim == 0 else self.mantissa.min(initial=1.0)) <= 0:
             np.copyto(products, 0.0, where=self.mantissa == 0)
             products += 0.0  # a negative factor makes no −0

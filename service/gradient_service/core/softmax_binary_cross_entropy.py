@@ -47,7 +47,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         """E = −Σ_j [w_j c_j log p_j + w_j (1−c_j) log(1−p_j)], (rows,)."""
         return self._cross_entropy(log_probabilities(self.rows), self._log_complement())
 
-    def gradient(self, factor: Scaled) -> Array:
+    def gradient(self, factor: Scaled, out: Array | None = None) -> Array:
         """∂E/∂s_i = D_i − p_i Σ_{j≠i} g_j, with D_j = w_j (p_j − c_j) and g_j = D_j / (1−p_j), times the factor.
 
         The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j, and p_i g_k = D_k p'_i. That D_j is 0 exactly where
@@ -60,7 +60,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         pull_sum = row_sum(pulls)
         through_top = take(direct, top) * self.others.probabilities
         put(through_top, top, 0.0)
-        return factor.scale(direct - self.rows.probabilities * (pull_sum - pulls) - through_top)
+        return factor.scaled(direct - self.rows.probabilities * (pull_sum - pulls) - through_top, out)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)] times the factor, 0 for a masked class; (K, rows)."""

@@ -24,10 +24,10 @@ def label_losses(rows: SoftmaxRows, where: Array) -> Array:
     return losses if rows.remainder is None else losses - take(rows.remainder, where)
 
 
-def label_gradient(rows: SoftmaxRows, labels: Array, where: Array, factor: Scaled) -> Array:
+def label_gradient(rows: SoftmaxRows, labels: Array, where: Array, factor: Scaled, out: Array | None = None) -> Array:
     """∂E/∂s_j = p_j off the label; at the label −q if t = k, else p_t − 1; times the factor."""
     at_label = np.where(labels == rows.top, 0 - rows.rest, take(rows.probabilities, where) - 1)
-    gradient = factor.scaled(rows.probabilities)
+    gradient = factor.scaled(rows.probabilities, out)
     put(gradient, where, factor.scale(at_label))
     return gradient
 
@@ -90,14 +90,14 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
             return smoothed_label_losses(self.rows, self.targets)
         return target_losses(self.rows, self.targets)
 
-    def gradient(self, factor: Scaled) -> Array:
-        """Return ∂E/∂s times the factor, (K, rows)."""
+    def gradient(self, factor: Scaled, out: Array | None = None) -> Array:
+        """Return ∂E/∂s times the factor, (K, rows), in `out` or a new array."""
         labels = self.targets.labels
         if labels is not None and self.targets.is_hard:
-            return label_gradient(self.rows, labels, self.targets.label_positions, factor)
+            return label_gradient(self.rows, labels, self.targets.label_positions, factor, out)
         if labels is not None and self.targets.class_weights is None:
-            return factor.scale(smoothed_label_gradient(self.rows, self.targets, labels))
-        return factor.scale(target_gradient(self.rows, self.targets))
+            return factor.scaled(smoothed_label_gradient(self.rows, self.targets, labels), out)
+        return factor.scaled(target_gradient(self.rows, self.targets), out)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """Return ∂E/∂p_j = −c_j / p_j times the factor, right where p_j itself underflows; (K, rows)."""
