@@ -85,6 +85,21 @@ def test_rows_in_another_order(num_classes: int, objective: str) -> None:
     assert_same_bits(answers(taken(rows, places)), answers(rows), places)
 
 
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("num_classes", CLASS_COUNTS)
+@pytest.mark.parametrize("supervision", ["labels", "targets"])
+def test_outputs_alone_and_together(supervision: str, num_classes: int, mode: tuple[Any, str]) -> None:
+    """An output by itself has the bits that it has beside others."""
+    logits, options = drawn(num_classes, dtype=mode[0])
+    if supervision == "labels":
+        mask = options["element_mask"]
+        options = {**options, "targets": None, "class_weights": None, "labels": mask.argmax(axis=1)}
+    together = evaluated(logits, NAMES, **options, precision=mode[1]).arrays
+    for name in NAMES:
+        alone = evaluated(logits, (name,), **options, precision=mode[1]).arrays
+        assert_same_bits(alone, {name: together[name]})
+
+
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "Fortran order": np.asfortranarray,
     "negative strides": lambda array: np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1],

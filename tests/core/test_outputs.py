@@ -21,7 +21,7 @@ def test_the_place_of_long_rows_is_the_output() -> None:
     """What is computed in the place of some rows stands in the output, before it is written and after."""
     outputs = outputs_of(SHORT_ROW)
     outputs.arrays["gradient"][:] = 0.0
-    place = outputs.place("gradient", slice(2, 5))
+    place = outputs.place("gradient", slice(2, 5), np.float32)
     assert place is not None
     assert place.shape == (SHORT_ROW, 3)
     place[:] = 1.0
@@ -35,7 +35,7 @@ def test_rows_by_number_are_written_from_their_place() -> None:
     outputs = outputs_of(SHORT_ROW)
     outputs.arrays["gradient"][:] = 0.0
     rows = np.array([1, 4])
-    place = outputs.place("gradient", rows)
+    place = outputs.place("gradient", rows, np.float32)
     assert place is not None
     place[:] = 1.0
     assert not outputs.arrays["gradient"].any()
@@ -46,4 +46,9 @@ def test_rows_by_number_are_written_from_their_place() -> None:
 @pytest.mark.parametrize("num_classes", [1, SHORT_ROW - 1])
 def test_short_rows_have_no_place(num_classes: int) -> None:
     """Short rows lie otherwise in a block than in an output."""
-    assert outputs_of(num_classes).place("gradient", slice(0, 3)) is None
+    assert outputs_of(num_classes).place("gradient", slice(0, 3), np.float32) is None
+
+
+def test_numbers_of_another_dtype_have_no_place() -> None:
+    """What is computed in float64 is rounded to float32 when it is written."""
+    assert outputs_of(SHORT_ROW).place("gradient", slice(0, 3), np.float64) is None

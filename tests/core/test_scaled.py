@@ -29,6 +29,25 @@ def test_products_and_quotients_round_once_each(first: float, second: float, div
     assert abs(found / exact - 1) <= 2 * Fraction(1, 2**53) + Fraction(1, 2**100)
 
 
+@settings(derandomize=True, deadline=None)
+@given(POSITIVE, st.floats(1.0, 1e9))
+def test_quotients_by_numbers_of_rows_round_once(number: float, divisor: float) -> None:
+    """Each row's quotient errs by half an ulp at most."""
+    quotient = Scaled.of(number).over_each(np.array([divisor]))
+    found = exactly(Scaled(quotient.mantissa[0], quotient.exponent[0]))
+    assert abs(found * Fraction(divisor) / Fraction(number) - 1) <= Fraction(1, 2**53)
+
+
+def test_products_are_put_where_they_are_wanted() -> None:
+    """A product stands in the array given, whether the factor is 1, ordinary, or beyond the range."""
+    values = np.array([1e-200, 2e-200])
+    for factor in (Scaled.of(1.0), Scaled.of(3.0), Scaled.of(1e200).times(1e200)):
+        out = np.empty(2)
+        assert factor.scaled(values, out) is out
+        np.testing.assert_array_equal(out, factor.scaled(values))
+        assert values.tolist() == [1e-200, 2e-200]
+
+
 def test_intermediate_overflow_does_no_harm() -> None:
     """1e300 · 1e300 / 1e300 multiplies by 1e300, and the like below the range."""
     large = Scaled.of(1e300).times(1e300).over(1e300)

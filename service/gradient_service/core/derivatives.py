@@ -41,7 +41,8 @@ def write_derivatives(
     factor = factor.times(objective.row_weight)
     by_logits = factor.over(objective.temperature)
     if "gradient" in outputs:
-        outputs.write("gradient", rows, objective.gradient(by_logits, outputs.place("gradient", rows)).T)
+        place = outputs.place("gradient", rows, objective.targets.dtype)
+        outputs.write("gradient", rows, objective.gradient(by_logits, place).T)
     if "gradient_diagonal_only" in outputs:
         outputs.write("gradient_diagonal_only", rows, objective.gradient_diagonal_only(by_logits).T)
     if "hessian_diagonal" in outputs:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, Rows
+from gradient_service.core.blocks import SHORT_ROW, Array, Rows
 from gradient_service.core.inputs import Scores, Supervision
 from gradient_service.core.options import Objective
 from gradient_service.core.scaled import Scaled
@@ -72,7 +72,9 @@ def objective_of(scores: Scores, supervision: Supervision, rows: Rows, dtype: np
     if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
         elements = sigmoid_elements(logits, scores.temperature, compensated=compensated)
         return SigmoidBinaryCrossEntropy(elements, targets)
-    softmax = softmax_rows(logits, scores.temperature, compensated=compensated)
     if supervision.objective is Objective.SOFTMAX_CROSS_ENTROPY:
+        divided = compensated or not targets.is_hard or scores.num_classes < SHORT_ROW
+        softmax = softmax_rows(logits, scores.temperature, compensated=compensated, divided=divided)
         return SoftmaxCrossEntropy(softmax, targets)
+    softmax = softmax_rows(logits, scores.temperature, compensated=compensated)
     return SoftmaxBinaryCrossEntropy(softmax, targets, without_top(softmax, logits))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gradient_service.core.blocks import SHORT_ROW, WIDE, Array, Rows, are_finite
 from gradient_service.core.errors import Fault, first_true, raise_if_any
@@ -43,14 +44,13 @@ class Outputs:
         """Return values as they are reported, in the dtype of the logits, but not rounded a second time when used."""
         return values.astype(self._scores.logits.dtype).astype(values.dtype)
 
-    def place(self, name: str, rows: Rows) -> Array | None:
-        """Return the rows that an output is written into, as a block (K, rows) to compute it in; None for short rows.
+    def place(self, name: str, rows: Rows, dtype: DTypeLike) -> Array | None:
+        """Return the rows that an output is written into, as a block (K, rows) to compute it in, sparing a copy.
 
-        Nothing is left to copy then, and what is computed in a wider dtype is rounded on the way. Short rows do not lie
-        like a block.
+        None where they are short and do not lie like a block, or are of another dtype than what is computed.
         """
         block = self._arrays[name][rows].T
-        return block if len(block) >= SHORT_ROW else None
+        return block if len(block) >= SHORT_ROW and block.dtype == dtype else None
 
     def write(self, name: str, rows: Rows, values: Array) -> None:
         """Round values, rows first, into their rows of the output; remember what is not finite."""

@@ -90,6 +90,11 @@ class Scaled:
         left, right = (np.ldexp(number.mantissa.astype(WIDE), number.exponent) for number in (self, other))
         return np.asanyarray(left - right)
 
+    def over_each(self, divisors: Array) -> "Scaled":
+        """Return the quotients by ordinary numbers, (rows,), none of them 0."""
+        mantissa, shift = np.frexp(self.mantissa / divisors)
+        return Scaled(mantissa, self.exponent + shift)
+
     def over(self, divisor: Union[float, "Scaled"]) -> "Scaled":
         """Return the quotient by one number; over 0 it is 0 (a mean over nothing)."""
         other = Scaled.of(divisor)
@@ -123,15 +128,12 @@ class Scaled:
         return values if self.is_one else self._scaled(values, values)
 
     def scaled(self, values: Array, out: Array | None = None) -> Array:
-        """Return the product with (K, rows) or (rows,), in `out` or a new array; a factor 0 gives 0, never −0 or NaN.
-
-        An array of a narrower dtype gets the product as rounded to it once.
-        """
+        """Return the product with (K, rows) or (rows,), in `out` or a new array; a factor 0 gives +0, never NaN."""
         if not self.is_one:
             return self._scaled(values, out)
         if out is None:
             return values.copy(order="K")
-        np.copyto(out, values, casting="same_kind")
+        np.copyto(out, values)
         return out
 
     def _scaled(self, values: Array, out: Array | None) -> Array:

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, first_largest, positions, put, row_sum
+from gradient_service.core.blocks import Array, first_largest, positions, put, row_sum, take
 from gradient_service.core.error_free import two_difference, two_quotient
 from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
@@ -29,8 +29,10 @@ class SoftmaxRows:
     """d_j = (x_j − x_k) / T, (K, rows); −∞ for a masked class."""
     remainder: Array | None
     """ρ_j, what rounding left out of d_j, (K, rows); None when differences are not compensated."""
-    probabilities: Array
-    """p_j, (K, rows)."""
+    numerators: Array
+    """p_j, (K, rows), or e_j where these are left to be divided by S."""
+    divisor: Array | None
+    """S, (rows,), where the numerators are left to be divided by it."""
     top: Array
     """k, the first class of the largest logit, (rows,)."""
     top_position: Array
@@ -44,8 +46,21 @@ class SoftmaxRows:
     rest: Array
     """q = σ / S, the probability of all classes but k, (rows,)."""
 
+    @property
+    def probabilities(self) -> Array:
+        """Return p_j, (K, rows)."""
+        return self.numerators if self.divisor is None else self.numerators * (1 / self.divisor)
 
-def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> SoftmaxRows:
+    def probabilities_at(self, where: Array) -> Array:
+        """Return the probabilities at memory positions, (rows,)."""
+        return take(self.numerators, where) if self.divisor is None else take(self.numerators, where) / self.divisor
+
+    def probabilities_times(self, factor: Scaled, out: Array | None = None) -> Array:
+        """Return p_j times the factor, (K, rows), in `out` or a new array; in one pass where S is left to divide by."""
+        return (factor if self.divisor is None else factor.over_each(self.divisor)).scaled(self.numerators, out)
+
+
+def softmax_rows(logits: Array, temperature: float, *, compensated: bool, divided: bool = True) -> SoftmaxRows:
     """Compute p_j = e_j / S with e_k held out of the sum, so that nothing is lost when one class takes all.
 
     Args:
@@ -53,6 +68,7 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> Sof
         temperature: > 0.
         compensated: keep ρ and use e_j ← e_j + e_j ρ_j; float64 only. Without it there are digits to spare: the results
             will be of a narrower dtype, or the bounds are wider.
+        divided: by S; not when what matters is a multiple of p.
 
     Returns:
         The parts, in the dtype of the logits.
@@ -70,15 +86,16 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool) -> Sof
     rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
     in_memory[where] = 1.0
     total = 1 + rest_sum
-    if compensated:
+    if divided and compensated:
         exponentials /= total
-    else:  # one rounding more, which the bounds of all other dtypes and modes have room for
+    elif divided:  # one rounding more, which the bounds of all other dtypes and modes have room for
         exponentials *= 1 / total
     return SoftmaxRows(
         temperature=temperature,
         difference=difference,
         remainder=remainder,
-        probabilities=exponentials,
+        numerators=exponentials,
+        divisor=None if divided else total,
         top=top,
         top_position=where,
         top_logit=top_logit,

@@ -26,8 +26,8 @@ def label_losses(rows: SoftmaxRows, where: Array) -> Array:
 
 def label_gradient(rows: SoftmaxRows, labels: Array, where: Array, factor: Scaled, out: Array | None = None) -> Array:
     """∂E/∂s_j = p_j off the label; at the label −q if t = k, else p_t − 1; times the factor."""
-    at_label = np.where(labels == rows.top, 0 - rows.rest, take(rows.probabilities, where) - 1)
-    gradient = factor.scaled(rows.probabilities, out)
+    at_label = np.where(labels == rows.top, 0 - rows.rest, rows.probabilities_at(where) - 1)
+    gradient = rows.probabilities_times(factor, out)
     put(gradient, where, factor.scale(at_label))
     return gradient
 
