@@ -31,7 +31,7 @@ class Execution:
             bytes_a_row: of the largest array that the work makes of a block.
         """
         batch_size, num_classes = shape
-        blocks = list(row_blocks(batch_size, bytes_a_row))
+        blocks = list(row_blocks(batch_size, bytes_a_row, are_shared=self.threads > 1))
         at_a_time = buffer_size(blocks[0].stop if blocks else 0, num_classes)
         if self.threads == 1 or len(blocks) <= 1:
             self._run_some(work, blocks, at_a_time)
