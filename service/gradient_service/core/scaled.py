@@ -123,9 +123,9 @@ class Scaled:
         with np.errstate(over="ignore", under="ignore"):
             return np.asanyarray(np.ldexp(self.mantissa, self.exponent))
 
-    def scale(self, values: Array) -> Array:
-        """Multiply (K, rows) or (rows,) in place and return them, as `scaled` does."""
-        return values if self.is_one else self._scaled(values, values)
+    def scale(self, values: Array, out: Array | None = None) -> Array:
+        """Multiply (K, rows) or (rows,) in place, or into `out`, and return the product, as `scaled` does."""
+        return self.scaled(values, values if out is None else out)
 
     def scaled(self, values: Array, out: Array | None = None) -> Array:
         """Return the product with (K, rows) or (rows,), in `out` or a new array; a factor 0 gives +0, never NaN."""
@@ -133,7 +133,8 @@ class Scaled:
             return self._scaled(values, out)
         if out is None:
             return values.copy(order="K")
-        np.copyto(out, values)
+        if out is not values:
+            np.copyto(out, values)
         return out
 
     def _scaled(self, values: Array, out: Array | None) -> Array:

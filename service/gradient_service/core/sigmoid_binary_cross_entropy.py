@@ -99,7 +99,7 @@ class SigmoidBinaryCrossEntropy:
         """∂E/∂s = w (p − c), as w [(1−c) − z/(1+z)] for s > 0, else w [z/(1+z) − c], times the factor; (K, rows)."""
         targets, lesser = self.targets.given, self.elements.lesser
         differences = np.where(self.elements.is_positive, (1 - targets) - lesser, lesser - targets)
-        return factor.scaled(self._weighted(differences), out)
+        return factor.scale(self._weighted(differences), out)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p = w [−c/p + (1−c)/(1−p)] times the factor: the reciprocals are 1 + z and (1 + z)/z; (K, rows)."""

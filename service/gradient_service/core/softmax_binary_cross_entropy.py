@@ -60,7 +60,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         pull_sum = row_sum(pulls)
         through_top = take(direct, top) * self.others.probabilities
         put(through_top, top, 0.0)
-        return factor.scaled(direct - self.rows.probabilities * (pull_sum - pulls) - through_top, out)
+        return factor.scale(direct - self.rows.probabilities * (pull_sum - pulls) - through_top, out)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)] times the factor, 0 for a masked class; (K, rows)."""

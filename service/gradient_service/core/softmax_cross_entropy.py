@@ -96,8 +96,8 @@ class SoftmaxCrossEntropy(SoftmaxObjective):
         if labels is not None and self.targets.is_hard:
             return label_gradient(self.rows, labels, self.targets.label_positions, factor, out)
         if labels is not None and self.targets.class_weights is None:
-            return factor.scaled(smoothed_label_gradient(self.rows, self.targets, labels), out)
-        return factor.scaled(target_gradient(self.rows, self.targets), out)
+            return factor.scale(smoothed_label_gradient(self.rows, self.targets, labels), out)
+        return factor.scale(target_gradient(self.rows, self.targets), out)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """Return ∂E/∂p_j = −c_j / p_j times the factor, right where p_j itself underflows; (K, rows)."""
