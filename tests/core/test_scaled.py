@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,23 @@ def test_products_and_quotients_round_once_each(first: float, second: float, div
     exact = Fraction(first) * Fraction(second) / Fraction(divisor)
     found = exactly(Scaled.of(first).times(second).over(divisor))
     assert abs(found / exact - 1) <= 2 * Fraction(1, 2**53) + Fraction(1, 2**100)
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [(np.float32, -118), (np.float64, -1014)])
+@pytest.mark.parametrize("num_classes", [3, 100])
+def test_a_neighbour_with_a_far_factor_changes_no_bit(dtype: type[Any], exponent: int, num_classes: int) -> None:
+    """Products below the range of ordinary numbers are rounded as often as if their row were alone."""
+    generator = np.random.default_rng(0)
+    values = (generator.random((num_classes, 50)) * np.exp2(-generator.integers(8, 20, (num_classes, 50)))).astype(
+        dtype
+    )
+    mantissa = generator.uniform(0.5, 1, 51)
+    exponents = np.full(51, exponent, np.int32)
+    exponents[50] -= 4
+    with_neighbour = np.column_stack([values, values[:, 0]])
+    alone = Scaled(mantissa[:50], exponents[:50]).scaled(values)
+    assert Scaled(mantissa, exponents).scaled(with_neighbour)[:, :50].tobytes() == alone.tobytes()
+    assert (np.abs(alone) < np.finfo(dtype).tiny).any()
 
 
 @settings(derandomize=True, deadline=None)

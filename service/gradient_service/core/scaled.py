@@ -138,10 +138,13 @@ class Scaled:
         return out
 
     def _scaled(self, values: Array, out: Array | None) -> Array:
-        if _largest(self.exponent) < min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize]):
+        limit = min(RANGE[values.dtype.itemsize], RANGE[self.mantissa.dtype.itemsize])
+        if _largest(self.exponent) < limit:
             products = np.multiply(values, np.ldexp(self.mantissa, self.exponent).astype(values.dtype), out=out)
-        else:
-            products = np.ldexp(values * self.mantissa.astype(values.dtype), self.exponent, out=out)
+        else:  # a subnormal product is rounded twice then: where a row's own factor is far, and not for its neighbours'
+            late = np.where(np.abs(self.exponent) < limit, 0, self.exponent)
+            factor = np.ldexp(self.mantissa, self.exponent - late).astype(values.dtype)
+            products = np.ldexp(values * factor, late, out=out)
         if (self.mantissa if self.mantissa.ndim == 0 else self.mantissa.min(initial=1.0)) <= 0:
             np.copyto(products, 0.0, where=self.mantissa == 0)
             products += 0.0  # a negative factor makes no −0
