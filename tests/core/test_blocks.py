@@ -11,7 +11,6 @@ from gradient_service.core.blocks import (
     BLOCK_BYTES,
     FEW_ROWS,
     SHORT_ROW,
-    TIMES_AS_LARGE,
     are_finite,
     block_of,
     first_largest,
@@ -35,13 +34,6 @@ def test_blocks_cover_every_row_once(batch_size: int, num_classes: int) -> None:
     assert [row for rows in slices for row in range(rows.start, rows.stop)] == list(range(batch_size))
     assert all(rows.stop - rows.start <= max(1, BLOCK_BYTES // (8 * num_classes)) for rows in slices)
     assert all(rows.stop > rows.start for rows in slices)
-
-
-def test_blocks_that_threads_share_are_larger() -> None:
-    """They cover every row once, too, in fewer slices."""
-    alone, shared = (list(row_blocks(5000, 8000, are_shared=are_shared)) for are_shared in (False, True))
-    assert [row for rows in shared for row in range(rows.start, rows.stop)] == list(range(5000))
-    assert len(shared) == pytest.approx(len(alone) / TIMES_AS_LARGE, abs=1)
 
 
 @pytest.mark.parametrize("num_classes", CLASS_COUNTS)

@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from gradient_service import operations
 from gradient_service.app import create_app
-from gradient_service.core.blocks import BLOCK_BYTES, TIMES_AS_LARGE
+from gradient_service.core.blocks import BLOCK_BYTES
 from gradient_service.http.catalogue import OPERATIONS
 from gradient_service.operations import Work
 from gradient_service.schemas.replies import SoftmaxReply
@@ -44,7 +44,7 @@ class SlowWork:
         if self.is_gated:
             self.gate.wait()
         else:
-            work.execution.run(self._block, (BLOCKS, 1), TIMES_AS_LARGE * BLOCK_BYTES)  # a row is a block
+            work.execution.run(self._block, (BLOCKS, 1), BLOCK_BYTES)  # so long rows are blocks of their own
         return operations.softmax_of_each(requests, work)
 
     def _block(self, _: slice) -> None:

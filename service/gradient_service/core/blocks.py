@@ -26,10 +26,9 @@ SHORT_STRETCH = 256
 """To begin with such a stretch takes as long as to copy a number that often."""
 SUM_OF_ALL = ("->", "i->", "ij->", "ijk->")
 """By the number of axes."""
-BLOCK_BYTES = 512 * 1024
-"""A block and its few companions stay in a second-level cache; more blocks would be more calls of NumPy."""
-TIMES_AS_LARGE = 2
-"""Blocks are when threads share them: each waits for the interpreter at every call of NumPy's, however large."""
+BLOCK_BYTES = 1024 * 1024
+"""The few arrays of a block that are wanted at a time stay in a second-level cache. More blocks would be more calls of
+NumPy, at each of which threads wait for each other."""
 
 WIDE: np.dtype[np.floating] = np.dtype(np.longdouble)
 """For the few numbers that leave the range of float64: 15 bits of exponent, but where a platform has no such type."""
@@ -43,14 +42,12 @@ def never_stops() -> None:
     """Let the work go on."""
 
 
-def row_blocks(
-    batch_size: int, bytes_a_row: int, checkpoint: Callable[[], None] = never_stops, *, are_shared: bool = False
-) -> Iterator[slice]:
-    """Yield the slices that cut N rows into blocks of about `BLOCK_BYTES`, larger ones where threads share them.
+def row_blocks(batch_size: int, bytes_a_row: int, checkpoint: Callable[[], None] = never_stops) -> Iterator[slice]:
+    """Yield the slices that cut N rows into blocks of about `BLOCK_BYTES`.
 
     The checkpoint is asked before each; what it raises ends the work.
     """
-    rows = max(1, (TIMES_AS_LARGE if are_shared else 1) * BLOCK_BYTES // bytes_a_row)
+    rows = max(1, BLOCK_BYTES // bytes_a_row)
     for start in range(0, batch_size, rows):
         checkpoint()
         yield slice(start, min(start + rows, batch_size))

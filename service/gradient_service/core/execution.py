@@ -28,10 +28,10 @@ class Execution:
         Args:
             work: what is done with the rows of a slice.
             shape: N and K.
-            bytes_a_row: of the largest array that the work makes of a block.
+            bytes_a_row: of the largest array that the work makes of a block, and of the numbers of each row beside it.
         """
         batch_size, num_classes = shape
-        blocks = list(row_blocks(batch_size, bytes_a_row, are_shared=self.threads > 1))
+        blocks = list(row_blocks(batch_size, bytes_a_row))
         at_a_time = buffer_size(blocks[0].stop if blocks else 0, num_classes)
         if self.threads == 1 or len(blocks) <= 1:
             self._run_some(work, blocks, at_a_time)

@@ -14,6 +14,8 @@ PER_ROW = frozenset({"losses", "entropy", "log_normalizer", "predicted_labels"})
 PER_PAIR_OF_CLASSES = frozenset({"jacobian"})
 MADE_OF_JACOBIANS = frozenset({"jacobian", "gradient_by_chain_rule"})
 REDUCED = frozenset({"loss", "summary"})
+NUMBERS_BESIDE = 10
+"""How many numbers a row has in vectors with one a row: of short rows about as many as in the arrays."""
 INTEGER_DTYPES: dict[str, np.dtype[Any]] = {"predicted_labels": np.dtype(np.int64), "one_hot": np.dtype(np.uint8)}
 
 
@@ -97,10 +99,10 @@ def shape_of(name: str, scores: Scores) -> tuple[int, ...]:
 
 
 def bytes_a_row(names: Collection[str], scores: Scores) -> int:
-    """Return what a row takes in the largest array that the outputs are made of, in the working dtype."""
+    """Return what a row takes, in the largest array that the outputs are made of and in vectors beside it."""
     num_classes = scores.num_classes
     numbers = num_classes if MADE_OF_JACOBIANS.isdisjoint(names) else num_classes * num_classes
-    return numbers * scores.working_dtype.itemsize
+    return (numbers + NUMBERS_BESIDE) * scores.working_dtype.itemsize
 
 
 def _empty(name: str, scores: Scores) -> Array:
