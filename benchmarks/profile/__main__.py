@@ -1,4 +1,4 @@
-"""`make profile`: where the time of a small call in JSON and of a large one in binary goes, into benchmarks/README.md.
+"""`make profile`: where the time of small and large calls goes, in JSON and in binary, into benchmarks/README.md.
 
 The service answers wrk while py-spy looks at the worker's stacks from outside, which costs the worker nothing between
 two looks. A sample belongs to the innermost of our own functions that was at work, with what it had called. The core is
@@ -21,9 +21,9 @@ from benchmarks.report.part import table
 from benchmarks.rivals.environments import python_of
 from benchmarks.rivals.servers import LOOPBACK, OURS, SERVERS
 
-COLUMNS = (Column(32, 10, "JSON"), Column(1000, 1000, "binary"))
+COLUMNS = (Column(1, 10, "JSON"), Column(32, 10, "JSON"), Column(32, 1000, "JSON"), Column(1000, 1000, "binary"))
 SECONDS, SAMPLES_PER_SECOND, LEAD_SECONDS = 8, 500, 2
-SHOWN_FUNCTIONS = 12
+SHOWN_FUNCTIONS = 8
 SHAPES = ((4096, 1000), (100_000, 10), (32, 1000), (1, 10))
 SHOWN_OF_CORE = 6
 DTYPE = "float32"
@@ -69,7 +69,7 @@ def sampled(pid: int, file: Path) -> str:
 
 
 def main() -> None:
-    """Profile both kinds of calls, and the core by itself; print, and write the page."""
+    """Profile each kind of call, and the core by itself; print, and write the page."""
     where, stages, blocks = machine.described(quick=False), [], []
     with tempfile.TemporaryDirectory() as folder:
         for column in COLUMNS:
