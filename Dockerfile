@@ -40,6 +40,13 @@ RUN find /app/lib -depth -type d -path '*/numpy/*' -name tests -exec rm -r {} + 
 # Compiled here, as nothing is written at run time; a module is not looked at again for changes that cannot come.
 RUN /app/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/lib \
  && find /app -exec touch --no-dereference --date=@${SOURCE_DATE_EPOCH} {} +
+# The base image brings the standard library's sources alone; what the service imports of them is compiled as well, for
+# half of the time that it takes to start.
+RUN /app/bin/python -c "import sys, gradient_service.cli; files = [getattr(each, '__file__', None) or '' for each in sys.modules.values()]; print(*sorted({name for name in files if name.startswith(sys.base_prefix) and name.endswith('.py')}), sep='\n')" > /modules \
+ && /app/bin/python -m compileall -q --invalidation-mode unchecked-hash -i /modules \
+ && mkdir /compiled \
+ && find /usr/local/lib -path '*/__pycache__/*.pyc' -not -path '*/site-packages/*' -exec cp --parents --target-directory /compiled {} + \
+ && find /compiled -exec touch --date=@${SOURCE_DATE_EPOCH} {} +
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="gradient-service" \
@@ -49,6 +56,7 @@ ENV PATH=/app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 COPY --from=build /app /app
+COPY --from=build /compiled /
 WORKDIR /
 USER 10001:10001
 EXPOSE 8000

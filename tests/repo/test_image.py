@@ -79,11 +79,15 @@ def test_both_stages_are_of_one_base() -> None:
 
 def test_nothing_is_told_the_time() -> None:
     """Modules are compiled after all are there, by their content, and each file has the time of the commit's files."""
-    compiling, dating = COMMANDS[-2:]
-    assert "-m compileall" in compiling
-    assert "--invalidation-mode unchecked-hash" in compiling
+    compiling = [command for command in COMMANDS if "-m compileall" in command]
+    assert all("--invalidation-mode unchecked-hash" in command for command in compiling)
     assert "PIP_NO_COMPILE=1" in STAGES[0]
-    assert "--date=@${SOURCE_DATE_EPOCH}" in dating
+    copied = re.findall(r"^COPY --from=build (\S+) ", DOCKERFILE, re.MULTILINE)
+    dated = [f"find {folder} -exec touch " in command for command in COMMANDS for folder in copied]
+    dating = [command for command in COMMANDS if "-exec touch " in command]
+    assert sum(dated) == len(copied) == len(dating) == len(compiling)
+    assert all("--date=@${SOURCE_DATE_EPOCH}" in command for command in dating)
+    assert [COMMANDS.index(command) for command in compiling] < [COMMANDS.index(command) for command in dating]
 
 
 def test_what_is_copied_is_sent_to_the_builder() -> None:
