@@ -30,19 +30,8 @@ def add_score(commands: Any) -> None:
         "score", help="score the rows of data files, on this machine or a cluster", epilog=SAYS
     )
     add = parser.add_argument
-    add(
-        "input",
-        type=_path,
-        metavar="INPUT",
-        help=INPUT,
-    )
-    add(
-        "--out",
-        type=_path,
-        required=True,
-        metavar="FOLDER",
-        help=OUT,
-    )
+    add("input", type=_path, metavar="INPUT", help=INPUT)
+    add("--out", type=_path, required=True, metavar="FOLDER", help=OUT)
     add("--operation", choices=[*OPERATIONS], default="loss")
     add("--include", type=_words, default=[], metavar="OUTPUT,...", help="what is written of each row")
     add("--column", type=_pair, action="append", default=[], metavar="FIELD=COLUMN", help=COLUMN)

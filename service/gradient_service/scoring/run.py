@@ -61,7 +61,7 @@ def score(job: Job, block_rows: int | None, engine: Engine[Any], progress: Progr
     blocks = job.source.cuts(job.question.shape[0], rows)
     asked = _identity(job, blocks)
     with held(job.path, asked) as folder:
-        records = folder.records()
+        records = [each for each in folder.records() if (each.summary is not None) == job.question.is_supervised]
         done = {each.rows for each in records}
         left = [block for block in blocks if (block.start, block.stop) not in done]
         if not left and folder.is_complete():
@@ -143,8 +143,9 @@ def _manifest(job: Job, records: Sequence[Record], denominator: Total | None) ->
     num_rows, num_classes = job.question.shape
     reply = job.question.answer(job.source, slice(0, 0), None, Work(UNLIMITED))
     whole: dict[str, Any] = {"rows": num_rows, "classes": num_classes, "applied": present(reply.applied)}
-    if job.question.is_supervised:
-        summary = merge_summaries(each.summary for each in records if each.summary is not None)
+    summaries = [each.summary for each in records if each.summary is not None]
+    if summaries:
+        summary = merge_summaries(summaries)
         for name in ("loss_sum", "weight_sum"):
             if not isfinite(getattr(summary, name)):
                 raise ScoringError(f"{name} of all rows leaves the range of float64.")

@@ -107,6 +107,17 @@ def test_a_harmed_block_is_scored_again(
     assert {name for name, inode in inodes(out).items() if files[name] != inode} <= {"rows-000000000020.safetensors"}
 
 
+def test_a_block_that_tells_no_sums_is_scored_again(tmp_path: Path, scored: Scored, source: Path) -> None:
+    """Its rows would be missing in the loss of all rows."""
+    out = tmp_path / "out"
+    first = scored(source, out, *MORE)
+    manifest = manifest_of(out)
+    manifest["blocks"][7]["summary"] = None
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert scored(source, out, *MORE) == first
+    assert manifest_of(out)["blocks"][7]["summary"]["example_count"] == 10
+
+
 def test_a_line_cut_short_counts_as_not_written(tmp_path: Path, scored: Scored, many: Path) -> None:
     """What stands behind the last end of line in the journal is no record."""
     out = tmp_path / "out"
