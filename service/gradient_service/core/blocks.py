@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import DTypeLike, NDArray
 
 SHORT_ROW = 64
@@ -110,7 +109,7 @@ def _sum_of_halves(terms: Array) -> Array:
 def _sums_of_pieces(rows: Array) -> Array:
     """Return the sum of each `PIECE` of each row, (rows, K) to (pieces, rows); four of its terms stand in a row."""
     num_pieces, rest = divmod(rows.shape[1], PIECE)
-    pieces = sliding_window_view(rows, PIECE, axis=1)[:, ::PIECE]
+    pieces = rows[:, : num_pieces * PIECE].reshape(len(rows), num_pieces, PIECE)
     sums = np.empty_like(rows, shape=(num_pieces + bool(rest), len(rows)), order="C")
     sums[:num_pieces] = np.einsum("npj->pn", pieces)
     if rest:

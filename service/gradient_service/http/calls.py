@@ -81,6 +81,9 @@ class Exchange(Protocol):
     def decoding_bytes(self, content: Buffer) -> int:
         """Return what such a body takes in memory until it is decoded, itself included, at the most."""
 
+    def hasty_decoding_bytes(self, content: Buffer) -> int:
+        """Return the same of one that is read hastily."""
+
     def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode such a body; what the checkpoint raises ends that, and the writing of the reply."""
 

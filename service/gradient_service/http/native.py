@@ -71,6 +71,10 @@ class NativeExchange:
         """Return what a body takes in memory until it is decoded, itself included, at the most."""
         return len(content) if self.is_binary else json_body.memory_bytes(content)
 
+    def hasty_decoding_bytes(self, content: Buffer) -> int:
+        """Return the same of one that is read hastily."""
+        return len(content) if self.is_binary else json_body.HASTY_MEMORY_PER_BYTE * len(content)
+
     def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode a body."""
         decoded = decode_text(self._decode, content, 0 if self.is_binary else len(content), checkpoint)

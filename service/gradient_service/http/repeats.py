@@ -61,7 +61,7 @@ def _started(settled: Settled, repeated: Repeated, held: ExitStack) -> Started:
     progress.end("read")
     body = repeated.body if exchange.is_binary else bytes(repeated.body)
     content = exchange.content(body, patience.check)
-    progress.reservation.hold(len(body) + exchange.decoding_bytes(content))
+    progress.reservation.hold(len(body) + exchange.hasty_decoding_bytes(content))
     reading = exchange.read_hastily(content, patience.check)
     progress.end_parsing(reading)
     return Started(reading, progress)

@@ -76,6 +76,10 @@ class InferenceExchange:
         """Return what a body without its coding takes in memory until it is decoded, itself included, at the most."""
         return len(content) + json_body.memory_bytes(memoryview(content)[: self.json_bytes])
 
+    def hasty_decoding_bytes(self, content: Buffer) -> int:
+        """Return the same: nothing here is read hastily."""
+        return self.decoding_bytes(content)
+
     def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode a body without its coding."""
         decode = partial(
