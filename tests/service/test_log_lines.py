@@ -60,6 +60,21 @@ def test_fields_stay_fields(pipe: Pipe) -> None:
     assert (told["status"], told["route"]) == (200, "/loss")
 
 
+def test_a_record_may_be_many_lines(pipe: Pipe) -> None:
+    """A record whose message is a list of dictionaries is a line for each, in their order, however many there are."""
+    pipe.logger.info([{"number": number} for number in range(500)])
+    assert [json.loads(content)["number"] for content in pipe.lines()] == [*range(500)]
+
+
+def test_lines_that_are_lost_together_are_counted(pipe: Pipe) -> None:
+    """Of a record of many lines those are lost that a full pipe does not take."""
+    pipe.logger.info([{"number": number} for number in range(10_000)])
+    kept = len(pipe.lines())
+    pipe.logger.info("at last")
+    lost, _ = map(json.loads, pipe.lines())
+    assert lost["lost"] == 10_000 - kept
+
+
 @pytest.mark.parametrize("character", ["\n", "\r", "\0", "\x1b", "\x7f", "\x9b", "\u2028", "\u202e", "\ud800"])
 def test_control_characters_are_not_written(pipe: Pipe, character: str) -> None:
     """What would end a line, or steer a terminal, does not reach it."""
@@ -79,8 +94,8 @@ def test_lines_are_bounded(pipe: Pipe, text: str) -> None:
 
 def test_fields_are_bounded() -> None:
     """A line that its fields would make too long only says where it comes from."""
-    record = logging.LogRecord("test", logging.INFO, "", 0, {"route": "x" * 5000}, None, None)
-    content = line(fields_of(record))
+    record = logging.LogRecord("test", logging.INFO, "", 0, [{"route": "x" * 5000}], None, None)
+    (content,) = map(line, fields_of(record))
     assert len(content) < MAX_LINE_BYTES
     assert json.loads(content)["message"] == "this line was too long"
 

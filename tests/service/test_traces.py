@@ -179,7 +179,8 @@ async def test_the_log_has_the_ids_of_the_span(
     with caplog.at_level(logging.INFO, "gradient_service.requests"):
         await http.get("/livez", headers=headers)
     (record,) = caplog.records
-    told: dict[str, Any] = record.msg  # type: ignore[assignment]  # a record's message may be anything
+    lines: list[dict[str, Any]] = record.msg  # type: ignore[assignment]  # a record's message may be anything
+    (told,) = lines
     assert (told.get("parent_id") == SPAN) is bool(headers)
     if headers.get("traceparent", CALLER) != CALLER:
         assert (told["trace_id"], len(told["span_id"]), exporter.get_finished_spans()) == (TRACE, 16, ())

@@ -1,10 +1,10 @@
-"""The log of the process: each record one line of JSON on stderr, never longer than a pipe takes at once."""
+"""The log of the process: lines of JSON on stderr, none longer than a pipe takes at once."""
 
 import logging
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from traceback import walk_tb
@@ -53,23 +53,40 @@ class LineHandler(logging.Handler):
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, after what is to be said of lost ones; never raise."""
-        if self._lost and self._writes(_lost(record, self._lost)):
-            self._lost = 0
-        if not self._writes(record):
+        """Write a record, after what is to be said of lost lines; never raise."""
+        try:
+            if self._lost and self._writes(*map(line, fields_of(_lost(record, self._lost)))):
+                self._lost = 0
+            for together in _written_together(map(line, fields_of(record))):
+                if not self._writes(*together):
+                    self._lost += len(together)
+        except Exception:  # noqa: BLE001 - what a record holds must not end what it tells of
             self._lost += 1
 
-    def _writes(self, record: logging.LogRecord) -> bool:
-        """Return whether a record could be written, at once."""
+    def _writes(self, *lines: bytes) -> bool:
+        """Return whether lines could be written, at once."""
         try:
-            return bool(self._poll.poll(0)) and os.write(self._descriptor, line(fields_of(record))) > 0
-        except Exception:  # noqa: BLE001 - what a record holds, and who reads it, must not end what it tells of
+            return bool(self._poll.poll(0)) and os.write(self._descriptor, b"".join(lines)) > 0
+        except OSError:  # nobody reads any more
             return False
 
 
+def _written_together(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield as many of the lines at a time as a pipe takes at once."""
+    together: list[bytes] = []
+    num_bytes = 0
+    for each in lines:
+        if num_bytes + len(each) > MAX_LINE_BYTES:
+            yield together
+            together, num_bytes = [], 0
+        together.append(each)
+        num_bytes += len(each)
+    yield together
+
+
 def _lost(record: logging.LogRecord, number: int) -> logging.LogRecord:
-    """Return what is to be told of lost records before the next one."""
-    told = {"message": "lines were lost, as they were not read in time", "lost": number}
+    """Return what is to be told of lost lines before the next one."""
+    told = [{"message": "lines were lost, as they were not read in time", "lost": number}]
     return logging.LogRecord(logger.name, logging.WARNING, record.pathname, 0, told, None, None)
 
 
@@ -81,16 +98,18 @@ def line(fields: Fields) -> bytes:
     return line({name: fields[name] for name in ("time", "level", "logger")} | {"message": "this line was too long"})
 
 
-def fields_of(record: logging.LogRecord) -> Fields:
-    """Return what a line says: the record's own fields where its message is a dictionary, else its text."""
+def fields_of(record: logging.LogRecord) -> list[Fields]:
+    """Return what each line of a record says: what its message holds, a list for many, or its text."""
     fields: Fields = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name}
+    if isinstance(record.msg, list):
+        return [fields | each for each in record.msg]
     if isinstance(record.msg, dict):
         fields |= record.msg
     else:
         fields["message"] = printable(" ".join(record.getMessage().split()), MAX_MESSAGE_LENGTH)
     if record.exc_info and record.exc_info[1] is not None:
         fields["errors"] = [_told(error) for error in islice(_causes(record.exc_info[1]), MAX_CAUSES)]
-    return fields
+    return [fields]
 
 
 def _time(record: logging.LogRecord) -> datetime:

@@ -5,7 +5,7 @@ Labels are routes, statuses and slugs written in the code, never what a caller s
 
 import os
 from asyncio import create_task, sleep
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -74,17 +74,23 @@ class Metrics:
         self._of_request = cache(self._find_of_request)
         self._of_stages = cache(self._find_of_stages)
 
-    def count(self, fields: Mapping[str, Any]) -> None:
-        """Count a request by what the log says of it."""
-        labels = fields.get("route", NO_ROUTE), fields.get("status", NO_STATUS), fields.get("problem")
-        requests, refusals, seconds, *num_bytes = self._of_request(*labels)
-        requests.inc()
-        seconds.observe(fields["duration_ms"] / 1000)
-        if refusals is not None:
-            refusals.inc()
-        for counter, name in zip(num_bytes, ("bytes_in", "bytes_out"), strict=True):
-            if fields.get(name):
-                counter.inc(fields[name])
+    def count(self, told: Sequence[Mapping[str, Any]]) -> None:
+        """Count requests by what the log says of them, those with the same labels together."""
+        alike: dict[tuple[str, int | str, str | None], list[Mapping[str, Any]]] = {}
+        for fields in told:
+            labels = fields.get("route", NO_ROUTE), fields.get("status", NO_STATUS), fields.get("problem")
+            alike.setdefault(labels, []).append(fields)
+        for labels, those in alike.items():
+            requests, refusals, seconds, *num_bytes = self._of_request(*labels)
+            requests.inc(len(those))
+            for fields in those:
+                seconds.observe(fields["duration_ms"] / 1000)
+            if refusals is not None:
+                refusals.inc(len(those))
+            for counter, name in zip(num_bytes, ("bytes_in", "bytes_out"), strict=True):
+                counted = sum(fields.get(name, 0) for fields in those)
+                if counted:
+                    counter.inc(counted)
 
     def _find_of_request(
         self, route: str, status: int | str, slug: str | None

@@ -1,8 +1,10 @@
 """One line in the log for each request: how it ended and what it cost, and nothing of what it held."""
 
 import logging
-from collections.abc import Callable, Mapping
+from asyncio import get_running_loop
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -49,6 +51,8 @@ class Passage:
         return round((perf_counter() - self.start) * 1000, 3)
 
 
+Fields = dict[str, Any]
+"""What the line of a request says."""
 Trace = Callable[[Mapping[str, Any], Passage], dict[str, str]]
 """Told of a request when it has ended, and answers the ids of its trace and its span, and its caller's."""
 
@@ -62,22 +66,35 @@ class RequestLog:
     """What is told of each request: a line, and the same to who counts.
 
     Args:
-        count: told what a line says.
-        trace: told the same, and when it was.
+        count: told what some lines say.
+        trace: told what one says, and when it was.
     """
 
-    def __init__(self, count: Callable[[Mapping[str, Any]], None], trace: Trace = caller_ids) -> None:
+    def __init__(self, count: Callable[[Sequence[Fields]], None], trace: Trace = caller_ids) -> None:
         self._count = count
         self._trace = trace
+        self._untold: list[Fields] = []
 
-    def tell(self, fields: dict[str, Any], passage: Passage) -> None:
+    def tell(self, fields: Fields, passage: Passage) -> None:
         """Tell what is known of a request."""
-        fields |= self._trace(fields, passage)
-        self._count(fields)
-        level = logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
-        if logger.isEnabledFor(level):
-            # As `logger.log` does, but for its search of the stack for the caller, which no line says.
-            logger.handle(logging.LogRecord(logger.name, level, "", 0, fields, None, None))
+        self._tell([fields | self._trace(fields, passage)])
+
+    def _tell_soon(self, fields: Fields, passage: Passage) -> None:
+        """Tell it with what else there is in a round of the event loop: much of what that takes, it takes but once."""
+        if not self._untold:
+            get_running_loop().call_soon(self._tell_untold)
+        self._untold.append(fields | self._trace(fields, passage))
+
+    def _tell_untold(self) -> None:
+        told, self._untold = self._untold, []
+        self._tell(told)
+
+    def _tell(self, told: list[Fields]) -> None:
+        self._count(told)
+        for level, alike in groupby(told, _level):
+            if logger.isEnabledFor(level):
+                # As `logger.log` does, but for its search of the stack for the caller, which no line says.
+                logger.handle(logging.LogRecord(logger.name, level, "", 0, [*alike], None, None))
 
     def tell_repeated(self, route: str, num_bytes: tuple[int, int] | None, request_id: str, passage: Passage) -> None:
         """Tell of a call that was answered without the application.
@@ -89,7 +106,7 @@ class RequestLog:
             passage: when it was, and for whom.
         """
         bytes_in, bytes_out = num_bytes or (0, 0)
-        self.tell(
+        self._tell_soon(
             {
                 "method": "POST",
                 "route": route,
@@ -104,7 +121,7 @@ class RequestLog:
 
     def tell_unread(self, slug: Slug, request_id: str, passage: Passage) -> None:
         """Tell of a message that was refused before it could be read as a request."""
-        self.tell({**_refused(slug), "duration_ms": passage.milliseconds, "request_id": request_id}, passage)
+        self._tell_soon({**_refused(slug), "duration_ms": passage.milliseconds, "request_id": request_id}, passage)
 
 
 class RequestLogMiddleware:
@@ -169,7 +186,7 @@ class ToldExchange:
         path = printable(scope["path"], MAX_INSTANCE_LENGTH)
         return Passage(self._start, context_of(scope), path, self._state.get("timing"))
 
-    def told(self, passage: Passage) -> dict[str, Any]:
+    def told(self, passage: Passage) -> Fields:
         """What is known of it now."""
         scope = self._scope
         route = scope.get("route")
@@ -188,6 +205,10 @@ class ToldExchange:
             return _refused(slug)
         outcome = CLIENT_LEFT if "has_left" in self._state else ANSWERED if self._is_sent else CUT_OFF
         return {"outcome": outcome} if self._status is None else {"status": self._status, "outcome": outcome}
+
+
+def _level(fields: Fields) -> int:
+    return logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
 
 
 def _refused(slug: Slug) -> dict[str, Any]:

@@ -56,7 +56,7 @@ async def test_a_refusal_has_its_line_in_the_log(talk: Talk, caplog: pytest.LogC
     """The log tells the problem under the id that the caller got."""
     await talk.send(head(len(BODY), b"X-Request-ID: mine") + BODY)
     await talk.answer()
-    (line,) = (record.msg for record in caplog.records if record.name == "gradient_service.requests")
+    (line,) = (line for record in caplog.records if record.name == "gradient_service.requests" for line in record.msg)
     assert isinstance(line, dict)
     assert (line["status"], line["problem"], line["request_id"]) == (503, "overloaded", "mine")
 

@@ -78,7 +78,8 @@ def late(_: Patience) -> None:
 
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """What the log says of requests."""
-    return [dict(record.msg) for record in caplog.records if record.name == "gradient_service.requests"]  # type: ignore[arg-type]  # they are no texts
+    records = [record for record in caplog.records if record.name == "gradient_service.requests"]
+    return [dict(line) for record in records for line in record.msg]  # type: ignore[arg-type]  # they are no texts
 
 
 @pytest.fixture
