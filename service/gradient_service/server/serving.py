@@ -17,7 +17,7 @@ from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
 from gradient_service.http.traces import Traces
 from gradient_service.server.accepting import Acceptor
-from gradient_service.server.counting import counting_together, note_end
+from gradient_service.server.counting import count_as, counting_together, note_end
 from gradient_service.server.exporting import exporting
 from gradient_service.server.intake import Intake
 from gradient_service.server.memory import keep_freed_blocks
@@ -65,6 +65,7 @@ def work(
 ) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
     keep_freed_blocks()
+    count_as(os.getpid())
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings, None if make_traces is None else make_traces())
     gc.collect()
