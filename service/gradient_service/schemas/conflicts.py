@@ -1,8 +1,8 @@
 """What the fields of a request mean together: which must be there, and which options go with which."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 
 from pydantic import BaseModel
@@ -34,6 +34,12 @@ def check_fields(model: type[BaseModel], names: Collection[str]) -> None:
     Raises:
         InvalidInputError: `unknown-field`, with the nearest known name; `missing-field`; `conflicting-fields`.
     """
+    _check_fields(model, tuple(names))
+
+
+# What callers name is the same again and again; a refusal is not kept.
+@lru_cache(maxsize=256)
+def _check_fields(model: type[BaseModel], names: Sequence[str]) -> None:
     known = [*model.model_fields, *member_names(model)]
     unknown = placed(unknown_fields(known, names), model)
     raise_if_any(chain(unknown, _missing(model, names), _both(model, names)))

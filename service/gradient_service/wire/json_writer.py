@@ -1,6 +1,6 @@
 """Values to JSON bytes, in parts of a few milliseconds each: the shortest text that round-trips in an array's dtype."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def dump(values: Any) -> bytes:
     return orjson.dumps(values, default=np.ascontiguousarray, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def dump_in_parts(values: Mapping[str, Any], checkpoint: Checkpoint = without_pause) -> list[bytes]:
+def dump_in_parts(values: dict[str, Any], checkpoint: Checkpoint = without_pause) -> list[bytes]:
     """Write values as `dump` does, large arrays in many parts.
 
     Args:
@@ -53,7 +53,7 @@ def _num_numbers(value: Any) -> int:
     """Return how many numbers the arrays in a value have."""
     if isinstance(value, np.ndarray):
         return value.size
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return sum(map(_num_numbers, value.values()))
     return sum(map(_num_numbers, value)) if isinstance(value, list) else 0
 
