@@ -72,6 +72,14 @@ class Total:
         self._units = units
         self._parts = parts
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is kept as the same numbers: then it is the same sum."""
+        return isinstance(other, Total) and (self._units, self._parts) == (other._units, other._parts)
+
+    def __hash__(self) -> int:
+        """Return what is the same of equal ones."""
+        return hash((self._units, self._parts))
+
     @classmethod
     def of_few(cls, numbers: Iterable[float]) -> "Total":
         """Return the sum of numbers that `few_numbers` gives."""
@@ -87,17 +95,23 @@ class Total:
         """The sum in units."""
         return self._units if self._parts is None else sum_of_parts(self._parts)
 
-    @cached_property
+    @property
     def with_tail(self) -> tuple[float, tuple[float, ...]]:
         """The sum rounded, and its tail: the remainder, rounded, and again until none is left."""
         if self._parts is None:
             return rounded_with_tail(self._units)
         return (self._parts[0], self._parts[1:]) if self._parts else (0.0, ())
 
-    @cached_property
+    @property
     def nearest(self) -> float:
         """The float64 nearest to the sum; ±∞ above the range."""
-        return rounded(self._units) if self._parts is None else self.with_tail[0]
+        if self._parts is None:
+            return self._rounded
+        return self._parts[0] if self._parts else 0.0
+
+    @cached_property
+    def _rounded(self) -> float:
+        return rounded(self._units)
 
     @property
     def is_ordinary(self) -> bool:

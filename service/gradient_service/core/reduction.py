@@ -136,14 +136,14 @@ def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominators
     factor = Scaled.of(weighing.sample_weights)
     if reduction.kind is not Reduction.MEAN:
         return factor if reduction.upstream is None else factor.times(reduction.upstream)
-    distinct = {each.units: each.scaled() for each in denominators if each is not None}
-    if len(distinct) == 1:
-        return factor.over(*distinct.values())
+    given = [each for each in denominators if each is not None]
+    scaled = {each: each.scaled() for each in {*given}}
+    if len(scaled) == 1:
+        return factor.over(*scaled.values())
     return Scaled.concatenated(
         [
-            factor[rows].over(distinct[each.units]).repeated(rows.stop - rows.start)
-            for rows, each in zip(reduction.groups, denominators, strict=True)
-            if each is not None
+            factor[rows].over(scaled[each]).repeated(rows.stop - rows.start)
+            for rows, each in zip(reduction.groups, given, strict=True)
         ]
     )
 
@@ -156,13 +156,13 @@ def reduced_loss(total: Total, denominator: Total | None, dtype: np.dtype[np.flo
     """
     reduced = total.nearest if denominator is None or not denominator.nearest else total.over(denominator)
     with np.errstate(over="ignore"):
-        loss = dtype.type(reduced)
-    if not np.isfinite(loss):
+        loss: np.floating = dtype.type(reduced)
+    if not isfinite(loss):
         raise InvalidInputError([Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")])
     return loss
 
 
-@dataclass(frozen=True)
+@dataclass
 class Totals:
     """The losses of all rows as one exact number, and the counts beside it."""
 
