@@ -4,6 +4,7 @@ Routes call this, and so can anything else that has a request: another wire, a c
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from gradient_service.core.blocks import Array
@@ -84,9 +85,13 @@ def loss(request: LossRequest, work: Work) -> LossReply:
 
 def loss_of_each(requests: Sequence[LossRequest], work: Work) -> list[LossReply]:
     """Answer several calls of `/loss` that are alike."""
+
+    @cache
+    def applied(denominator: float | None) -> LossApplied:
+        return LossApplied.of(**supervised_applied(requests[0], denominator))
+
     return [
-        LossReply.of(**outputs, applied=LossApplied.of(**supervised_applied(request, denominator)))
-        for request, outputs, denominator in _evaluated(requests, work)
+        LossReply.of(**outputs, applied=applied(denominator)) for outputs, denominator in _evaluated(requests, work)
     ]
 
 
@@ -98,17 +103,22 @@ def gradient(request: GradientRequest, work: Work) -> GradientReply:
 
 def gradient_of_each(requests: Sequence[GradientRequest], work: Work) -> list[GradientReply]:
     """Answer several calls of `/gradient` that are alike."""
-    replies = []
-    for request, outputs, denominator in _evaluated(requests, work):
-        applied = supervised_applied(request, denominator)
+    request = requests[0]
+
+    @cache
+    def applied(denominator: float | None) -> GradientApplied:
+        options = supervised_applied(request, denominator)
         if request.objective is not Objective.SOFTMAX_BINARY_CROSS_ENTROPY:
-            applied["curvature"] = request.curvature
-        replies.append(GradientReply.of(**outputs, applied=GradientApplied.of(**applied)))
-    return replies
+            options["curvature"] = request.curvature
+        return GradientApplied.of(**options)
+
+    return [
+        GradientReply.of(**outputs, applied=applied(denominator)) for outputs, denominator in _evaluated(requests, work)
+    ]
 
 
-def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[Compared, dict[str, Any], float | None]]:
-    """Yield each request with its outputs and the number that its `mean` divided by."""
+def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[dict[str, Any], float | None]]:
+    """Yield the outputs of each request, and the number that its `mean` divided by."""
     request = joined(requests)
     check_conflicts(request)
     groups = tuple(rows_of(requests))
@@ -118,8 +128,8 @@ def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[Compa
     take_on(scores, names, dtype_of(request), work)
     scores, supervision, rule = in_dtype(dtype_of(request), scores, supervision, rule)
     evaluation = loss_and_gradient(scores, supervision, rule, names, work.execution)
-    for each, rows, reduced in zip(requests, groups, evaluation.groups, strict=True):
-        yield each, _of_rows(evaluation.arrays, rows) | _reduced(reduced), reduced.denominator
+    for rows, reduced in zip(groups, evaluation.groups, strict=True):
+        yield _of_rows(evaluation.arrays, rows) | _reduced(reduced), reduced.denominator
 
 
 def _names(request: SoftmaxRequest | LossRequest | GradientRequest) -> list[str]:
