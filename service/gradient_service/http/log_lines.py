@@ -86,7 +86,7 @@ def _written_together(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 def _lost(record: logging.LogRecord, number: int) -> logging.LogRecord:
     """Return what is to be told of lost lines before the next one."""
-    told = [{"message": "lines were lost, as they were not read in time", "lost": number}]
+    told = {"message": "lines were lost, as they were not read in time", "lost": number}
     return logging.LogRecord(logger.name, logging.WARNING, record.pathname, 0, told, None, None)
 
 
