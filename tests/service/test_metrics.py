@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from gradient_service.app import create_app
+from gradient_service.http.admission import Admission
+from gradient_service.http.metrics import Metrics
 from gradient_service.settings import Settings
 from gradient_service.wire.safetensors_body import MEDIA_TYPE
 
@@ -102,3 +104,21 @@ async def test_counts_are_not_for_everyone() -> None:
         assert (await client.get("/metrics")).status_code == 401
         headers = {"Authorization": "Bearer secret-key"}
         assert (await client.get("/metrics", headers=headers)).status_code == 200
+
+
+def test_requests_that_are_told_together_are_each_counted() -> None:
+    """Of several with the same labels none is lost, and those with others are counted apart."""
+    metrics = Metrics(Admission(Settings.model_construct()))
+    answered = {"route": "/loss", "status": 200, "duration_ms": 2.0, "bytes_in": 10, "bytes_out": 20}
+    refused = {"status": 503, "problem": "overloaded", "duration_ms": 0.5}
+    metrics.count([answered, refused, answered | {"bytes_in": 5}, refused, refused])
+    found = {
+        (sample.name.removeprefix(PREFIX), *sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+    assert (found["requests_total", "/loss", "200"], found["requests_total", "none", "503"]) == (2, 3)
+    assert found["refusals_total", "none", "overloaded"] == 3
+    assert (found["request_bytes_total", "/loss"], found["reply_bytes_total", "/loss"]) == (15, 40)
+    assert found["request_duration_seconds_count", "/loss"] == 2
+    assert found["request_duration_seconds_sum", "none"] == pytest.approx(0.0015)

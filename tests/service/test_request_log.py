@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from time import perf_counter
 from typing import Any
 
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.types import Message
 
 from gradient_service.app import create_app
+from gradient_service.http.request_log import Fields, Passage, RequestLog
+from gradient_service.schemas.problem import Slug
 from gradient_service.settings import Settings
 
 from .conftest import client_of, post
@@ -265,3 +269,20 @@ async def test_nothing_is_told_below_the_level(http: httpx.AsyncClient, caplog: 
     with caplog.at_level(logging.WARNING, LOGGER):
         await post(http, "/softmax", BODY)
     assert caplog.records == []
+
+
+async def test_requests_of_one_round_are_told_together(told: pytest.LogCaptureFixture) -> None:
+    """Each has its line and is counted, in their order, those of one level in one record; the next round is new."""
+    counted: list[Sequence[Fields]] = []
+    log = RequestLog(counted.append)
+    passage = Passage(perf_counter())
+    for name in ("first", "second"):
+        log.tell_repeated("/loss", (1, 2), name, passage)
+    log.tell_unread(Slug.OVERLOADED, "refused", passage)
+    await checkpoint()
+    log.tell_repeated("/loss", None, "left", passage)
+    await checkpoint()
+    lines: list[list[Fields]] = [record.msg for record in told.records]  # type: ignore[misc]  # they are no texts
+    assert [[line["request_id"] for line in each] for each in lines] == [["first", "second"], ["refused"], ["left"]]
+    assert [record.levelno for record in told.records] == [logging.INFO, logging.WARNING, logging.INFO]
+    assert counted == [[*lines[0], *lines[1]], lines[2]]
