@@ -25,6 +25,7 @@ from gradient_service.http.problems import HttpProblemError
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
 from gradient_service.server.receipt import Receipt
 from gradient_service.settings import Settings
+from gradient_service.wire import json_body
 
 from .conftest import Talk
 
@@ -44,6 +45,8 @@ OF_ONE_REPLY = (b"date:", b"x-request-id:", b"server-timing:")
 LARGE = save({"logits": np.linspace(0, 9, 32_000, dtype=np.float32).reshape(32, 1000), "labels": np.arange(32)})
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
+FOUND_PER_BYTE = 20
+"""The most memory that reading a byte of JSON hastily took, of many numbers of one digit."""
 LENGTHS = (b"Content-Length: 12", b"content-length:7")
 
 Outcome = tuple[list[bytes], bytes]
@@ -303,6 +306,25 @@ async def test_where_there_is_no_room_the_call_is_refused(
     assert [each[0][0][9:12] for each in (long_way, parts)] == [b"503", b"503"]
     assert (await outcome(talk, call(BODY)))[0][0].startswith(b"http/1.1 200")
     assert [(line["status"], line["request_id"]) for line in told(caplog)[:2]] == [(503, "mine")] * 2
+
+
+async def test_memory_is_reserved_for_a_text_that_is_read(
+    talk: Talk, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On either way it is as much as texts have been found to take, and free again behind the reply."""
+    reserved: list[int] = []
+    read_object = json_body.read_object
+
+    def noted(*arguments: Any) -> Any:
+        reserved.append(app.state.admission.in_flight_bytes)
+        return read_object(*arguments)
+
+    monkeypatch.setattr(json_body, "read_object", noted)
+    for _ in range(2):
+        await outcome(talk, call(BODY))
+    assert len(reserved) == 2
+    assert min(reserved) >= FOUND_PER_BYTE * len(BODY)
+    assert app.state.admission.in_flight_bytes == 0
 
 
 async def test_a_large_body_is_counted_while_it_arrives(talk: Talk, app: FastAPI) -> None:
