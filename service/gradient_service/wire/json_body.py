@@ -44,8 +44,9 @@ MEMORY_OF_ANY = 6
 MEMORY_BEYOND = {b",": 58, b"[": 130, b"{": 66, b'"': 130}
 """What an element takes beyond that, an array, an object, half a string, accepted or refused; somewhat more than was
 measured of bodies made of one thing again and again."""
-HASTY_MEMORY_PER_BYTE = 24
-"""What a byte takes of a text that is read hastily, whatever it is: little of that becomes Python's objects."""
+HASTY_MEMORY_PER_BYTE = 28
+"""What a byte takes of a text that is read hastily, whatever it is: little of that becomes Python's objects. Somewhat
+more than was measured of many numbers of one digit."""
 FEW_ELEMENTS = 256
 """More than an option has that is accepted."""
 

@@ -45,7 +45,7 @@ OF_ONE_REPLY = (b"date:", b"x-request-id:", b"server-timing:")
 LARGE = save({"logits": np.linspace(0, 9, 32_000, dtype=np.float32).reshape(32, 1000), "labels": np.arange(32)})
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-FOUND_PER_BYTE = 20
+FOUND_PER_BYTE = 24
 """The most memory that reading a byte of JSON hastily took, of many numbers of one digit."""
 LENGTHS = (b"Content-Length: 12", b"content-length:7")
 
