@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None, traces: Traces | None = None) -
         async with metrics.looking():
             yield
         lifecycle.is_draining = True
+        app.state.request_log.tell_untold()
         if traces is not None:
             traces.close()
 

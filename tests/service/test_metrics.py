@@ -12,7 +12,9 @@ from pydantic import SecretStr
 
 from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
-from gradient_service.http.metrics import Metrics
+from gradient_service.http.metrics import SECONDS, BatchHistogram, Metrics
+from gradient_service.http.request_log import Told
+from gradient_service.http.timing import StageTiming
 from gradient_service.settings import Settings
 from gradient_service.wire.safetensors_body import MEDIA_TYPE
 
@@ -111,14 +113,62 @@ def test_requests_that_are_told_together_are_each_counted() -> None:
     metrics = Metrics(Admission(Settings.model_construct()))
     answered = {"route": "/loss", "status": 200, "duration_ms": 2.0, "bytes_in": 10, "bytes_out": 20}
     refused = {"status": 503, "problem": "overloaded", "duration_ms": 0.5}
-    metrics.count([answered, refused, answered | {"bytes_in": 5}, refused, refused])
-    found = {
-        (sample.name.removeprefix(PREFIX), *sample.labels.values()): sample.value
-        for family in metrics.registry.collect()
-        for sample in family.samples
-    }
+    told = [answered, refused, answered | {"bytes_in": 5, "duration_ms": 2.5}, refused, refused]
+    metrics.count([Told(fields, None) for fields in told])
+    found = counts(metrics)
     assert (found["requests_total", "/loss", "200"], found["requests_total", "none", "503"]) == (2, 3)
     assert found["refusals_total", "none", "overloaded"] == 3
     assert (found["request_bytes_total", "/loss"], found["reply_bytes_total", "/loss"]) == (15, 40)
     assert found["request_duration_seconds_count", "/loss"] == 2
     assert found["request_duration_seconds_sum", "none"] == pytest.approx(0.0015)
+
+
+def test_the_stages_of_calls_that_are_told_together_are_each_counted() -> None:
+    """Each by its kind of body; a call that failed has none, and a stage that was left out took no time."""
+    metrics = Metrics(Admission(Settings.model_construct()))
+    answered = {"route": "/loss", "status": 200, "duration_ms": 2.0}
+    timings = [staged("json", parse=4), staged("binary", parse=1), staged("json", parse=2, compute=1)]
+    failed = {"route": "/loss", "status": 422, "problem": "wrong-type", "duration_ms": 2.0}
+    metrics.count([*(Told(answered, timing) for timing in timings), Told(failed, staged("json", parse=8))])
+    found = counts(metrics)
+    for dialect, stage, number, seconds in (
+        ("json", "parse", 2, 6),
+        ("json", "compute", 2, 1),
+        ("binary", "parse", 1, 1),
+    ):
+        assert found["stage_duration_seconds_count", "/loss", dialect, stage] == number
+        assert found["stage_duration_seconds_sum", "/loss", dialect, stage] == seconds
+
+
+def test_many_values_are_observed_as_one_by_one() -> None:
+    """On a bound, between two, below the first and above the last."""
+    amounts = [0.0, 0.0005, 0.0006, 0.001, 0.5, 2.0, 2.0, 30.0, 31.0]
+    one_by_one, together = (BatchHistogram("seconds", "Some.", buckets=SECONDS, registry=None) for _ in range(2))
+    for amount in amounts:
+        one_by_one.observe(amount)
+    together.observe_all(amounts)
+    assert values(together) == values(one_by_one)
+
+
+def staged(dialect: str, **seconds: int) -> StageTiming:
+    """The timing of a call whose stages took so long."""
+    timing = StageTiming()
+    timing.dialect = dialect
+    timing.stages = {stage: each * 10**9 for stage, each in seconds.items()}
+    return timing
+
+
+def counts(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """All values by their names and labels."""
+    return {
+        (sample.name.removeprefix(PREFIX), *sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+
+
+def values(histogram: BatchHistogram) -> dict[tuple[str, ...], float]:
+    """All values of a histogram but for when it was made."""
+    (family,) = histogram.collect()
+    samples = (sample for sample in family.samples if not sample.name.endswith("_created"))
+    return {(sample.name, *sample.labels.values()): sample.value for sample in samples}

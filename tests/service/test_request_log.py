@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio import sleep
 from anyio.lowlevel import checkpoint
 from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.types import Message
 
 from gradient_service.app import create_app
-from gradient_service.http.request_log import Fields, Passage, RequestLog
+from gradient_service.http.request_log import TOGETHER_SECONDS, Fields, Passage, RequestLog, Told
 from gradient_service.schemas.problem import Slug
 from gradient_service.settings import Settings
 
@@ -271,18 +272,27 @@ async def test_nothing_is_told_below_the_level(http: httpx.AsyncClient, caplog: 
     assert caplog.records == []
 
 
-async def test_requests_of_one_round_are_told_together(told: pytest.LogCaptureFixture) -> None:
-    """Each has its line and is counted, in their order, those of one level in one record; the next round is new."""
-    counted: list[Sequence[Fields]] = []
+async def test_requests_that_end_soon_after_each_other_are_told_together(told: pytest.LogCaptureFixture) -> None:
+    """Each has its line and is counted, in their order, those of one level in one record; later ones are told anew."""
+    counted: list[Sequence[Told]] = []
     log = RequestLog(counted.append)
     passage = Passage(perf_counter())
     for name in ("first", "second"):
         log.tell_repeated("/loss", (1, 2), name, passage)
+    await checkpoint()
     log.tell_unread(Slug.OVERLOADED, "refused", passage)
-    await checkpoint()
+    await sleep(2 * TOGETHER_SECONDS)
     log.tell_repeated("/loss", None, "left", passage)
-    await checkpoint()
+    await sleep(2 * TOGETHER_SECONDS)
     lines: list[list[Fields]] = [record.msg for record in told.records]  # type: ignore[misc]  # they are no texts
     assert [[line["request_id"] for line in each] for each in lines] == [["first", "second"], ["refused"], ["left"]]
     assert [record.levelno for record in told.records] == [logging.INFO, logging.WARNING, logging.INFO]
-    assert counted == [[*lines[0], *lines[1]], lines[2]]
+    assert [[each.fields for each in together] for together in counted] == [[*lines[0], *lines[1]], lines[2]]
+
+
+async def test_what_waits_to_be_told_is_told_at_the_end(told: pytest.LogCaptureFixture) -> None:
+    """An application that ends right behind an answer loses no line of it."""
+    app = create_app(Settings.model_construct())
+    async with app.router.lifespan_context(app):
+        app.state.request_log.tell_repeated("/loss", (1, 2), "last", Passage(perf_counter()))
+    assert [line["request_id"] for record in told.records for line in record.msg] == ["last"]  # type: ignore[index]  # no text

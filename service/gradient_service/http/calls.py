@@ -123,7 +123,7 @@ class Started(NamedTuple):
         return request
 
 
-Succeeded = Callable[[str, StageTiming], None]
+Succeeded = Callable[[StageTiming], None]
 
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
@@ -151,7 +151,7 @@ class Call:
         settings: with the limits.
         negotiate: settles by the headers how to read and write.
         admission: knows what room there is.
-        succeeded: told of each call that was answered its route, and how long its stages took.
+        succeeded: told of each call that was answered how long its stages took, besides the log of requests.
     """
 
     def __init__(
@@ -160,13 +160,13 @@ class Call:
         settings: Settings,
         negotiate: Negotiate,
         admission: Admission,
-        succeeded: Succeeded,
+        succeeded: Succeeded = lambda _: None,
     ) -> None:
         self._operation = operation
         self._settings = settings
         self._negotiate = negotiate
         self.admission = admission
-        self._succeeded = succeeded
+        self.succeeded = succeeded
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; what it breaks is raised, and `problems` tells it."""
@@ -189,12 +189,8 @@ class Call:
         keep = request.scope["state"].get("keep")
         if keep is not None:  # the server asks, for the next call with the same headers
             keep(settled)
-        self.succeeded(settled, timing)
+        self.succeeded(timing)
         return response
-
-    def succeeded(self, settled: Settled, timing: StageTiming) -> None:
-        """Have a call counted that was answered."""
-        self._succeeded(settled.route, timing)
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:
         body = await self._receive(request, exchange, progress)

@@ -5,9 +5,13 @@ Labels are routes, statuses and slugs written in the code, never what a caller s
 
 import os
 from asyncio import create_task, sleep
-from collections.abc import AsyncIterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter as Multiset
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -16,6 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gradient_service.http.admission import Admission
+from gradient_service.http.request_log import Fields, Told
 from gradient_service.http.timing import SHOWN, StageTiming
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -28,6 +33,16 @@ NO_STATUS = "none"
 """Of requests whose callers left before the answer."""
 LOOK_SECONDS = 0.5
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class BatchHistogram(Histogram):
+    """A histogram that is told many values at once, and writes each number that they change once."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Observe each of some values."""
+        self._sum.inc(sum(amounts))
+        for place, number in Multiset(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[place].inc(number)
 
 
 class Metrics:
@@ -49,14 +64,14 @@ class Metrics:
         )
         self._request_bytes = Counter(f"{PREFIX}_request_bytes", "Bytes of bodies received.", ["route"], registry=own)
         self._reply_bytes = Counter(f"{PREFIX}_reply_bytes", "Bytes of bodies sent.", ["route"], registry=own)
-        self._seconds = Histogram(
+        self._seconds = BatchHistogram(
             f"{PREFIX}_request_duration_seconds",
             "From the head of a request to the end of its reply.",
             ["route"],
             buckets=SECONDS,
             registry=own,
         )
-        self._stage_seconds = Histogram(
+        self._stage_seconds = BatchHistogram(
             f"{PREFIX}_stage_duration_seconds",
             "Of a call that was answered, by the kind of its body.",
             ["route", "dialect", "stage"],
@@ -74,27 +89,40 @@ class Metrics:
         self._of_request = cache(self._find_of_request)
         self._of_stages = cache(self._find_of_stages)
 
-    def count(self, told: Sequence[Mapping[str, Any]]) -> None:
-        """Count requests by what the log says of them, those with the same labels together."""
-        alike: dict[tuple[str, int | str, str | None], list[Mapping[str, Any]]] = {}
-        for fields in told:
-            labels = fields.get("route", NO_ROUTE), fields.get("status", NO_STATUS), fields.get("problem")
-            alike.setdefault(labels, []).append(fields)
-        for labels, those in alike.items():
-            requests, refusals, seconds, *num_bytes = self._of_request(*labels)
-            requests.inc(len(those))
-            for fields in those:
-                seconds.observe(fields["duration_ms"] / 1000)
-            if refusals is not None:
-                refusals.inc(len(those))
-            for counter, name in zip(num_bytes, ("bytes_in", "bytes_out"), strict=True):
-                counted = sum(fields.get(name, 0) for fields in those)
-                if counted:
-                    counter.inc(counted)
+    def count(self, told: Sequence[Told]) -> None:
+        """Count requests by what the log says of them, and the stages of those that were answered."""
+        requests, stages = defaultdict[Any, list[Fields]](list), defaultdict[Any, list[StageTiming]](list)
+        for fields, timing in told:
+            route, status = fields.get("route", NO_ROUTE), fields.get("status", NO_STATUS)
+            requests[route, status, fields.get("problem")].append(fields)
+            if timing is not None and status == HTTPStatus.OK:
+                stages[route, timing.dialect].append(timing)
+        for labels, alike in requests.items():
+            self._count_requests(alike, *self._of_request(*labels))
+        for labels, timings in stages.items():
+            for stage, seconds in self._of_stages(*labels):
+                seconds.observe_all([timing.stages.get(stage, 0) / 1e9 for timing in timings])
+
+    def _count_requests(
+        self,
+        alike: Sequence[Fields],
+        requests: Counter,
+        refusals: Counter | None,
+        seconds: BatchHistogram,
+        *num_bytes: Counter,
+    ) -> None:
+        requests.inc(len(alike))
+        seconds.observe_all([fields["duration_ms"] / 1000 for fields in alike])
+        if refusals is not None:
+            refusals.inc(len(alike))
+        for counter, name in zip(num_bytes, ("bytes_in", "bytes_out"), strict=True):
+            counted = sum(fields.get(name, 0) for fields in alike)
+            if counted:
+                counter.inc(counted)
 
     def _find_of_request(
         self, route: str, status: int | str, slug: str | None
-    ) -> tuple[Counter, Counter | None, Histogram, Counter, Counter]:
+    ) -> tuple[Counter, Counter | None, BatchHistogram, Counter, Counter]:
         return (
             self._requests.labels(route, status),
             None if slug is None else self._refusals.labels(route, slug),
@@ -103,12 +131,7 @@ class Metrics:
             self._reply_bytes.labels(route),
         )
 
-    def count_stages(self, route: str, timing: StageTiming) -> None:
-        """Count how long the stages of a call took that was answered."""
-        for stage, seconds in self._of_stages(route, timing.dialect):
-            seconds.observe(timing.stages.get(stage, 0) / 1e9)
-
-    def _find_of_stages(self, route: str, dialect: str) -> list[tuple[str, Histogram]]:
+    def _find_of_stages(self, route: str, dialect: str) -> list[tuple[str, BatchHistogram]]:
         return [(stage, self._stage_seconds.labels(route, dialect, stage)) for stage in SHOWN]
 
     @asynccontextmanager

@@ -47,7 +47,7 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]
                 if response is not None:
                     timing = started.progress.timing
                     answers[place] = Answer(response, timing)
-                    settled.call.succeeded(settled, timing)
+                    settled.call.succeeded(timing)
     return answers
 
 

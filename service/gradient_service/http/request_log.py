@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import groupby
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +22,11 @@ from gradient_service.schemas.problem import Slug
 MAX_METHOD_LENGTH = 20
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 """Beside every reply: a browser takes it for what its type says."""
+TOGETHER_SECONDS = 0.01
+"""What the server tells waits this long for more: to tell many takes little longer than to tell one.
+
+Beside threads that compute most of all, which leave the caches empty for whoever comes next.
+"""
 ANSWERED, CLIENT_LEFT, CUT_OFF = "answered", "client-left", "cut-off"
 LEVELS: dict[int, int] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: logging.ERROR,
@@ -53,6 +58,16 @@ class Passage:
 
 Fields = dict[str, Any]
 """What the line of a request says."""
+
+
+class Told(NamedTuple):
+    """What is told of a request that has ended."""
+
+    fields: Fields
+    timing: StageTiming | None
+    """Of a call."""
+
+
 Trace = Callable[[Mapping[str, Any], Passage], dict[str, str]]
 """Told of a request when it has ended, and answers the ids of its trace and its span, and its caller's."""
 
@@ -70,28 +85,31 @@ class RequestLog:
         trace: told what one says, and when it was.
     """
 
-    def __init__(self, count: Callable[[Sequence[Fields]], None], trace: Trace = caller_ids) -> None:
+    def __init__(self, count: Callable[[Sequence[Told]], None], trace: Trace = caller_ids) -> None:
         self._count = count
         self._trace = trace
-        self._untold: list[Fields] = []
+        self._untold: list[Told] = []
 
     def tell(self, fields: Fields, passage: Passage) -> None:
         """Tell what is known of a request."""
-        self._tell([fields | self._trace(fields, passage)])
+        self._tell([self._told(fields, passage)])
 
     def _tell_soon(self, fields: Fields, passage: Passage) -> None:
-        """Tell it with what else there is in a round of the event loop: much of what that takes, it takes but once."""
         if not self._untold:
-            get_running_loop().call_soon(self._tell_untold)
-        self._untold.append(fields | self._trace(fields, passage))
+            get_running_loop().call_later(TOGETHER_SECONDS, self.tell_untold)
+        self._untold.append(self._told(fields, passage))
 
-    def _tell_untold(self) -> None:
+    def _told(self, fields: Fields, passage: Passage) -> Told:
+        return Told(fields | self._trace(fields, passage), passage.timing)
+
+    def tell_untold(self) -> None:
+        """Tell what waits to be told together."""
         told, self._untold = self._untold, []
         self._tell(told)
 
-    def _tell(self, told: list[Fields]) -> None:
+    def _tell(self, told: Sequence[Told]) -> None:
         self._count(told)
-        for level, alike in groupby(told, _level):
+        for level, alike in groupby((each.fields for each in told), _level):
             if logger.isEnabledFor(level):
                 # As `logger.log` does, but for its search of the stack for the caller, which no line says.
                 logger.handle(logging.LogRecord(logger.name, level, "", 0, [*alike], None, None))

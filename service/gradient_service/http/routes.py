@@ -21,7 +21,7 @@ def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Met
     """Add every route to the application."""
     keys = Keys(settings)
     paths = (
-        *_call_paths(settings, readiness, metrics),
+        *_call_paths(settings, readiness),
         *_service_paths(settings, readiness, metrics),
         *open_inference_paths(settings, readiness, metrics),
     )
@@ -30,12 +30,12 @@ def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Met
     app.router.routes.extend(pages.routes(settings))
 
 
-def _call_paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> list[Path]:
+def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
     return [
         Path(
             f"/{operation.name}",
             operation.name,
-            Call(operation, settings, native.negotiate, readiness.admission, metrics.count_stages).answer,
+            Call(operation, settings, native.negotiate, readiness.admission).answer,
             openapi.call_document(operation),
             "compute",
             "POST",

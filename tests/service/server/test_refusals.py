@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from gradient_service.http.admission import Admission
+from gradient_service.http.request_log import TOGETHER_SECONDS
 
 from .conftest import Talk
 
@@ -56,6 +57,7 @@ async def test_a_refusal_has_its_line_in_the_log(talk: Talk, caplog: pytest.LogC
     """The log tells the problem under the id that the caller got."""
     await talk.send(head(len(BODY), b"X-Request-ID: mine") + BODY)
     await talk.answer()
+    await asyncio.sleep(2 * TOGETHER_SECONDS)
     (line,) = (line for record in caplog.records if record.name == "gradient_service.requests" for line in record.msg)
     assert isinstance(line, dict)
     assert (line["status"], line["problem"], line["request_id"]) == (503, "overloaded", "mine")

@@ -1,5 +1,7 @@
 """What the paths under `/v2` answer."""
 
+from functools import partial
+
 from fastapi import Request, Response
 from pydantic import BaseModel
 
@@ -35,15 +37,12 @@ EXTENSIONS = ["binary_tensor_data", "model_configuration", "parameters", "statis
 class Model:
     """One operation as a model."""
 
-    def __init__(
-        self, operation: Operation, settings: Settings, admission: Admission, metrics: Metrics, counters: ModelCounters
-    ) -> None:
+    def __init__(self, operation: Operation, settings: Settings, admission: Admission, counters: ModelCounters) -> None:
         self.name = ModelName(operation.name)
         self.metadata = metadata_of(operation)
         self.config = config_of(operation)
-        self._metrics = metrics
         self._counters = counters
-        self._call = Call(operation, settings, negotiate, admission, self._succeeded)
+        self._call = Call(operation, settings, negotiate, admission, partial(counters.succeeded, self.name))
 
     async def infer(self, request: Request) -> Response:
         """Answer a request, and count it where it fails."""
@@ -54,10 +53,6 @@ class Model:
             self._counters.failed(self.name, timing)
             raise
 
-    def _succeeded(self, route: str, timing: StageTiming) -> None:
-        self._counters.succeeded(self.name, timing)
-        self._metrics.count_stages(route, timing)
-
 
 class InferenceServer:
     """The endpoints of one application; each first line says in the OpenAPI document what it answers."""
@@ -66,7 +61,7 @@ class InferenceServer:
         self._readiness = readiness
         admission = readiness.admission
         self._counters = counters = ModelCounters(metrics)
-        self._models = {each.name: Model(each, settings, admission, metrics, counters) for each in MODELS}
+        self._models = {each.name: Model(each, settings, admission, counters) for each in MODELS}
 
     async def live(self, request: Request) -> Response:
         """Answer that the server lives."""
