@@ -137,6 +137,11 @@ class Settled:
     call: "Call"
     exchange: Exchange
 
+    @property
+    def most_bytes(self) -> int:
+        """Of a body that is read at once, on the short way."""
+        return min(self.exchange.hasty_bytes, self.exchange.max_bytes)
+
 
 def dialect_of(exchange: Exchange) -> str:
     """Return the kind of the body that is read, as counts and traces tell it."""

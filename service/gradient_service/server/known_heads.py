@@ -71,12 +71,8 @@ class KnownHeads:
         self._settled: dict[bytes, Settled] = {}
 
     def find(self, head: Head) -> Settled | None:
-        """Return what a head settles, None where it is not known or its body is too long for the short way."""
-        settled = self._settled.get(head.rest)
-        if settled is None:
-            return None
-        exchange = settled.exchange
-        return settled if head.body_bytes <= min(exchange.hasty_bytes, exchange.max_bytes) else None
+        """Return what a head settles, None where it is not known."""
+        return self._settled.get(head.rest)
 
     def keep(self, head: Head, settled: Settled) -> None:
         """Know a head from now on."""

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gradient_service.http.body import PartsResponse
 from gradient_service.http.health import Readiness
+from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import Answer, Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
@@ -75,7 +76,9 @@ class RepeatingProtocol(GuardedProtocol):
         if settled is None or arrived > head.body_bytes or head.size > self.max_header_bytes:
             return False
         if self.readiness.refuses(head.body_bytes):
-            return arrived == head.body_bytes and self._is_refused_at_once(head)
+            return self._is_refused_at_once(head, arrived)
+        if head.body_bytes > settled.most_bytes:
+            return False
         if arrived < head.body_bytes:
             try:
                 self.readiness.admission.reserve(head.body_bytes)
@@ -90,12 +93,18 @@ class RepeatingProtocol(GuardedProtocol):
             repeat.overdue = self.loop.call_later(head.deadline_ms / 1000, self._send_on, repeat)
         return True
 
-    def _is_refused_at_once(self, head: Head) -> bool:
-        """Refuse a call that is there whole: its connection goes on behind it."""
+    def _is_refused_at_once(self, head: Head, arrived: int) -> bool:
+        """Refuse a call: its connection goes on behind its body, which nobody reads, unless that is too long for it."""
+        if head.body_bytes > SWALLOWED_BYTES:
+            return False
         request_id = head.request_id
         self.transport.write(overload_refusal(head.target, request_id))
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
         self._note_reply()
+        if arrived < head.body_bytes:
+            self._is_refused = True
+            self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
+            self._begin_discard()
         return True
 
     def _take(self, repeat: Repeat, data: bytes | memoryview) -> None:

@@ -19,11 +19,12 @@ from starlette.types import Receive, Scope, Send
 
 from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
-from gradient_service.http.calls import Call
+from gradient_service.http.calls import Call, Settled
 from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
 from gradient_service.server.receipt import Receipt
+from gradient_service.server.repeating import RepeatingProtocol
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body
 
@@ -44,7 +45,7 @@ JSON, TENSORS = b"application/json", b"application/x-safetensors"
 OF_ONE_REPLY = (b"date:", b"x-request-id:", b"server-timing:")
 LARGE = save({"logits": np.linspace(0, 9, 32_000, dtype=np.float32).reshape(32, 1000), "labels": np.arange(32)})
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
+MIB = 1024 * 1024
 FOUND_PER_BYTE = 24
 """The most memory that reading a byte of JSON hastily took, of many numbers of one digit."""
 LENGTHS = (b"Content-Length: 12", b"content-length:7")
@@ -308,6 +309,37 @@ async def test_where_there_is_no_room_the_call_is_refused(
     assert [(line["status"], line["request_id"]) for line in told(caplog)[:2]] == [(503, "mine")] * 2
 
 
+@pytest.mark.parametrize("size", [1, 100_000, MIB])
+async def test_the_connection_of_a_refused_call_goes_on(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str], size: int
+) -> None:
+    """Behind a body of any length that is passed over under a known head, however it arrives, the next call is read."""
+    await outcome(talk, call(BODY))
+    body = b"x" * size
+    head = call(body, b"X-Request-ID: mine")[:-size]
+    monkeypatch.setattr(Admission, "refuses", lambda *_: True)
+    monkeypatch.setattr(RepeatingProtocol, "_refuse_call", None)  # the long way's
+    refused = await outcome(talk, head)
+    await talk.send(body[: size // 2])
+    await asyncio.sleep(0.02)
+    assert await outcome(talk, body[size // 2 :] + head + body) == refused
+    assert await outcome(talk, head + body) == refused
+    assert refused[0][0][9:12] == b"503"
+    monkeypatch.undo()
+    assert (await outcome(talk, call(BODY)))[0][0][9:12] == b"200"
+    assert passed == ["/gradient"]
+
+
+async def test_a_body_that_is_too_long_to_pass_over_is_left_to_the_application(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str]
+) -> None:
+    """Under a known head as under any."""
+    await outcome(talk, call(BODY))
+    monkeypatch.setattr(Admission, "refuses", lambda *_: True)
+    answered = await outcome(talk, call(b"x" * (MIB + 1)))
+    assert (answered[0][0][9:12], len(passed)) == (b"400", 2)
+
+
 async def test_memory_is_reserved_for_a_text_that_is_read(
     talk: Talk, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -486,11 +518,8 @@ async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> Non
 @pytest.mark.parametrize(("hasty_bytes", "max_bytes"), [(10, 100), (100, 10)])
 def test_a_body_beyond_either_limit_has_no_short_way(hasty_bytes: int, max_bytes: int) -> None:
     """A head is known for bodies of any length, but they stay within what is read, and what is read at once."""
-    heads = KnownHeads()
-    settled = SimpleNamespace(exchange=SimpleNamespace(hasty_bytes=hasty_bytes, max_bytes=max_bytes))
-    heads.keep(Head(0, 5, {}, b"a"), settled)  # type: ignore[arg-type]  # it has what is asked for
-    assert heads.find(Head(0, 10, {}, b"a")) is not None
-    assert heads.find(Head(0, 11, {}, b"a")) is None
+    exchange = SimpleNamespace(hasty_bytes=hasty_bytes, max_bytes=max_bytes)
+    assert Settled("/loss", "/loss", None, exchange).most_bytes == 10  # type: ignore[arg-type]  # it has what is asked for
 
 
 async def test_a_small_limit_holds_under_a_known_head(small: FastAPI, connect: Callable[[], Awaitable[Talk]]) -> None:
