@@ -186,9 +186,12 @@ class GuardedProtocol(HttpToolsProtocol):
         behind = discard.take(data)
         if discard.is_complete:
             self._discard = None
-            self.parser = HttpRequestParser(self)
-            self.on_message_complete()
+            self._end_discard()
         return behind
+
+    def _end_discard(self) -> None:
+        self.parser = HttpRequestParser(self)  # the one before knows the head, and waits for its body
+        self.on_message_complete()
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""

@@ -42,6 +42,8 @@ class RepeatingProtocol(GuardedProtocol):
         """Of the message that is parsed next, where it came in one piece."""
         self._repeat: Repeat | None = None
         """A call on its short way: its body arrives, or it waits for its turn."""
+        self._is_refused_unparsed = False
+        """Whether the message that is arriving was refused by its head, which no parser has seen."""
         self._answered_at = 0.0
 
     @property
@@ -102,10 +104,17 @@ class RepeatingProtocol(GuardedProtocol):
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
         self._note_reply()
         if arrived < head.body_bytes:
-            self._is_refused = True
+            self._is_refused = self._is_refused_unparsed = True
             self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
             self._begin_discard()
         return True
+
+    def _end_discard(self) -> None:
+        if self._is_refused_unparsed:
+            self._is_refused = self._is_refused_unparsed = False
+            self._receipt = Receipt()
+        else:
+            super()._end_discard()
 
     def _take(self, repeat: Repeat, data: bytes | memoryview) -> None:
         """Note what has arrived in its place, or behind a call that waits."""
