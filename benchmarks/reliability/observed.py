@@ -39,9 +39,9 @@ def timed_refuse_call(protocol: GuardedProtocol) -> None:
     seconds.append(perf_counter() - read_at)
 
 
-def timed_is_refused_at_once(protocol: RepeatingProtocol, head: Head) -> bool:
+def timed_is_refused_at_once(protocol: RepeatingProtocol, head: Head, arrived: int) -> bool:
     """Note the same of a call whose head is known."""
-    is_refused = is_refused_at_once(protocol, head)
+    is_refused = is_refused_at_once(protocol, head, arrived)
     seconds.append(perf_counter() - read_at)
     return is_refused
 
