@@ -102,17 +102,19 @@ class RepeatingProtocol(GuardedProtocol):
         request_id = head.request_id
         self.transport.write(overload_refusal(head.target, request_id))
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
-        self._note_reply()
         if arrived < head.body_bytes:
             self._is_refused = self._is_refused_unparsed = True
             self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
             self._begin_discard()
+        else:
+            self._note_reply()
         return True
 
     def _end_discard(self) -> None:
         if self._is_refused_unparsed:
             self._is_refused = self._is_refused_unparsed = False
             self._receipt = Receipt()
+            self._note_reply()
         else:
             super()._end_discard()
 
@@ -216,7 +218,7 @@ class RepeatingProtocol(GuardedProtocol):
         """End the connection where it has been idle since this was due; to put it off each time would take longer."""
         self.timeout_keep_alive_task = None
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
-        if self._repeat is not None or left > 0:
+        if self._repeat is not None or self._is_refused_unparsed or left > 0:
             self._keep_alive_for(max(left, 1.0))
         else:
             super().timeout_keep_alive_handler()

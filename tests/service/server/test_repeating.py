@@ -330,6 +330,19 @@ async def test_the_connection_of_a_refused_call_goes_on(
     assert passed == ["/gradient"]
 
 
+async def test_a_refused_body_is_slower_than_an_idle_connection_may_be(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it arrives in time for a body, its connection goes on, however long ago the last reply was."""
+    await outcome(talk, call(BODY))
+    message = call(b"x" * MIB)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(Admission, "refuses", lambda *_: True)
+        await outcome(talk, message[:1000])
+    await asyncio.sleep(6.5)  # idle connections end after 5 s
+    assert (await outcome(talk, message[1000:] + call(BODY)))[0][0][9:12] == b"200"
+
+
 async def test_a_body_that_is_too_long_to_pass_over_is_left_to_the_application(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str]
 ) -> None:
