@@ -1,8 +1,7 @@
-"""Accepting connections, of those that wait a worker's share at a time.
+"""Accepting connections, of those that wait all that are a worker's share.
 
 The event loop's own server accepts one, then sees to every other connection before the next. Where these keep it busy,
-new callers wait until they have given up, and what is accepted then is answered to nobody. A worker that took all would
-leave the others idle: callers connect in bursts, and stay connected.
+new callers wait until they have given up, and what is accepted then is answered to nobody.
 """
 
 import socket
@@ -12,9 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from struct import Struct
 
+from gradient_service.server.connections import Connections
+
 MAX_AT_ONCE = 256
 NUM_WAITING = Struct("=24xI")
 """Linux tells of a socket that listens how many connections wait, in the place `tcpi_unacked` of its `tcp_info`."""
+PATIENCE_SECONDS = 0.002
+"""How long callers are left to workers that have fewer; these may be busy, or gone."""
 PAUSE_SECONDS = 0.5
 """How long nothing is accepted when no descriptor or no memory is left."""
 
@@ -26,7 +29,7 @@ class Acceptor:
         listener: the socket.
         protocol: returns what speaks on a new connection.
         loop: the event loop that runs.
-        workers: how many processes accept on the same socket.
+        connections: of this worker and of the others, which accept on the same socket.
     """
 
     def __init__(
@@ -34,13 +37,12 @@ class Acceptor:
         listener: socket.socket,
         protocol: Callable[[], BaseProtocol],
         loop: AbstractEventLoop,
-        *,
-        workers: int = 1,
+        connections: Connections,
     ) -> None:
         self._listener = listener
         self._protocol = protocol
         self._loop = loop
-        self._workers = workers
+        self._connections = connections
         self._opening: set[Task[object]] = set()
         listener.settimeout(0)
         self._watch()
@@ -57,15 +59,31 @@ class Acceptor:
             self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
+        waiting = self._num_waiting()
+        share = self._connections.share(waiting)
+        if share or not waiting:
+            self._take(share)
+        else:
+            self._rest(PATIENCE_SECONDS, self._insist)
+
+    def _insist(self) -> None:
+        """Accept one that still waits, and watch again."""
+        self._watch()
+        self._take(1)
+
+    def _take(self, at_most: int) -> None:
         try:
-            self._accept_some(-(-self._num_waiting() // self._workers))
+            self._accept_some(at_most)
         except OSError:
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(PAUSE_SECONDS, self._watch)
+            self._rest(PAUSE_SECONDS, self._watch)
+
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(seconds, then)
 
     def _num_waiting(self) -> int:
         """Return how many connections wait, or as many as are accepted at once where the system does not tell."""
-        if sys.platform != "linux" or self._workers == 1:
+        if sys.platform != "linux":
             return MAX_AT_ONCE
         known = self._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, NUM_WAITING.size)
         return int(NUM_WAITING.unpack(known)[0])
@@ -76,6 +94,7 @@ class Acceptor:
                 self._open(self._listener.accept()[0])
 
     def _open(self, connection: socket.socket) -> None:
+        self._connections.begin()
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)

@@ -4,6 +4,7 @@ The event loop would read 250 KB at a time, and copy them, before it is known th
 """
 
 from asyncio import BufferedProtocol, Transport
+from collections.abc import Callable
 
 from gradient_service.server.repeating import RepeatingProtocol
 
@@ -17,10 +18,12 @@ class Intake(BufferedProtocol):
 
     Args:
         protocol: what is told everything.
+        note_end: called when the connection has ended.
     """
 
-    def __init__(self, protocol: RepeatingProtocol) -> None:
+    def __init__(self, protocol: RepeatingProtocol, note_end: Callable[[], None]) -> None:
         self._protocol = protocol
+        self._note_end = note_end
         self._buffer = LITTLE
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the protocol's own
@@ -28,7 +31,8 @@ class Intake(BufferedProtocol):
         self._protocol.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass it on."""
+        """Pass it on, and to who counts."""
+        self._note_end()
         self._protocol.connection_lost(exc)
 
     def eof_received(self) -> None:

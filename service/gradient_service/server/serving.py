@@ -17,6 +17,7 @@ from gradient_service.http import log_lines
 from gradient_service.http.health import Lifecycle
 from gradient_service.http.traces import Traces
 from gradient_service.server.accepting import Acceptor
+from gradient_service.server.connections import Connections, counts_of
 from gradient_service.server.counting import count_as, counting_together, note_end
 from gradient_service.server.exporting import exporting
 from gradient_service.server.intake import Intake
@@ -50,8 +51,13 @@ def serve(settings: Settings, *, port: int) -> None:
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
     parent = os.getpid()
     make_traces = exporting(os.environ)
+    counts = counts_of(settings.workers)
+
+    def be_a_worker(place: int) -> None:
+        work(settings, listener, Connections(counts, place), parent, make_traces)
+
     with counting_together():
-        Supervisor(lambda: work(settings, listener, parent, make_traces), settings.workers, listener, note_end).run()
+        Supervisor(be_a_worker, settings.workers, listener, note_end).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -61,7 +67,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def work(
-    settings: Settings, listener: socket.socket, parent: int, make_traces: Callable[[], Traces] | None = None
+    settings: Settings,
+    listener: socket.socket,
+    connections: Connections,
+    parent: int,
+    make_traces: Callable[[], Traces] | None = None,
 ) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
     keep_freed_blocks()
@@ -81,16 +91,18 @@ def work(
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    Worker(config, app.state.readiness.lifecycle, settings, parent).run([listener])
+    Worker(config, app.state.readiness.lifecycle, settings, connections, parent).run([listener])
 
 
 class Worker(uvicorn.Server):
     """A uvicorn server that says that it will end some time before it stops to listen."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, settings: Settings, parent: int) -> None:
+    def __init__(
+        self, config: uvicorn.Config, lifecycle: Lifecycle, settings: Settings, connections: Connections, parent: int
+    ) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
-        self._workers = settings.workers
+        self._connections = connections
         self._lead_seconds = settings.readiness_lead_seconds
         self._parent = parent
 
@@ -98,11 +110,11 @@ class Worker(uvicorn.Server):
         """Start as uvicorn does, but for accepting."""
         await super().startup(sockets=[])
         loop = asyncio.get_running_loop()
-        self._acceptors = [Acceptor(each, self._protocol, loop, workers=self._workers) for each in sockets or []]
+        self._acceptors = [Acceptor(each, self._protocol, loop, self._connections) for each in sockets or []]
 
     def _protocol(self) -> Intake:
         speak: Callable[..., Any] = self.config.http_protocol_class
-        return Intake(speak(self.config, self.server_state, self.lifespan.state))
+        return Intake(speak(self.config, self.server_state, self.lifespan.state), self._connections.end)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end: when told to, or when nobody is left to tell."""

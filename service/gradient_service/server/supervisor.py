@@ -24,40 +24,41 @@ class Supervisor:
     """Keeps a number of workers running.
 
     Args:
-        work: what a worker does until it is told to stop.
+        work: what a worker does until it is told to stop, given its place among them, which its successor has, too.
         workers: how many there are.
         listener: the socket that they share; nobody listens any more once the last of them has closed it.
         note_end: told of each that has ended.
     """
 
     def __init__(
-        self, work: Callable[[], None], workers: int, listener: socket, note_end: Callable[[int], None]
+        self, work: Callable[[int], None], workers: int, listener: socket, note_end: Callable[[int], None]
     ) -> None:
         self._work = work
         self._workers = workers
         self._listener = listener
         self._note_end = note_end
-        self._started: dict[int, float] = {}
+        self._started: dict[int, tuple[int, float]] = {}
         self._is_ending = False
 
     def run(self) -> None:
         """Run until a signal says to end, and the workers, told by the same signal, have ended."""
         for number in ENDING_SIGNALS:
             signal.signal(number, self._end)
-        for _ in range(self._workers):
-            self._start()
+        for place in range(self._workers):
+            self._start(place)
         while self._started:
             pid, status = os.wait()
             if pid not in self._started:
                 continue  # what a worker left behind: in a container, the first process inherits it
-            lifetime = time.monotonic() - self._started.pop(pid)
+            place, since = self._started.pop(pid)
+            lifetime = time.monotonic() - since
             self._note_end(pid)
             if not self._is_ending:
                 logger.warning("worker %d ended (%d) and is replaced", pid, os.waitstatus_to_exitcode(status))
                 time.sleep(HEALTHY_SECONDS if lifetime < HEALTHY_SECONDS else 0)
-                self._start()
+                self._start(place)
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         """Start a worker, unless the end has come; its signals wait until parent and worker know their parts."""
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
@@ -65,19 +66,19 @@ class Supervisor:
                 return
             pid = os.fork()
             if pid == 0:
-                self._be_a_worker()
-            self._started[pid] = time.monotonic()
+                self._be_a_worker(place)
+            self._started[pid] = (place, time.monotonic())
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
 
-    def _be_a_worker(self) -> None:
+    def _be_a_worker(self, place: int) -> None:
         code = 1
         try:
             os.setpgid(0, 0)  # the terminal's interrupt reaches the parent alone, which passes it on once
             for number in ENDING_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
-            self._work()
+            self._work(place)
             code = 0
         except KeyboardInterrupt:
             code = 0

@@ -146,7 +146,7 @@ async def connect(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[Talk]]]:
     state = ServerState()
     loop = asyncio.get_running_loop()
     speak: Callable[..., Any] = config.http_protocol_class
-    server = await loop.create_server(lambda: Intake(speak(config, state, {})), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Intake(speak(config, state, {}), lambda: None), "127.0.0.1", 0)
     talks: list[Talk] = []
 
     async def connected() -> Talk:

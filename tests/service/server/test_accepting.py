@@ -6,11 +6,13 @@ import asyncio
 import errno
 import socket
 import sys
+from array import array
 
 import pytest
 
 from gradient_service.server import accepting
 from gradient_service.server.accepting import Acceptor
+from gradient_service.server.connections import Connections, counts_of
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +51,11 @@ def listener() -> Listener:
     return listener
 
 
+def alone() -> Connections:
+    """The connections of the only worker."""
+    return Connections(counts_of(1), 0)
+
+
 def connected(listener: Listener, count: int) -> list[socket.socket]:
     """Connections that wait to be accepted."""
     return [socket.create_connection(listener.getsockname(), timeout=10) for _ in range(count)]
@@ -62,7 +69,7 @@ async def heard(connection: socket.socket) -> bytes:
 
 async def test_waiting_connections_are_accepted_together(listener: Listener) -> None:
     """Ten connections that wait are accepted in one turn of the event loop."""
-    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop())
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), alone())
     waiting = connected(listener, 10)
     while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
         await asyncio.sleep(0)
@@ -72,20 +79,55 @@ async def test_waiting_connections_are_accepted_together(listener: Listener) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many wait")
-async def test_a_worker_takes_its_share(listener: Listener) -> None:
-    """Of ten connections that wait, one of two workers accepts five in its first turn; alone, it accepts all."""
-    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), workers=2)
+@pytest.mark.parametrize(("had", "accepted"), [([0, 0], 5), ([6, 0], 2), ([0, 4], 7), ([1, 0, 4], 4)])
+async def test_a_worker_takes_its_share(listener: Listener, had: list[int], accepted: int) -> None:
+    """Of ten connections that wait, a worker accepts at first as many as leave all workers with as many."""
+    counts = counts_of(len(had))
+    connections = Connections(counts, 0)
+    counts[:] = memoryview(array("I", had))
     waiting = connected(listener, 10)
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), connections)
     while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
         await asyncio.sleep(0)
-    assert listener.accepted == 5
+    assert listener.accepted == accepted
     assert [await heard(connection) for connection in waiting] == [b"hello"] * 10
     await acceptor.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many wait")
+async def test_a_worker_with_more_leaves_callers_to_others_for_a_while(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts nothing at first, and what nobody else has accepted then."""
+    monkeypatch.setattr(accepting, "PATIENCE_SECONDS", 0.05)
+    counts = counts_of(2)
+    connections = Connections(counts, 0)
+    counts[0] = 20
+    (waiting,) = connected(listener, 1)
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), connections)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert listener.accepted == 0
+    assert await heard(waiting) == b"hello"
+    assert list(counts) == [21, 0]
+    await acceptor.close()
+
+
+def test_connections_are_counted_until_their_end() -> None:
+    """Each worker counts its own, and one that replaces another begins at zero."""
+    counts = counts_of(2)
+    first, second = Connections(counts, 0), Connections(counts, 1)
+    for each in (first, first, second):
+        each.begin()
+    first.end()
+    assert list(counts) == [1, 1]
+    Connections(counts, 0)
+    assert list(counts) == [0, 1]
+
+
 async def test_no_waiting_connection_is_lost_at_the_end(listener: Listener) -> None:
     """A connection that waits when the listener closes is served; the next one is refused."""
-    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop())
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), alone())
     address = listener.getsockname()
     waiting = connected(listener, 3)
     await acceptor.close()
@@ -98,6 +140,6 @@ async def test_accepting_goes_on_after_a_shortage(listener: Listener, monkeypatc
     """Where no descriptor is left, accepting pauses and goes on."""
     monkeypatch.setattr(accepting, "PAUSE_SECONDS", 0.01)
     listener.failures = 2
-    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop())
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), alone())
     assert await heard(connected(listener, 1)[0]) == b"hello"
     await acceptor.close()

@@ -31,7 +31,7 @@ def speaker() -> Speaker:
 def intake(speaker: Speaker) -> Intake:
     """What reads for it."""
     stands_for: RepeatingProtocol = speaker  # type: ignore[assignment]  # it has what is asked for
-    return Intake(stands_for)
+    return Intake(stands_for, lambda: None)
 
 
 def test_much_is_read_only_of_what_is_wanted(speaker: Speaker, intake: Intake) -> None:

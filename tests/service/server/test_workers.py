@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,30 @@ def test_a_killed_worker_is_replaced(workers: int) -> None:
         wait_until(lambda: len(process.workers()) == workers and before[0] not in process.workers(), 1.0)
         wait_until(lambda: answers(process), 2.0)
         assert set(before[1:]) <= set(process.workers())
+
+
+def num_sockets(pid: int) -> int:
+    """How many sockets a process has open."""
+    return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def has_sockets(pids: Iterable[int], count: int) -> bool:
+    """Whether processes have so many sockets open in all."""
+    return sum(map(num_sockets, pids)) == count
+
+
+def test_workers_share_connections() -> None:
+    """Of connections that are made at once and stay, each of two workers accepts about half."""
+    with running("--workers", "2") as process, ExitStack() as connections:
+        time.sleep(0.2)  # by now those that asked whether it is ready have been seen to leave
+        before = {pid: num_sockets(pid) for pid in process.workers()}
+        made = 0
+        for more in (16, 16, 32):
+            made += more
+            for _ in range(more):
+                connections.enter_context(socket.create_connection(("127.0.0.1", process.port)))
+            wait_until(partial(has_sockets, before, sum(before.values()) + made), 2.0)
+            assert min(num_sockets(pid) - had for pid, had in before.items()) >= made * 3 // 8
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [(["--workers", "3"], 3), ([], 4)])
