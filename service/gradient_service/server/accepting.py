@@ -6,7 +6,7 @@ new callers wait until they have given up, and what is accepted then is answered
 
 import socket
 import sys
-from asyncio import AbstractEventLoop, BaseProtocol, Task, gather
+from asyncio import AbstractEventLoop, BaseProtocol, Task, TimerHandle, gather
 from collections.abc import Callable
 from contextlib import suppress
 from struct import Struct
@@ -27,7 +27,7 @@ class Acceptor:
 
     Args:
         listener: the socket.
-        protocol: returns what speaks on a new connection.
+        protocol: returns what speaks on a new connection, given what to call at its end.
         loop: the event loop that runs.
         connections: of this worker and of the others, which accept on the same socket.
     """
@@ -35,7 +35,7 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        protocol: Callable[[], BaseProtocol],
+        protocol: Callable[[Callable[[], None]], BaseProtocol],
         loop: AbstractEventLoop,
         connections: Connections,
     ) -> None:
@@ -44,6 +44,8 @@ class Acceptor:
         self._loop = loop
         self._connections = connections
         self._opening: set[Task[object]] = set()
+        self._patience: TimerHandle | None = None
+        """Runs while callers are left to others."""
         listener.settimeout(0)
         self._watch()
 
@@ -64,10 +66,11 @@ class Acceptor:
         if share or not waiting:
             self._take(share)
         else:
-            self._rest(PATIENCE_SECONDS, self._insist)
+            self._patience = self._rest(PATIENCE_SECONDS, self._insist)
 
     def _insist(self) -> None:
-        """Accept one that still waits, and watch again."""
+        """Watch again, and accept one that still waits."""
+        self._patience = None
         self._watch()
         self._take(1)
 
@@ -77,9 +80,9 @@ class Acceptor:
         except OSError:
             self._rest(PAUSE_SECONDS, self._watch)
 
-    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
+    def _rest(self, seconds: float, then: Callable[[], None]) -> TimerHandle:
         self._loop.remove_reader(self._listener)
-        self._loop.call_later(seconds, then)
+        return self._loop.call_later(seconds, then)
 
     def _num_waiting(self) -> int:
         """Return how many connections wait, or as many as are accepted at once where the system does not tell."""
@@ -95,6 +98,15 @@ class Acceptor:
 
     def _open(self, connection: socket.socket) -> None:
         self._connections.begin()
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
+        made = self._loop.connect_accepted_socket(lambda: self._protocol(self._note_end), connection)
+        task = self._loop.create_task(made)
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
+
+    def _note_end(self) -> None:
+        """Count a connection no more; callers that were left to others may be this worker's now."""
+        self._connections.end()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+            self._watch()
