@@ -27,7 +27,7 @@ from gradient_service.server.refusals import overload_refusal
 from gradient_service.server.repeat import Repeat
 
 LEAST_SHARE = 1 / 16
-TOGETHER_BYTES = 512 * 1024
+TOGETHER_BYTES = 1024 * 1024
 """Bodies that are worked on in one turn: so many, and no more bytes than keep health waiting for some milliseconds."""
 
 
