@@ -4,6 +4,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -114,8 +115,14 @@ def nodes_inside(tree: ast.AST, is_wanted: Callable[[ast.AST], bool]) -> set[ast
     return {inner for outer in ast.walk(tree) if is_wanted(outer) for inner in ast.walk(outer)}
 
 
-def imports_of(package: Path) -> Iterator[Import]:
+@cache
+def imports_of(package: Path) -> tuple[Import, ...]:
     """Every import in the sources of a package."""
+    return tuple(found_imports(package))
+
+
+def found_imports(package: Path) -> Iterator[Import]:
+    """The same, one after the other."""
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         lazy = nodes_inside(tree, is_function)
