@@ -51,6 +51,7 @@ class Acceptor:
 
     async def close(self) -> None:
         """Accept the connections that wait, and no others; return once they are made."""
+        self._end_patience()
         self._loop.remove_reader(self._listener)
         self._accept_some(MAX_AT_ONCE)
         self._listener.close()
@@ -70,8 +71,7 @@ class Acceptor:
 
     def _insist(self) -> None:
         """Watch again, and accept one that still waits."""
-        self._patience = None
-        self._watch()
+        self._end_patience()
         self._take(1)
 
     def _take(self, at_most: int) -> None:
@@ -106,6 +106,9 @@ class Acceptor:
     def _note_end(self) -> None:
         """Count a connection no more; callers that were left to others may be this worker's now."""
         self._connections.end()
+        self._end_patience()
+
+    def _end_patience(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -46,9 +46,11 @@ class Listener(socket.socket):
 
     failures = 0
     accepted = 0
+    tried = 0
 
     def accept(self) -> tuple[socket.socket, object]:
         """Accept, but for the failures."""
+        self.tried += 1
         if self.failures:
             self.failures -= 1
             raise OSError(errno.EMFILE, "Too many open files")
@@ -171,6 +173,26 @@ async def test_no_waiting_connection_is_lost_at_the_end(listener: Listener) -> N
     assert [await heard(connection) for connection in waiting] == [b"hello"] * 3
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many wait")
+async def test_callers_left_to_others_are_accepted_at_the_end(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom a worker has left to others when its listener closes, it serves, and nothing is accepted after that."""
+    monkeypatch.setattr(accepting, "PATIENCE_SECONDS", 0.05)
+    counts = counts_of(2)
+    connections = Connections(counts, 0)
+    counts[0] = 20
+    (waiting,) = connected(listener, 1)
+    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), connections)
+    await asyncio.sleep(0.01)
+    assert listener.accepted == 0
+    await acceptor.close()
+    assert await heard(waiting) == b"hello"
+    tried = listener.tried
+    await asyncio.sleep(0.1)
+    assert listener.tried == tried
 
 
 async def test_accepting_goes_on_after_a_shortage(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
