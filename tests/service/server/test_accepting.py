@@ -179,20 +179,21 @@ async def test_no_waiting_connection_is_lost_at_the_end(listener: Listener) -> N
 async def test_callers_left_to_others_are_accepted_at_the_end(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whom a worker has left to others when its listener closes, it serves, and nothing is accepted after that."""
+    """Whom a worker has left to others when its listener closes, it accepts, and it tries to accept nobody after that."""
     monkeypatch.setattr(accepting, "PATIENCE_SECONDS", 0.05)
     counts = counts_of(2)
     connections = Connections(counts, 0)
     counts[0] = 20
     (waiting,) = connected(listener, 1)
-    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), connections)
+    acceptor = Acceptor(listener, Listening, asyncio.get_running_loop(), connections)
     await asyncio.sleep(0.01)
     assert listener.accepted == 0
     await acceptor.close()
-    assert await heard(waiting) == b"hello"
+    assert listener.accepted == 1
     tried = listener.tried
     await asyncio.sleep(0.1)
     assert listener.tried == tried
+    waiting.close()
 
 
 async def test_accepting_goes_on_after_a_shortage(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
