@@ -179,7 +179,7 @@ async def test_no_waiting_connection_is_lost_at_the_end(listener: Listener) -> N
 async def test_callers_left_to_others_are_accepted_at_the_end(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whom a worker has left to others when its listener closes, it accepts, and it tries to accept nobody after that."""
+    """A worker accepts those it has left to others when its listener closes, and tries to accept nobody after that."""
     monkeypatch.setattr(accepting, "PATIENCE_SECONDS", 0.05)
     counts = counts_of(2)
     connections = Connections(counts, 0)
