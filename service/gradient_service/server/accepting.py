@@ -53,7 +53,8 @@ class Acceptor:
         """Accept the connections that wait, and no others; return once they are made."""
         self._end_patience()
         self._loop.remove_reader(self._listener)
-        self._accept_some(MAX_AT_ONCE)
+        with suppress(OSError):  # no descriptor is left for those that wait
+            self._accept_some(MAX_AT_ONCE)
         self._listener.close()
         await gather(*self._opening, return_exceptions=True)
 
@@ -64,15 +65,15 @@ class Acceptor:
     def _accept(self) -> None:
         waiting = self._num_waiting()
         share = self._connections.share(waiting)
-        if share or not waiting:
-            self._take(share)
+        if share or not waiting:  # another worker was faster, or the system does not tell
+            self._take(max(share, 1))
         else:
             self._patience = self._rest(PATIENCE_SECONDS, self._insist)
 
     def _insist(self) -> None:
-        """Watch again, and accept one that still waits."""
+        """Watch again, and accept this worker's part of those that still wait, as if all had as many."""
         self._end_patience()
-        self._take(1)
+        self._take(-(-self._num_waiting() // self._connections.num_workers))
 
     def _take(self, at_most: int) -> None:
         try:
@@ -88,25 +89,35 @@ class Acceptor:
         """Return how many connections wait, or as many as are accepted at once where the system does not tell."""
         if sys.platform != "linux":
             return MAX_AT_ONCE
-        known = self._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, NUM_WAITING.size)
+        try:
+            known = self._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, NUM_WAITING.size)
+        except OSError:
+            return MAX_AT_ONCE
         return int(NUM_WAITING.unpack(known)[0])
 
     def _accept_some(self, at_most: int) -> None:
-        with suppress(BlockingIOError, ConnectionError):
+        with suppress(BlockingIOError):
             for _ in range(min(at_most, MAX_AT_ONCE)):
-                self._open(self._listener.accept()[0])
+                with suppress(ConnectionError):  # this one has left again
+                    self._open(self._listener.accept()[0])
 
     def _open(self, connection: socket.socket) -> None:
         self._connections.begin()
         made = self._loop.connect_accepted_socket(lambda: self._protocol(self._note_end), connection)
         task = self._loop.create_task(made)
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._note_opened)
+
+    def _note_opened(self, task: Task[object]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._note_end()
 
     def _note_end(self) -> None:
         """Count a connection no more; callers that were left to others may be this worker's now."""
         self._connections.end()
-        self._end_patience()
+        if self._patience is not None and self._connections.share(self._num_waiting()):
+            self._end_patience()
 
     def _end_patience(self) -> None:
         if self._patience is not None:

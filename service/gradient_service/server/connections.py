@@ -19,13 +19,18 @@ class Connections:
         self._own = own
         counts[own] = 0  # a worker that was killed leaves its own to the one that replaces it
 
+    @property
+    def num_workers(self) -> int:
+        """How many workers there are."""
+        return len(self._counts)
+
     def begin(self) -> None:
         """Count one that was accepted."""
         self._counts[self._own] += 1
 
     def end(self) -> None:
         """Count it no more."""
-        self._counts[self._own] -= 1
+        self._counts[self._own] = max(self._counts[self._own] - 1, 0)
 
     def share(self, waiting: int) -> int:
         """Return how many of those that wait are this worker's to accept, for all workers to have as many."""

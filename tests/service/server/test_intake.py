@@ -15,10 +15,15 @@ class Speaker:
         self.wants_much = False
         self.place: memoryview | None = None
         self.received: list[bytes] = []
+        self.ends: list[str] = []
 
     def data_received(self, data: memoryview) -> None:
         """Keep what has arrived."""
         self.received.append(bytes(data))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Note the end."""
+        self.ends.append("told")
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def speaker() -> Speaker:
 def intake(speaker: Speaker) -> Intake:
     """What reads for it."""
     stands_for: RepeatingProtocol = speaker  # type: ignore[assignment]  # it has what is asked for
-    return Intake(stands_for, lambda: None)
+    return Intake(stands_for, lambda: speaker.ends.append("counted"))
 
 
 def test_much_is_read_only_of_what_is_wanted(speaker: Speaker, intake: Intake) -> None:
@@ -47,3 +52,9 @@ def test_what_has_arrived_is_passed_on(speaker: Speaker, intake: Intake) -> None
         intake.get_buffer(-1)[: len(part)] = part
         intake.buffer_updated(len(part))
     assert speaker.received == [b"first", b"2nd"]
+
+
+def test_an_end_is_told_and_counted_once(speaker: Speaker, intake: Intake) -> None:
+    """The end of a connection reaches what speaks on it, and who counts."""
+    intake.connection_lost(None)
+    assert sorted(speaker.ends) == ["counted", "told"]

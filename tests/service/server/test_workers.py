@@ -8,9 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,9 @@ from gradient_service.settings import Settings
 from .conftest import Process, running
 
 pytestmark = pytest.mark.full
+
+ESTABLISHED = "01"
+"""As Linux writes the state of a connection."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:
@@ -53,28 +55,41 @@ def test_a_killed_worker_is_replaced(workers: int) -> None:
         assert set(before[1:]) <= set(process.workers())
 
 
-def num_sockets(pid: int) -> int:
-    """How many sockets a process has open."""
-    return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
+def num_connections(process: Process) -> list[int]:
+    """How many connections each worker has."""
+    return [len(sockets_of(pid) & accepted_sockets(process.port)) for pid in process.workers()]
 
 
-def has_sockets(pids: Iterable[int], count: int) -> bool:
-    """Whether processes have so many sockets open in all."""
-    return sum(map(num_sockets, pids)) == count
+def accepted_sockets(port: int) -> set[str]:
+    """The sockets of connections to a port, on its side, as file descriptors name them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == ESTABLISHED}
+
+
+def sockets_of(pid: int) -> set[str]:
+    """What the file descriptors of a process name."""
+    return {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def test_workers_share_connections() -> None:
-    """Of connections that are made at once and stay, each of two workers accepts about half."""
+    """Of connections that stay, each worker accepts about half, also one that replaces another."""
     with running("--workers", "2") as process, ExitStack() as connections:
-        time.sleep(0.2)  # by now those that asked whether it is ready have been seen to leave
-        before = {pid: num_sockets(pid) for pid in process.workers()}
-        made = 0
         for more in (16, 16, 32):
-            made += more
             for _ in range(more):
                 connections.enter_context(socket.create_connection(("127.0.0.1", process.port)))
-            wait_until(partial(has_sockets, before, sum(before.values()) + made), 2.0)
-            assert min(num_sockets(pid) - had for pid, had in before.items()) >= made * 3 // 8
+            time.sleep(0.1)
+        shares = num_connections(process)
+        assert sum(shares) == 64
+        assert min(shares) >= 24
+        time.sleep(0.5)  # a worker that ends at once after its start is replaced with care
+        os.kill(process.workers()[0], signal.SIGKILL)
+        wait_until(lambda: len(process.workers()) == 2 and answers(process), 5.0)
+        time.sleep(0.5)  # by now those that asked whether it is ready have been seen to leave
+        left = sum(num_connections(process))
+        for _ in range(left):
+            connections.enter_context(socket.create_connection(("127.0.0.1", process.port)))
+        wait_until(lambda: sum(num_connections(process)) == 2 * left, 2.0)
+        assert min(num_connections(process)) >= left * 3 // 4
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [(["--workers", "3"], 3), ([], 4)])
