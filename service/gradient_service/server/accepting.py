@@ -43,7 +43,7 @@ class Acceptor:
         self._protocol = protocol
         self._loop = loop
         self._connections = connections
-        self._opening: set[Task[object]] = set()
+        self._opening: set[Task[None]] = set()
         self._patience: TimerHandle | None = None
         """Runs while callers are left to others."""
         listener.settimeout(0)
@@ -99,21 +99,23 @@ class Acceptor:
         with suppress(BlockingIOError):
             for _ in range(min(at_most, MAX_AT_ONCE)):
                 with suppress(ConnectionError):  # this one has left again
-                    self._open(self._listener.accept()[0])
+                    self._begin(self._listener.accept()[0])
 
-    def _open(self, connection: socket.socket) -> None:
+    def _begin(self, connection: socket.socket) -> None:
         self._connections.begin()
-        made = self._loop.connect_accepted_socket(lambda: self._protocol(self._note_end), connection)
-        task = self._loop.create_task(made)
+        task = self._loop.create_task(self._open(connection))
         self._opening.add(task)
-        task.add_done_callback(self._note_opened)
+        task.add_done_callback(self._opening.discard)
 
-    def _note_opened(self, task: Task[object]) -> None:
-        self._opening.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._note_end()
+    async def _open(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: self._protocol(self._count_end), connection)
+        except Exception:
+            connection.close()
+            self._count_end()
+            raise
 
-    def _note_end(self) -> None:
+    def _count_end(self) -> None:
         """Count a connection no more; callers that were left to others may be this worker's now."""
         self._connections.end()
         if self._patience is not None and self._connections.share(self._num_waiting()):

@@ -4,6 +4,7 @@ Callers connect in bursts and stay connected: who takes too many of them is busy
 """
 
 from mmap import mmap
+from struct import calcsize
 
 
 class Connections:
@@ -39,4 +40,4 @@ class Connections:
 
 def counts_of(workers: int) -> memoryview:
     """Return a count of zero for each worker, shared with the processes that are forked from this one."""
-    return memoryview(mmap(-1, 4 * workers)).cast("I")
+    return memoryview(mmap(-1, workers * calcsize("I"))).cast("I")

@@ -18,12 +18,12 @@ class Intake(BufferedProtocol):
 
     Args:
         protocol: what is told everything.
-        note_end: called when the connection has ended.
+        count_end: called when the connection has ended.
     """
 
-    def __init__(self, protocol: RepeatingProtocol, note_end: Callable[[], None]) -> None:
+    def __init__(self, protocol: RepeatingProtocol, count_end: Callable[[], None]) -> None:
         self._protocol = protocol
-        self._note_end = note_end
+        self._count_end = count_end
         self._buffer = LITTLE
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the protocol's own
@@ -32,7 +32,7 @@ class Intake(BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on, and to who counts."""
-        self._note_end()
+        self._count_end()
         self._protocol.connection_lost(exc)
 
     def eof_received(self) -> None:

@@ -112,9 +112,9 @@ class Worker(uvicorn.Server):
         loop = asyncio.get_running_loop()
         self._acceptors = [Acceptor(each, self._protocol, loop, self._connections) for each in sockets or []]
 
-    def _protocol(self, note_end: Callable[[], None]) -> Intake:
+    def _protocol(self, count_end: Callable[[], None]) -> Intake:
         speak: Callable[..., Any] = self.config.http_protocol_class
-        return Intake(speak(self.config, self.server_state, self.lifespan.state), note_end)
+        return Intake(speak(self.config, self.server_state, self.lifespan.state), count_end)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end: when told to, or when nobody is left to tell."""

@@ -28,8 +28,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 class Speaker(asyncio.Protocol):
     """Greets, and ends the connection."""
 
-    def __init__(self, note_end: Callable[[], None]) -> None:
-        self._note_end = note_end
+    def __init__(self, count_end: Callable[[], None]) -> None:
+        self._count_end = count_end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what TCP has
         """Say one word."""
@@ -38,7 +38,7 @@ class Speaker(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - nothing is done about it
         """Pass it on."""
-        self._note_end()
+        self._count_end()
 
 
 class Listening(Speaker):
@@ -91,6 +91,21 @@ def connected(listener: Listener, count: int) -> list[socket.socket]:
     return [socket.create_connection(listener.getsockname(), timeout=10) for _ in range(count)]
 
 
+def of_the_fuller_worker(listener: Listener, protocol: type[Speaker]) -> Acceptor:
+    """What accepts for one of two workers, which has 20 connections where the other has none."""
+    counts = counts_of(2)
+    connections = Connections(counts, 0)
+    counts[0] = 20
+    return Acceptor(listener, protocol, asyncio.get_running_loop(), connections)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop go on until the condition comes true."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the socket sets no event
+            await asyncio.sleep(0)
+
+
 async def heard(connection: socket.socket) -> bytes:
     """What is said on a connection until its end."""
     with connection, connection.makefile("rb") as stream:
@@ -101,8 +116,7 @@ async def test_waiting_connections_are_accepted_together(listener: Listener) -> 
     """Ten connections that wait are accepted in one turn of the event loop."""
     acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), alone())
     waiting = connected(listener, 10)
-    while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
-        await asyncio.sleep(0)
+    await until(lambda: listener.accepted > 0)
     assert listener.accepted == 10
     assert [await heard(connection) for connection in waiting] == [b"hello"] * 10
     await acceptor.close()
@@ -117,8 +131,7 @@ async def test_a_worker_takes_its_share(listener: Listener, had: list[int], acce
     counts[:] = memoryview(array("I", had))
     waiting = connected(listener, 10)
     acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), connections)
-    while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
-        await asyncio.sleep(0)
+    await until(lambda: listener.accepted > 0)
     assert listener.accepted == accepted
     assert [await heard(connection) for connection in waiting] == [b"hello"] * 10
     await acceptor.close()
@@ -130,13 +143,9 @@ async def test_a_worker_with_more_leaves_callers_to_others_for_a_while(
 ) -> None:
     """It accepts nothing at first, and what nobody else has accepted then."""
     monkeypatch.setattr(accepting, "PATIENCE_SECONDS", 0.3)
-    counts = counts_of(2)
-    connections = Connections(counts, 0)
-    counts[0] = 20
     (waiting,) = connected(listener, 1)
-    acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), connections)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    acceptor = of_the_fuller_worker(listener, Speaker)
+    await until(lambda: listener.looked > 0)
     assert listener.accepted == 0
     assert await heard(waiting) == b"hello"
     await acceptor.close()
@@ -151,18 +160,30 @@ async def test_callers_left_to_others_are_accepted_once_an_own_one_leaves(
     counts = counts_of(2)
     acceptor = Acceptor(listener, Listening, asyncio.get_running_loop(), Connections(counts, 0))
     (first,) = connected(listener, 1)
-    while not listener.accepted:  # noqa: ASYNC110 - the socket sets no event
-        await asyncio.sleep(0)
+    await until(lambda: listener.accepted > 0)
     (second,) = connected(listener, 1)
-    while listener.looked < 2:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0)
+    await until(lambda: listener.looked > 1)
     assert (listener.accepted, counts[0]) == (1, 1)
     first.close()
-    async with asyncio.timeout(10):
-        while listener.accepted == 1:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
+    await until(lambda: listener.accepted > 1)
     assert counts[0] == 1
     second.close()
+    await acceptor.close()
+
+
+async def test_a_connection_that_fails_to_open_is_not_counted(listener: Listener) -> None:
+    """Where nothing can be made to speak on a connection it does not count as one that the worker has."""
+    counts = counts_of(1)
+
+    def fail(_: Callable[[], None]) -> Speaker:
+        raise MemoryError
+
+    acceptor = Acceptor(listener, fail, asyncio.get_running_loop(), Connections(counts, 0))
+    (waiting,) = connected(listener, 1)
+    await until(lambda: listener.accepted > 0)
+    assert counts[0] == 1
+    await until(lambda: counts[0] == 0)
+    waiting.close()
     await acceptor.close()
 
 
@@ -195,12 +216,9 @@ async def test_callers_left_to_others_are_accepted_at_the_end(
 ) -> None:
     """A worker accepts those it has left to others when its listener closes, and tries to accept nobody after that."""
     monkeypatch.setattr(accepting, "PATIENCE_SECONDS", 0.3)
-    counts = counts_of(2)
-    connections = Connections(counts, 0)
-    counts[0] = 20
     (waiting,) = connected(listener, 1)
-    acceptor = Acceptor(listener, Listening, asyncio.get_running_loop(), connections)
-    await asyncio.sleep(0.01)
+    acceptor = of_the_fuller_worker(listener, Listening)
+    await until(lambda: listener.looked > 0)
     assert listener.accepted == 0
     await acceptor.close()
     assert listener.accepted == 1
