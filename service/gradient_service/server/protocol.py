@@ -4,15 +4,16 @@ uvicorn reads and answers; this watches how long and how much a message takes to
 a caller still sending gets to read why it was refused.
 """
 
-from asyncio import TimerHandle, Transport
+from asyncio import CancelledError, TimerHandle, Transport
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from starlette.types import Scope
+from starlette.types import Message, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gradient_service.http.body import LARGE_BYTES
 from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.http.problems import HttpProblemError
@@ -20,6 +21,7 @@ from gradient_service.http.request_id import new_request_id, request_id_of
 from gradient_service.http.request_log import Passage, RequestLog
 from gradient_service.http.trace_context import context_of
 from gradient_service.schemas.problem import Slug
+from gradient_service.server.arriving import ArrivingBody
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.discarding import Discard
 from gradient_service.server.receipt import Receipt
@@ -51,6 +53,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_refused = False
         """Whether the message that is arriving was refused before the application saw it."""
         self._discard: Discard | None = None
+        self._arriving: ArrivingBody | None = None
+        """A large body that the application waits for."""
+
+    @property
+    def place(self) -> memoryview | None:
+        """Where to put what arrives next; None where it does not matter."""
+        return None if self._arriving is None else self._arriving.place
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Start to wait for the first message."""
@@ -76,7 +85,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._discard is not None:
             data = self._pass_over(self._discard, data)
-        if data:
+        if self._arriving is not None:
+            self._note_arrival(self._arriving, len(data))
+        elif data:
             self._parse(data)
         self._watch()
 
@@ -190,8 +201,42 @@ class GuardedProtocol(HttpToolsProtocol):
         return behind
 
     def _end_discard(self) -> None:
+        self._end_unparsed()
+
+    def _end_unparsed(self) -> None:
+        """Expect the next message behind a body that was not parsed."""
         self.parser = HttpRequestParser(self)  # the one before knows the head, and waits for its body
         self.on_message_complete()
+
+    async def _receive(self, cycle: RequestResponseCycle) -> Message:
+        """Return what a request's application receives next: a large body whole, where its length is declared."""
+        message: Message = dict(await cycle.receive())
+        declared = self._receipt.declared_bytes or 0
+        if not message.get("more_body") or cycle is not self.cycle or declared <= LARGE_BYTES:
+            return message
+        self._arriving = body = ArrivingBody(declared, message["body"])
+        try:
+            while not body.is_whole and message["type"] == "http.request":
+                message = dict(await cycle.receive())
+        except CancelledError:
+            if self._arriving is body:
+                self._give_up_body(cycle, declared)
+            raise
+        finally:
+            self._arriving = None
+        return message if message["type"] == "http.disconnect" else {**message, "body": body.content}
+
+    def _note_arrival(self, body: ArrivingBody, num_bytes: int) -> None:
+        """Note what has arrived in its place."""
+        self._receipt.body_bytes += num_bytes
+        if body.is_whole_with(num_bytes):
+            self._arriving = None
+            self._end_unparsed()
+
+    def _give_up_body(self, cycle: RequestResponseCycle, declared: int) -> None:
+        """Pass over the rest of a body that is not waited for any more; the connection ends where that is much."""
+        self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
+        cycle.keep_alive = cycle.keep_alive and declared <= SWALLOWED_BYTES
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""
@@ -218,9 +263,9 @@ class GuardedProtocol(HttpToolsProtocol):
         admission = self.readiness.admission
         is_worked_on = admission.expect(self._receipt.declared_bytes or 0)
 
-        async def counted(*arguments: Any) -> None:
+        async def counted(scope: Any, _: Any, send: Any) -> None:
             is_worked_on()
-            await app(*arguments)
+            await app(scope, partial(self._receive, cycle), send)
 
         begin = partial(super()._start_asgi_task, cycle, counted)
         if cycle.scope["method"] == "POST":

@@ -8,6 +8,7 @@ from time import monotonic
 from gradient_service.http.calls import Settled
 from gradient_service.http.request_log import Passage
 from gradient_service.http.timing import StageTiming
+from gradient_service.server.arriving import ArrivingBody
 from gradient_service.server.known_heads import Head, with_deadline
 
 
@@ -19,10 +20,7 @@ class Repeat:
     """What its head settles."""
     head: Head
     head_bytes: bytes
-    body: bytes | memoryview
-    """As far as it has arrived, and room for the rest."""
-    arrived: int
-    """How much of the body has."""
+    body: ArrivingBody
     since: float
     """When it began, as `monotonic` says."""
     behind: bytes = b""
@@ -33,31 +31,17 @@ class Repeat:
     @classmethod
     def begun(cls, settled: Settled, head: Head, message: bytes) -> "Repeat":
         """Return the call that a message begins."""
-        part = message[head.size :]
-        if len(part) == head.body_bytes:
-            return cls(settled, head, message[: head.size], part, len(part), monotonic())
-        body = memoryview(bytearray(head.body_bytes))
-        body[: len(part)] = part
-        return cls(settled, head, message[: head.size], body, len(part), monotonic())
+        body = ArrivingBody(head.body_bytes, message[head.size :])
+        return cls(settled, head, message[: head.size], body, monotonic())
 
     def passage(self, start: float, timing: StageTiming | None = None) -> Passage:
         """Return when it was answered, as `perf_counter` says, and for whom."""
         return Passage(start, self.head.trace, self.settled.path, timing)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the body has arrived."""
-        return self.arrived == len(self.body)
-
-    @property
     def reserved_bytes(self) -> int:
         """How much memory is reserved for a body that comes in parts."""
-        return 0 if isinstance(self.body, bytes) else len(self.body)
-
-    @property
-    def place(self) -> memoryview | None:
-        """Where the rest of the body belongs; None when it has arrived."""
-        return None if self.is_whole or isinstance(self.body, bytes) else self.body[self.arrived :]
+        return 0 if isinstance(self.body.content, bytes) else len(self.body.content)
 
     @property
     def seconds_left(self) -> float:
@@ -71,4 +55,4 @@ class Repeat:
         head = self.head_bytes
         if self.head.deadline_ms is not None:
             head = with_deadline(head, max(1, int(self.seconds_left * 1000)))
-        return b"".join([head, self.body[: self.arrived], self.behind])
+        return b"".join([head, self.body.content[: self.body.arrived], self.behind])

@@ -52,12 +52,12 @@ class RepeatingProtocol(GuardedProtocol):
     @property
     def place(self) -> memoryview | None:
         """Where to put what arrives next; None where it does not matter."""
-        return None if self._repeat is None else self._repeat.place
+        return super().place if self._repeat is None else self._repeat.body.place
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up a call whose body will not arrive; one that waits is told in its turn."""
         repeat = self._repeat
-        if repeat is not None and not repeat.is_whole:
+        if repeat is not None and not repeat.body.is_whole:
             self._end(repeat)
             self._tell_left(repeat, perf_counter())
         super().connection_lost(exc)
@@ -92,7 +92,7 @@ class RepeatingProtocol(GuardedProtocol):
             self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
         self._is_used = True
         self._repeat = repeat = Repeat.begun(settled, head, message)
-        if repeat.is_whole:
+        if repeat.body.is_whole:
             self._wait_for_turn(repeat)
         elif head.deadline_ms is not None:
             repeat.overdue = self.loop.call_later(head.deadline_ms / 1000, self._send_on, repeat)
@@ -123,20 +123,19 @@ class RepeatingProtocol(GuardedProtocol):
 
     def _take(self, repeat: Repeat, data: bytes | memoryview) -> None:
         """Note what has arrived in its place, or behind a call that waits."""
-        if repeat.is_whole:
+        if repeat.body.is_whole:
             repeat.behind += data
             self.flow.pause_reading()
             return
-        repeat.arrived += len(data)
-        self._receipt.body_bytes = repeat.arrived
-        if repeat.arrived == len(repeat.body):
+        self._receipt.body_bytes += len(data)
+        if repeat.body.is_whole_with(len(data)):
             self._receipt = Receipt()
             self._wait_for_turn(repeat)
 
     def _wait_for_turn(self, repeat: Repeat) -> None:
         if repeat.overdue is not None:
             repeat.overdue.cancel()
-        weight = len(repeat.body) * (1 if repeat.settled.exchange.is_binary else 2)
+        weight = len(repeat.body.content) * (1 if repeat.settled.exchange.is_binary else 2)
         share = max(LEAST_SHARE, weight / TOGETHER_BYTES)
         self.readiness.admission.line.join(answer_together, (self, repeat), self.loop.call_soon, share)
 
@@ -184,7 +183,7 @@ class RepeatingProtocol(GuardedProtocol):
             start: when its turn came, as `perf_counter` says.
         """
         request_id = repeat.head.request_id
-        num_bytes = len(repeat.body), self._send(answer.response, request_id)
+        num_bytes = len(repeat.body.content), self._send(answer.response, request_id)
         passage = repeat.passage(start, answer.timing)
         self.log.tell_repeated(repeat.settled.route, num_bytes, request_id, passage)
 
@@ -214,7 +213,7 @@ class RepeatingProtocol(GuardedProtocol):
     def _look_at_the_clock(self) -> None:
         """Have a body that is late refused as any other."""
         receipt, repeat = self._receipt, self._repeat
-        if repeat is not None and not repeat.is_whole and self.loop.time() >= receipt.deadline:
+        if repeat is not None and not repeat.body.is_whole and self.loop.time() >= receipt.deadline:
             self._send_on(repeat)
         super()._look_at_the_clock()
 
@@ -249,7 +248,7 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
             same.setdefault(id(repeat.settled), []).append((protocol, repeat))
     for calls in same.values():
         settled = calls[0][1].settled
-        answers = answered(settled, [Repeated(repeat.body, repeat.seconds_left) for _, repeat in calls])
+        answers = answered(settled, [Repeated(repeat.body.content, repeat.seconds_left) for _, repeat in calls])
         for (protocol, repeat), answer in zip(calls, answers, strict=True):
             if answer is None:
                 protocol.take_long_way(repeat)
