@@ -190,21 +190,21 @@ async def test_bodies_that_arrive_have_a_place(monkeypatch: pytest.MonkeyPatch) 
             arriving.enter_context(admitting.place())
         with pytest.raises(HttpProblemError), admitting.place():
             pass
-        assert admitting.refuses(MIB)
+        assert admitting.refuses(2 * MIB)
         assert not admitting.refuses(100)
         now = ARRIVING_SECONDS + 0.01
-        assert not admitting.refuses(MIB)
+        assert not admitting.refuses(2 * MIB)
     assert admitting.has_room
 
 
 def test_large_calls_in_the_line_have_a_place() -> None:
     """A large call counts among those that wait for a thread before it is worked on."""
     admitting = admission_of(max_concurrency=1)
-    begins = [admitting.expect(MIB) for _ in range(1 + WAITING_FOR_EACH)]
-    assert admitting.refuses(MIB)
+    begins = [admitting.expect(2 * MIB) for _ in range(1 + WAITING_FOR_EACH)]
+    assert admitting.refuses(2 * MIB)
     assert not admitting.refuses(100)
     begins[0]()
-    assert not admitting.refuses(MIB)
+    assert not admitting.refuses(2 * MIB)
 
 
 async def test_a_small_body_with_large_work_meets_the_queue(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:

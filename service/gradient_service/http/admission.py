@@ -14,7 +14,7 @@ from gradient_service.settings import Settings
 from gradient_service.wire.json_grammar import SHORT_TEXT
 
 INLINE_TEXT_BYTES = SHORT_TEXT
-INLINE_BINARY_BYTES = 256 * 1024
+INLINE_BINARY_BYTES = 1024 * 1024
 """A larger body is decoded in a thread, so that the event loop serves others; these take about a millisecond."""
 WAITING_FOR_EACH = 32
 """So many calls may wait for each that computes: a few clients with their pools of connections, all asking at once, are

@@ -30,8 +30,11 @@ from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.tensor_codec import Buffer
 
-INLINE_ELEMENTS = 64 * 1024
-"""A larger computation is done in a thread."""
+INLINE_REPLY_BYTES = 2 * 1024 * 1024
+"""What is as much work as that many bytes of a gradient is done in a thread: it takes more than some milliseconds.
+
+A thread costs 2 ms, for it and the event loop take the interpreter from each other again and again.
+"""
 
 
 @record()
@@ -51,6 +54,11 @@ class Reading:
     write: Callable[[Body], Written]
     bytes_per_number: int
     """What a number of the reply takes at the most."""
+
+    @property
+    def is_short_work(self) -> bool:
+        """Whether the event loop computes and writes the reply."""
+        return operations.num_elements(self.decoded.request) * self.bytes_per_number <= INLINE_REPLY_BYTES
 
 
 class Exchange(Protocol):
@@ -204,9 +212,9 @@ class Call:
                 request, progress, lambda: self._perform_one(self._read(body, exchange, progress), progress)
             )
         reading = self._read(body, exchange, progress)
-        if operations.num_elements(reading.decoded.request) > INLINE_ELEMENTS:
-            return await self._in_turn(request, progress, lambda: self._perform_one(reading, progress))
-        return self._perform_one(reading, progress)
+        if reading.is_short_work:
+            return self._perform_one(reading, progress)
+        return await self._in_turn(request, progress, lambda: self._perform_one(reading, progress))
 
     async def _receive(self, request: Request, exchange: Exchange, progress: Progress) -> Buffer:
         """Return the body, for which memory is reserved as it is declared, or as it arrives where it is not."""

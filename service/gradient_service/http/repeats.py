@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gradient_service import operations
 from gradient_service.http.admission import Reservation
 from gradient_service.http.body import PartsResponse
-from gradient_service.http.calls import INLINE_ELEMENTS, Call, Progress, Settled, Started, dialect_of
+from gradient_service.http.calls import Call, Progress, Settled, Started, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.wire.tensor_codec import Buffer
@@ -39,7 +39,7 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]
         for place, each in enumerate(calls):
             with suppress(Exception):  # whatever it is, the other way comes upon it again
                 started = _started(settled, each, held)
-                if operations.num_elements(started.request) <= INLINE_ELEMENTS:
+                if started.reading.is_short_work:
                     kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])

@@ -17,6 +17,8 @@ NUMBER_BYTES = 8
 ROW_BYTES = 64
 """What is kept of a row until the rows are summed, whatever the reply holds: its loss and factor, with exponents."""
 
+ELEMENTS_BESIDE = 16
+"""So many elements take as long as what is done once for a row."""
 FOLLOWED_ELEMENTS = 1 << 20
 """A check follows hundreds of recipes through a few rows, however few there are."""
 
@@ -36,12 +38,18 @@ class Work:
 
 
 def num_elements(request: CallRequest) -> int:
-    """Return how many numbers the work on a request goes through, about: N·K, or N·K² where the Jacobian is needed."""
+    """Return the work on a request, about, as the number of elements whose gradient takes as long.
+
+    That is the numbers of the reply, N·K at the least, N·K² where the Jacobian is needed, and what is done for a row.
+    """
+    rows, classes = map(int, request.logits.shape)
+    elements = rows * classes
     if isinstance(request, CheckRequest):
-        return int(request.logits.size) + FOLLOWED_ELEMENTS
+        return elements + FOLLOWED_ELEMENTS
     if MADE_OF_JACOBIANS.intersection(request.include):
-        return int(request.logits.size * request.logits.shape[1])
-    return int(request.logits.size)
+        elements *= classes
+    of_reply = num_reply_numbers(Scores(logits=request.logits), request.include)
+    return max(elements, of_reply) + ELEMENTS_BESIDE * rows
 
 
 def num_array_bytes(request: CallRequest) -> int:

@@ -150,6 +150,31 @@ async def test_what_is_wrong_is_told_as_ever(talk: Talk, body: bytes) -> None:
     assert problems[0]["status"] in {400, 422}
 
 
+@pytest.mark.parametrize(
+    ("shape", "include", "num_passed"),
+    [
+        ((250, 1000), ["loss", "gradient"], 1),
+        ((300, 1000), ["loss", "gradient"], 2),  # too long to read
+        ((100_000, 2), ["loss", "gradient"], 2),  # too many rows
+        ((10_000, 2), ["loss", "gradient"], 1),
+        ((100, 1000), ["gradient", "probabilities", "hessian_diagonal"], 2),  # too much of a reply
+        ((60, 1000), ["gradient", "probabilities", "hessian_diagonal"], 1),
+        ((100, 20), ["jacobian"], 1),
+        ((100, 100), ["jacobian"], 2),
+    ],
+)
+async def test_short_work_takes_the_short_way(
+    talk: Talk, passed: list[str], shape: tuple[int, int], include: list[str], num_passed: int
+) -> None:
+    """Its bytes count, and the numbers that its reply will have, and its rows."""
+    logits, labels = np.ones(shape, np.float32), np.zeros(shape[0], np.uint8)
+    body = save({"logits": logits, "labels": labels}, metadata={"options": json.dumps({"include": include})})
+    replies = [await outcome(talk, call(body, media_type=TENSORS)) for _ in range(2)]
+    assert replies[0][0][0] == b"http/1.1 200 ok"
+    assert replies[0] == replies[1]
+    assert len(passed) == num_passed
+
+
 async def test_a_text_of_some_length_is_answered_again(talk: Talk, passed: list[str]) -> None:
     """What is right with it is read at once; with something wrong at its end it has the problem of the long way."""
     rows = np.linspace(-3, 3, 20_000).reshape(20, 1000).tolist()
