@@ -134,6 +134,23 @@ def test_what_is_listed_explains(case: tuple[str, Program, dict[str, Any]], dtyp
         assert all(each.residual < 0.25 for each in found.diagnoses), (seed, found.diagnoses)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_sign_of_upstream_accuses_nobody(sign: int) -> None:
+    """A negative one turned the sizes that errors over the batch are measured by, and whatever was claimed fitted."""
+    for seed in SEEDS:
+        upstream = sign * np.random.default_rng(seed).uniform(0.1, 3, 64)
+        batch = draw(seed, "float64", reduction="none")
+        batch.options["upstream"] = upstream[: len(batch.logits)]
+        found = examined(batch, {"gradient": 1.7 * computed("gradient", batch)})
+        assert not found.is_match
+        assert not found.diagnoses
+        weighted = batch.options["upstream"][:, np.newaxis] * batch.one_hot
+        over_batch = wrong.softmax(batch.logits, axis=0) * weighted.sum(axis=0) - weighted
+        found = examined(batch, {"gradient": over_batch})
+        assert codes_of(found)[:1] == ["softmax_over_batch"]
+        assert found.diagnoses[0].residual < 1e-12
+
+
 @pytest.mark.parametrize("objective", wrong.OBJECTIVES)
 @pytest.mark.parametrize("output", ["gradient", "losses", "loss"])
 @pytest.mark.parametrize(

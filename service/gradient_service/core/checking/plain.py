@@ -129,7 +129,7 @@ class PlainRows:
         if recipe.is_over_batch and not recipe.is_by_hand:
             spread_out = found.values * (recipe.column_weights / recipe.temperature).astype(self.dtype)
             weighted = factor * (weights * self._targets)
-            return spread_out - weighted, np.maximum(spread_out, weighted)
+            return spread_out - weighted, np.maximum(np.abs(spread_out), np.abs(weighted))  # upstream has signs
         values, sizes = by_scores(recipe, found, self._targets, weights)
         if recipe.is_applied_twice and not recipe.is_by_hand:
             values, sizes = through_softmax(self._first.values, values, sizes)
