@@ -146,8 +146,9 @@ class Search:
         for scaling in self._scalings():
             for factor in _factors(scaling, self.recipe):
                 yield Variant((scaling.code,), self.recipe, factor)
+        extremes = self._judge.extremes(self.recipe)
         for step in STEPS:
-            for recipe in step.ways(self.recipe):
+            for recipe in _reached(step.ways(self.recipe), self.recipe, extremes):
                 yield Variant((step.code,), recipe)
 
     def _scalings(self) -> list[Scaling]:
@@ -171,10 +172,22 @@ class Search:
         effective = {code for each in made for code in each.codes}
         steps = {step.code: step for step in STEPS if step.code in effective and (is_small or not step.is_of_batch)}
         for first in made:
+            extremes = self._judge.extremes(first.recipe)
             for code, second in steps.items():
                 if first.codes[0] in steps and PLACES[code] > PLACES[first.codes[0]]:
-                    for recipe in second.beside(first.recipe):
+                    for recipe in _reached(second.beside(first.recipe), first.recipe, extremes):
                         yield Variant((*first.codes, code), recipe)
+
+
+def _reached(recipes: Iterable[Recipe], before: Recipe, extremes: tuple[float, float]) -> Iterator[Recipe]:
+    """Yield recipes, but those that keep probabilities from what none of them comes near to: they are the one before.
+
+    Args:
+        recipes: in which one more mistake is made.
+        before: the recipe without it.
+        extremes: its least and its largest probability.
+    """
+    return (each for each in recipes if each.floor is before.floor or each.is_floor_reached(*extremes))
 
 
 def _factors(scaling: Scaling, *recipes: Recipe) -> list[float]:

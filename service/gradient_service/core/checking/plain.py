@@ -99,14 +99,24 @@ class PlainRows:
         values = np.exp(logs)
         return Distribution(values, logs, 1 - values, np.log1p(-values))
 
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The least and the largest probability before any is kept away from 0."""
+        return float(self._unfloored.values.min()), float(self._unfloored.values.max())
+
     @cached_property
-    def _floored(self) -> tuple[Distribution, Array | float]:
-        """The probabilities in the end, and what is left of the derivative of each logarithm."""
+    def _unfloored(self) -> Distribution:
         recipe, found = self.recipe, self._first
         if recipe.is_applied_twice:
             found = softmax(found.values, has_complements=recipe.is_binary)
         if recipe.is_mask_late and recipe.mask is not None:
             found = replace(found, values=np.where(recipe.mask(self.rows), found.values, 0))
+        return found
+
+    @cached_property
+    def _floored(self) -> tuple[Distribution, Array | float]:
+        """The probabilities in the end, and what is left of the derivative of each logarithm."""
+        recipe, found = self.recipe, self._unfloored
         return (found, 1.0) if recipe.floor is Floor.NONE else floored(recipe, found)
 
     def _losses(self) -> Sized:

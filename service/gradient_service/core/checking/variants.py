@@ -62,6 +62,9 @@ class Judge(Protocol):
     def has_effect(self, variant: Variant) -> bool:
         """Return whether the mistake changes anything."""
 
+    def extremes(self, recipe: Recipe) -> tuple[float, float]:
+        """Return the least and the largest probability at a glance, before any is kept away from 0."""
+
 
 @dataclass(slots=True)
 class RowsJudge:
@@ -112,6 +115,10 @@ class RowsJudge:
         if variant.recipe.layout is not Layout.ROWS:
             return True
         return Left.of(np.abs(made - right), tolerated, sizes).excess > 1
+
+    def extremes(self, recipe: Recipe) -> tuple[float, float]:
+        """Return the least and the largest probability of the few rows, before any is kept away from 0."""
+        return PlainRows(recipe, self._sample).extremes
 
     def _all_rows(self) -> Iterator[Rows]:
         batch_size, num_classes = self.recipe.logits.shape
@@ -179,6 +186,11 @@ class LossJudge:
         if made is None or right is None:
             return False
         return abs(made.loss - right.loss) > right.tolerated(self.tolerance, self.found.claim)
+
+    def extremes(self, recipe: Recipe) -> tuple[float, float]:
+        """Return the least and the largest probability of all rows, before any is kept away from 0."""
+        found = [PlainRows(recipe, rows).extremes for rows in recipe.blocks()]
+        return min(least for least, _ in found), max(largest for _, largest in found)
 
     def _reduced(self, recipe: Recipe) -> Reduced | None:
         if recipe is self.recipe and self._right is not None:
