@@ -84,11 +84,11 @@ async def test_the_stages_of_answered_calls_are_told_by_the_kind_of_body(client:
 
 
 async def test_odd_paths_make_no_labels(client: httpx.AsyncClient) -> None:
-    """Ten thousand paths that there are not, and methods of all kinds, are one series."""
-    for number in range(10_000):
+    """A thousand paths that there are not, and methods of all kinds, are one series."""
+    for number in range(1000):
         await client.request("GET" if number % 2 else "BREW", f"/odd/{number}")
     counted = dict(samples((await families(client))["requests"], "_total", "route", "status"))
-    assert counted == {("none", "404"): 10_000}
+    assert counted == {("none", "404"): 1000}
 
 
 async def test_in_flight_bytes_are_those_that_are_reserved() -> None:

@@ -115,22 +115,16 @@ def ids(case: tuple[str, Program, dict[str, Any]]) -> str:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("case", MEANT, ids=ids)
 def test_an_honest_mistake_is_named_first(case: tuple[str, Program, dict[str, Any]], dtype: str, seeds: range) -> None:
-    """A wrong program is no match, and its mistake leads the diagnoses on random batches."""
+    """A wrong program is no match, its mistake leads the diagnoses on random batches, and none of these leaves much.
+
+    One with a residual of 1 was listed once, beside 0 in the place of NaN.
+    """
     code, program, options = case
     for seed in seeds:
         batch = batch_for(seed, dtype, **options)
         found = examined(batch, program(batch))
         assert not found.is_match, seed
         assert codes_of(found)[:1] == [code], (seed, batch.logits.shape, found.diagnoses)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("case", MEANT, ids=ids)
-def test_what_is_listed_explains(case: tuple[str, Program, dict[str, Any]], dtype: str) -> None:
-    """No diagnosis leaves much: one with a residual of 1 was listed once, beside 0 in the place of NaN."""
-    for seed in SEEDS:
-        batch = batch_for(seed, dtype, **case[2])
-        found = examined(batch, case[1](batch))
         assert all(each.residual < 0.25 for each in found.diagnoses), (seed, found.diagnoses)
 
 
@@ -213,7 +207,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("codes", "program", "options"), PAIRS, ids=lambda value: value if isinstance(value, str) else ""
 )

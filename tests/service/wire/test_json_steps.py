@@ -15,7 +15,7 @@ from gradient_service.schemas.requests import LossRequest, SoftmaxRequest
 from gradient_service.wire import json_body, open_inference
 from gradient_service.wire.errors import MalformedBodyError
 
-SMALL, LARGE = 150_000, 600_000
+SMALL, LARGE = 50_000, 200_000
 STEPS_PER_BYTE = 3
 UNITS = {
     "strings": (b'{"logits": [[', b'"ab",', b'"a"]]}'),
