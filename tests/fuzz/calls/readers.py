@@ -218,6 +218,7 @@ def read_inference(body: bytes, json_bytes: str | None) -> Fields:
         roundoffs[name] = ROUNDOFFS.get(dtype, 0.0)
     check(begin == len(rest), "no bytes behind")
     forms, options = _wanted(document.get("outputs", [])), dict(parameters)
+    check("" not in forms, "an output")
     forms[""] = options.pop("binary_data_output", False)
     check(isinstance(forms[""], bool), "binary_data_output")
     for name in OF_THE_CLIENT & set(options):
