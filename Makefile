@@ -6,6 +6,8 @@ DOCKER ?= docker
 IMAGE ?= gradient-service
 # More arguments for pytest, or for the benchmarks: make test ARGS="-k softmax -x", make bench ARGS=--quick
 ARGS ?=
+# How many processes run make test: one more than there are cores, for some tests wait for a clock.
+PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # How long make fuzz feeds each reader.
 FUZZ_SECONDS ?= 300
 # How many requests make fuzz-requests draws, and from which seed; without one it takes a new seed and prints it.
@@ -31,7 +33,7 @@ run: .venv/run.stamp ## set up, then serve on 127.0.0.1:8000 (PORT=8123 make run
 	@$(BIN)/gradient-service serve --host 127.0.0.1 --port $(PORT)
 
 test: .venv/dev.stamp ## set up, then all tests that need no browser, no extra servers, no big frameworks
-	@$(BIN)/python -m pytest -m "not full" --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest -m "not full" --numprocesses $(PROCESSES) $(ARGS)
 
 test-all: .venv/frameworks.stamp ## set up, then every test
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
