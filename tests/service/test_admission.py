@@ -200,9 +200,9 @@ async def test_bodies_that_arrive_have_a_place(monkeypatch: pytest.MonkeyPatch) 
 def test_large_calls_in_the_line_have_a_place() -> None:
     """A large call counts among those that wait for a thread before it is worked on."""
     admitting = admission_of(max_concurrency=1)
-    begins = [admitting.expect(2 * MIB) for _ in range(1 + WAITING_FOR_EACH)]
-    assert admitting.refuses(2 * MIB)
-    assert not admitting.refuses(100)
+    begins = [admitting.expect(MIB + 1) for _ in range(1 + WAITING_FOR_EACH)]
+    assert admitting.refuses(MIB + 1)
+    assert not admitting.refuses(MIB)
     begins[0]()
     assert not admitting.refuses(2 * MIB)
 

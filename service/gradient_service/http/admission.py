@@ -15,7 +15,7 @@ from gradient_service.wire.json_grammar import SHORT_TEXT
 
 INLINE_TEXT_BYTES = SHORT_TEXT
 INLINE_BINARY_BYTES = 1024 * 1024
-"""A larger body is decoded in a thread, so that the event loop serves others; these take about a millisecond."""
+"""A larger body is decoded in a thread, so that the event loop serves others; to decode these takes a millisecond."""
 WAITING_FOR_EACH = 32
 """So many calls may wait for each that computes: a few clients with their pools of connections, all asking at once, are
 served. What is large is bounded by its bytes before it is by this."""

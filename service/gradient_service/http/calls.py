@@ -31,10 +31,12 @@ from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.tensor_codec import Buffer
 
 INLINE_REPLY_BYTES = 2 * 1024 * 1024
-"""What is as much work as that many bytes of a gradient is done in a thread: it takes more than some milliseconds.
+"""What is more work than that many bytes of a gradient is done in a thread: it takes more than some milliseconds.
 
 A thread costs 2 ms, for it and the event loop take the interpreter from each other again and again.
 """
+CODED = 4
+"""The work on a coded reply, as a multiple."""
 
 
 @record()
@@ -55,10 +57,19 @@ class Reading:
     bytes_per_number: int
     """What a number of the reply takes at the most."""
 
+    is_coded: bool = False
+    """Whether the reply is compressed."""
+
+    @property
+    def work(self) -> int:
+        """How long it takes to compute and write the reply, about, as the bytes of a gradient that takes as long."""
+        coded = CODED if self.is_coded else 1
+        return operations.num_elements(self.decoded.request) * self.bytes_per_number * coded
+
     @property
     def is_short_work(self) -> bool:
-        """Whether the event loop computes and writes the reply."""
-        return operations.num_elements(self.decoded.request) * self.bytes_per_number <= INLINE_REPLY_BYTES
+        """Whether the event loop does it."""
+        return self.work <= INLINE_REPLY_BYTES
 
 
 class Exchange(Protocol):
@@ -273,7 +284,8 @@ class Call:
             max_reply_bytes=settings.max_reply_bytes,
             bytes_per_number=reading.bytes_per_number,
         )
-        execution = Execution(threads=settings.threads, checkpoint=progress.patience.check)
+        threads = 1 if reading.is_short_work else settings.threads
+        execution = Execution(threads=threads, checkpoint=progress.patience.check)
         work = Work(limits, execution, progress.reservation.add)
         try:
             replies = self._operation.perform([each.request for each in alike], work)

@@ -7,10 +7,13 @@ from typing import NamedTuple
 from gradient_service import operations
 from gradient_service.http.admission import Reservation
 from gradient_service.http.body import PartsResponse
-from gradient_service.http.calls import Call, Progress, Settled, Started, dialect_of
+from gradient_service.http.calls import INLINE_REPLY_BYTES, Call, Progress, Settled, Started, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.wire.tensor_codec import Buffer
+
+WORK_TOGETHER = 4 * INLINE_REPLY_BYTES
+"""Of the calls of one turn; their bodies alone may tell little of it."""
 
 
 class Repeated(NamedTuple):
@@ -31,15 +34,18 @@ class Answer(NamedTuple):
 def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]:
     """Return the answers to calls; None for those that have to take the way of all others.
 
-    These are large computations, and whatever is wrong, for which there is one place to be told.
+    These are large computations, those beyond what is done in one turn, and whatever is wrong, for which there is one
+    place to be told.
     """
     answers: list[Answer | None] = [None] * len(calls)
+    work = 0
     with ExitStack() as held:
         kinds: dict[Hashable, list[tuple[int, Started]]] = {}
         for place, each in enumerate(calls):
             with suppress(Exception):  # whatever it is, the other way comes upon it again
                 started = _started(settled, each, held)
-                if started.reading.is_short_work:
+                if started.reading.is_short_work and work + started.reading.work <= WORK_TOGETHER:
+                    work += started.reading.work
                     kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])

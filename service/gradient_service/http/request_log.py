@@ -213,7 +213,7 @@ class ToldExchange:
             **({"path": passage.path} if route is None else {"route": route.path}),
             **self._ending(self._state.get("problem")),
             "duration_ms": passage.milliseconds,
-            "bytes_in": self._bytes_in,
+            "bytes_in": max(self._bytes_in, self._state.get("arrived_bytes", 0)),
             "bytes_out": 0 if scope["method"] == "HEAD" else self._bytes_out,
             "request_id": self._request_id,
         }

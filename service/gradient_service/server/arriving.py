@@ -31,7 +31,7 @@ class ArrivingBody:
         """Where the rest of it belongs; None when it has arrived."""
         return None if self.is_whole else memoryview(self.content)[self.arrived :]
 
-    def is_whole_with(self, num_bytes: int) -> bool:
+    def is_now_whole(self, num_bytes: int) -> bool:
         """Note that so many bytes more are in their place; return whether that is all of it."""
         self.arrived += num_bytes
         return self.is_whole

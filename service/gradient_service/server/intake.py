@@ -54,4 +54,5 @@ class Intake(BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what has arrived, from where it lies: it is parsed before anything else is read."""
-        self._protocol.data_received(self._buffer[:nbytes])
+        buffer, self._buffer = self._buffer, LITTLE  # not kept: it may be a body
+        self._protocol.data_received(buffer[:nbytes])

@@ -55,6 +55,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._discard: Discard | None = None
         self._arriving: ArrivingBody | None = None
         """A large body that the application waits for."""
+        self._is_due = False
+        """Whether a call that begins has had its turn."""
 
     @property
     def place(self) -> memoryview | None:
@@ -219,24 +221,21 @@ class GuardedProtocol(HttpToolsProtocol):
             while not body.is_whole and message["type"] == "http.request":
                 message = dict(await cycle.receive())
         except CancelledError:
-            if self._arriving is body:
-                self._give_up_body(cycle, declared)
+            if self._arriving is body:  # the rest is passed over
+                self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
             raise
         finally:
             self._arriving = None
+            if not body.is_whole:
+                cycle.scope["state"]["arrived_bytes"] = body.arrived
         return message if message["type"] == "http.disconnect" else {**message, "body": body.content}
 
     def _note_arrival(self, body: ArrivingBody, num_bytes: int) -> None:
         """Note what has arrived in its place."""
         self._receipt.body_bytes += num_bytes
-        if body.is_whole_with(num_bytes):
+        if body.is_now_whole(num_bytes):
             self._arriving = None
             self._end_unparsed()
-
-    def _give_up_body(self, cycle: RequestResponseCycle, declared: int) -> None:
-        """Pass over the rest of a body that is not waited for any more; the connection ends where that is much."""
-        self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
-        cycle.keep_alive = cycle.keep_alive and declared <= SWALLOWED_BYTES
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""
@@ -268,7 +267,7 @@ class GuardedProtocol(HttpToolsProtocol):
             await app(scope, partial(self._receive, cycle), send)
 
         begin = partial(super()._start_asgi_task, cycle, counted)
-        if cycle.scope["method"] == "POST":
+        if cycle.scope["method"] == "POST" and not self._is_due:
             admission.line.join(lambda _: begin(), None, self.loop.call_soon)
         else:
             begin()
@@ -330,7 +329,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""
         self._unwatch()
-        if self.pipeline or self._is_refused:
+        if self.pipeline or (self._receipt.phase == "body" and self._is_answered):
             self.transport.close()
             return
         cycle = self._unanswered

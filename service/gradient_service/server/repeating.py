@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gradient_service.http.body import PartsResponse
+from gradient_service.http.body import LARGE_BYTES, PartsResponse
 from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.http.problems import HttpProblemError
@@ -128,7 +128,7 @@ class RepeatingProtocol(GuardedProtocol):
             self.flow.pause_reading()
             return
         self._receipt.body_bytes += len(data)
-        if repeat.body.is_whole_with(len(data)):
+        if repeat.body.is_now_whole(len(data)):
             self._receipt = Receipt()
             self._wait_for_turn(repeat)
 
@@ -158,9 +158,11 @@ class RepeatingProtocol(GuardedProtocol):
         self._receipt = receipt
 
     def take_long_way(self, repeat: Repeat) -> None:
-        """Have a call answered as if its head were not known."""
+        """Have a call answered as if its head were not known; a large one at once: its memory is reserved no more."""
         self.flow.resume_reading()
+        self._is_due = len(repeat.body.content) > LARGE_BYTES
         super()._parse(repeat.message)
+        self._is_due = False
         self._watch()
 
     def _end(self, repeat: Repeat) -> None:
@@ -221,7 +223,7 @@ class RepeatingProtocol(GuardedProtocol):
         """End the connection where it has been idle since this was due; to put it off each time would take longer."""
         self.timeout_keep_alive_task = None
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
-        if self._repeat is not None or self._is_refused_unparsed or left > 0:
+        if self._repeat is not None or self._receipt.phase == "body" or left > 0:
             self._keep_alive_for(max(left, 1.0))
         else:
             super().timeout_keep_alive_handler()

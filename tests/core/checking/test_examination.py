@@ -229,6 +229,13 @@ def test_the_invariants_of_a_right_gradient_hold() -> None:
     assert all(each.holds for each in examined(batch, wrong.right(batch)).invariants)
 
 
+def test_an_empty_batch_explains_no_loss() -> None:
+    """What is claimed of no rows is wrong or right, and no mistake is made in them."""
+    batch = Batch(np.zeros((0, 3)), np.zeros(0, np.int64), {})
+    found = examined(batch, {"loss": np.float64(1)})
+    assert (found.is_match, found.diagnoses) == (False, [])
+
+
 def test_an_empty_batch_matches_an_empty_claim() -> None:
     """No rows have loss 0 and no gradient; there is nothing to diagnose."""
     batch = Batch(np.zeros((0, 3)), np.zeros(0, np.int64))

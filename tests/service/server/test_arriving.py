@@ -89,9 +89,10 @@ async def test_the_application_receives_it_whole(talk: Talk, messages: list[Mess
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:1000], body[1000:], b""))
     await talk.send(call(b"", b"Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"") + chunks)
     expected = await content(talk)
-    for ends in [(), (200,), (100, 5000, 5001, 300_000), (len(call(body)) - 1,)]:
+    for ends in [(), (200,), (100, 5000, 5001, 300_000), (-1,)]:
         messages.clear()
-        await in_parts(talk, call(body, b"X-First-End: %d" % sum(ends[:1])), *ends)  # no head is known
+        message = call(body, b"X-First-End: %d" % sum(ends[:1]))  # no head is known
+        await in_parts(talk, message, *(end % len(message) for end in ends))
         assert await content(talk) == expected
         assert bytes(messages[0]["body"]) == body
         assert not messages[0]["more_body"]
@@ -130,6 +131,28 @@ async def test_who_waits_to_be_asked_is_asked(talk: Talk) -> None:
     assert await num_rows(talk) == 400
 
 
+async def test_the_rest_of_one_that_is_late_is_slower_than_an_idle_connection_may_be(talk: Talk) -> None:
+    """Its connection is used meanwhile, and is not ended as an idle one; nor is it answered twice when it stalls."""
+    message = call(GET * (SWALLOWED_BYTES // len(GET)), b"X-Request-Deadline-Ms: 200")
+    await in_parts(talk, message[:300_000], 500)
+    assert (await talk.answer())[0][9:12] == b"504"
+    for start in range(300_000, 307_000, 1000):
+        await talk.send(message[start : start + 1000])
+        await asyncio.sleep(1)
+    await talk.send(message[307_000:] + GET)
+    assert await content(talk) == ALIVE
+
+
+async def test_who_stalls_after_the_answer_has_no_other(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection ends where the rest of a body that nobody waits for does not come."""
+    await talk.send(GET)
+    await talk.answer()
+    monkeypatch.setattr(Receipt, "deadline", property(lambda receipt: receipt.since + 0.5))
+    await in_parts(talk, call(LARGE, b"X-Request-Deadline-Ms: 100")[:100_000], 500)
+    assert (await talk.answer())[0][9:12] == b"504"
+    assert await asyncio.wait_for(talk.reader.read(), 5) == b""
+
+
 @pytest.mark.parametrize("size", [1000, 300_000])
 async def test_behind_one_that_is_late_for_the_deadline_the_connection_goes_on(
     talk: Talk, app: FastAPI, size: int
@@ -159,7 +182,7 @@ async def test_one_that_is_given_up_with_its_last_byte_swallows_nothing(
 ) -> None:
     """What comes behind it is the next message."""
     reading: list[asyncio.Task[Message]] = []
-    arrives = ArrivingBody.is_whole_with
+    arrives = ArrivingBody.is_now_whole
 
     def given_up_when_whole(body: ArrivingBody, num_bytes: int) -> bool:
         return arrives(body, num_bytes) and reading[0].cancel()
@@ -171,7 +194,7 @@ async def test_one_that_is_given_up_with_its_last_byte_swallows_nothing(
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    monkeypatch.setattr(ArrivingBody, "is_whole_with", given_up_when_whole)
+    monkeypatch.setattr(ArrivingBody, "is_now_whole", given_up_when_whole)
     answering, app.middleware_stack = app.middleware_stack, give_up
     await in_parts(talk, call(LARGE), 1000)
     assert await content(talk) == b""
@@ -191,6 +214,7 @@ async def test_who_leaves_meanwhile_is_told_of(talk: Talk, app: FastAPI, caplog:
     assert app.state.admission.in_flight_bytes == 0
     lines: list[dict[str, Any]] = [line for record in caplog.records for line in record.msg]  # type: ignore[misc]
     assert [line["outcome"] for line in lines] == ["client-left"]
+    assert lines[0]["bytes_in"] == 300_000 - (len(call(LARGER)) - len(LARGER))
 
 
 async def test_one_that_does_not_arrive_is_refused(talk: Talk, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:

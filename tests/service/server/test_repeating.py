@@ -22,6 +22,7 @@ from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call, Settled
 from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
+from gradient_service.http.repeats import WORK_TOGETHER
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.repeating import RepeatingProtocol
@@ -539,6 +540,29 @@ async def test_calls_of_many_connections_are_answered_together(
     assert [answers[place][1] for place in (0, 1, 3)] == [first[1], other[1], first[1]]
     assert [answers[place][0][9:12] for place in (2, 4)] == [b"422", b"400"]
     assert max(sizes) > 1
+
+
+async def test_a_turn_has_no_more_work_than_a_few_large_calls(
+    connect: Callable[[], Awaitable[Talk]], passed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of short bodies with much work not all are computed together; the others have turns of their own."""
+    talks = [await connect() for _ in range(12)]
+    message = call(json.dumps({"logits": [[0] * 200] * 2, "labels": [0, 1], "include": ["jacobian"]}).encode())
+    first = await outcome(talks[0], message)
+    sizes: list[int] = []
+    perform = Call.perform
+
+    def counted(call: Call, alike: Any) -> Any:
+        sizes.append(len(alike))
+        return perform(call, alike)
+
+    monkeypatch.setattr(Call, "perform", counted)
+    for talk in talks:
+        talk.writer.write(message)
+    answers = [await talk.answer() for talk in talks]
+    assert [content for _, content in answers] == [first[1]] * len(talks)
+    assert 1 < max(sizes) <= WORK_TOGETHER // (2 * 200 * 200 * 25)
+    assert len(passed) > 1
 
 
 async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> None:

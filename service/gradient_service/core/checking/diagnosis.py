@@ -76,8 +76,8 @@ def diagnose(
 
 def _findings(recipe: Recipe, found: Comparison, tolerance: Tolerance, checkpoint: Callable[[], None]) -> list[Finding]:
     """Return what reproduces an output to its last digits, else what does as far as the caller tolerates."""
-    if found.usual_excess.max(initial=0) <= 1:
-        return []  # no mistake errs so little
+    if found.usual_excess.max(initial=0) <= 1 or not recipe.batch_size:
+        return []  # no mistake errs so little, and of no rows none is made
     exact = Search(recipe, found, USUAL, BETTER, checkpoint).findings()
     if tolerance == USUAL or any(finding.codes != (DiagnosisCode.LOWER_PRECISION,) for finding in exact):
         return exact
@@ -111,9 +111,12 @@ class Search:
     """How many times less of its error what explains a claim leaves."""
     checkpoint: Callable[[], None]
     _judge: Judge = field(init=False)
+    _most: float = field(init=False)
+    """What explains the claim leaves no more of its error, over what is tolerated."""
 
     def __post_init__(self) -> None:
         self._judge = judge_of(self.recipe, self.found, self.tolerance)
+        self._most = min(1.0, self.found.excess_over(self.tolerance).max(initial=0) / self.better)
 
     def findings(self) -> list[Finding]:
         """Return the single mistakes that reproduce the output, else the pairs that do."""
@@ -122,12 +125,11 @@ class Search:
         return alone or list(islice(self._explaining(self._pairs(singles)), MAX_PAIRS))
 
     def _explaining(self, variants: Iterable[Variant]) -> Iterator[Finding]:
-        most = min(1.0, self.found.excess_over(self.tolerance).max() / self.better)
         for variant in variants:
             self.checkpoint()
-            if self._judge.at_a_glance(variant).excess <= most:
+            if self._judge.at_a_glance(variant).excess <= self._most:
                 left = self._judge.in_full(variant)
-                if left.excess <= most:
+                if left.excess <= self._most:
                     yield Finding(variant.codes, self.found.claim.name, left.residual, left.excess)
 
     def _number_faults(self) -> Iterator[Finding]:
@@ -146,10 +148,28 @@ class Search:
         for scaling in self._scalings():
             for factor in _factors(scaling, self.recipe):
                 yield Variant((scaling.code,), self.recipe, factor)
-        extremes = self._judge.extremes(self.recipe)
+        right = Variant((), self.recipe)
         for step in STEPS:
-            for recipe in _reached(step.ways(self.recipe), self.recipe, extremes):
+            for recipe in self._reaching(step.ways(self.recipe), right):
                 yield Variant((step.code,), recipe)
+
+    def _reaching(self, recipes: Iterable[Recipe], before: Variant) -> Iterator[Recipe]:
+        """Yield recipes, but those that keep probabilities from numbers that none at a glance is near to.
+
+        What is left out reproduces no more at a glance than the recipe before does, in which this one mistake is not.
+        """
+        extremes: tuple[float, float] | None = None
+        for each in recipes:
+            if each.floor is not before.recipe.floor:
+                extremes = extremes or self._extremes(before)
+                if not each.is_floor_reached(*extremes):
+                    continue
+            yield each
+
+    def _extremes(self, variant: Variant) -> tuple[float, float]:
+        """Return the least and the largest probability at a glance, any where more rows are to be looked at."""
+        explains = self._judge.at_a_glance(variant).excess <= self._most
+        return (0.0, 1.0) if explains else self._judge.extremes(variant.recipe)
 
     def _scalings(self) -> list[Scaling]:
         return [scaling for scaling in SCALINGS if self.found.claim.name in scaling.outputs]
@@ -172,22 +192,10 @@ class Search:
         effective = {code for each in made for code in each.codes}
         steps = {step.code: step for step in STEPS if step.code in effective and (is_small or not step.is_of_batch)}
         for first in made:
-            extremes = self._judge.extremes(first.recipe)
             for code, second in steps.items():
                 if first.codes[0] in steps and PLACES[code] > PLACES[first.codes[0]]:
-                    for recipe in _reached(second.beside(first.recipe), first.recipe, extremes):
+                    for recipe in self._reaching(second.beside(first.recipe), first):
                         yield Variant((*first.codes, code), recipe)
-
-
-def _reached(recipes: Iterable[Recipe], before: Recipe, extremes: tuple[float, float]) -> Iterator[Recipe]:
-    """Yield recipes, but those that keep probabilities from what none of them comes near to: they are the one before.
-
-    Args:
-        recipes: in which one more mistake is made.
-        before: the recipe without it.
-        extremes: its least and its largest probability.
-    """
-    return (each for each in recipes if each.floor is before.floor or each.is_floor_reached(*extremes))
 
 
 def _factors(scaling: Scaling, *recipes: Recipe) -> list[float]:

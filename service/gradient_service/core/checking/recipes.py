@@ -103,7 +103,7 @@ class Recipe:
     """How gradient and probabilities lie in what is taken for (N, K)."""
 
     def is_floor_reached(self, least: float, largest: float) -> bool:
-        """Return whether the floor changes probabilities that are no smaller and no larger, but for roundings."""
+        """Return whether the floor changes probabilities between these, but for roundings."""
         if self.floor is Floor.CLIPPED:
             return not (self.least <= least and largest <= 1 - self.least)
         return not self.least <= least if self.floor is Floor.RAISED else self.floor is not Floor.NONE

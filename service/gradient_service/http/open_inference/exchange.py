@@ -90,7 +90,7 @@ class InferenceExchange:
         )
         inference = decode_text(decode, content, self.json_bytes or len(content), checkpoint)
         write = partial(self._write, inference.form, checkpoint)
-        return Reading(inference.decoded, write, inference.form.bytes_per_number)
+        return Reading(inference.decoded, write, inference.form.bytes_per_number, self.reply_coding is not None)
 
     def read_hastily(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
         """Decode it as ever."""
