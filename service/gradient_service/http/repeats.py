@@ -38,14 +38,15 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]
     place to be told.
     """
     answers: list[Answer | None] = [None] * len(calls)
-    work = 0
+    left = WORK_TOGETHER
     with ExitStack() as held:
         kinds: dict[Hashable, list[tuple[int, Started]]] = {}
         for place, each in enumerate(calls):
             with suppress(Exception):  # whatever it is, the other way comes upon it again
                 started = _started(settled, each, held)
-                if started.reading.is_short_work and work + started.reading.work <= WORK_TOGETHER:
-                    work += started.reading.work
+                work = started.reading.work
+                if work <= min(INLINE_REPLY_BYTES, left):
+                    left -= work
                     kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])
