@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.full
 
 ESTABLISHED = "01"
 """As Linux writes the state of a connection."""
+TRIES = 5
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:
@@ -71,25 +72,38 @@ def sockets_of(pid: int) -> set[str]:
     return {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
+@contextmanager
+def connected(process: Process, sizes: Sequence[int], least: int) -> Iterator[None]:
+    """Have bursts of so many callers connect, so that each worker has at least so many connections in the end.
+
+    A worker that a busy machine keeps from its share loses it to the others: then they connect once more.
+    """
+    time.sleep(0.5)  # by now those that asked whether it is ready have been seen to leave
+    before = sum(num_connections(process))
+    for _ in range(TRIES):
+        with ExitStack() as connections:
+            for size in sizes:
+                for _ in range(size):
+                    connections.enter_context(socket.create_connection(("127.0.0.1", process.port)))
+                time.sleep(0.1)
+            wait_until(lambda: sum(num_connections(process)) == before + sum(sizes), 5.0)
+            if min(num_connections(process)) >= least:
+                yield
+                return
+        wait_until(lambda: sum(num_connections(process)) == before, 5.0)
+    pytest.fail(f"one worker has less than {least} connections, {TRIES} times")
+
+
 def test_workers_share_connections() -> None:
     """Of connections that stay, each worker accepts about half, also one that replaces another."""
-    with running("--workers", "2") as process, ExitStack() as connections:
-        for more in (16, 16, 32):
-            for _ in range(more):
-                connections.enter_context(socket.create_connection(("127.0.0.1", process.port)))
-            time.sleep(0.1)
-        shares = num_connections(process)
-        assert sum(shares) == 64
-        assert min(shares) >= 24
+    with running("--workers", "2") as process, connected(process, (16, 16, 32), 24):
         time.sleep(0.5)  # a worker that ends at once after its start is replaced with care
         os.kill(process.workers()[0], signal.SIGKILL)
         wait_until(lambda: len(process.workers()) == 2 and answers(process), 5.0)
-        time.sleep(0.5)  # by now those that asked whether it is ready have been seen to leave
+        time.sleep(0.5)
         left = sum(num_connections(process))
-        for _ in range(left):
-            connections.enter_context(socket.create_connection(("127.0.0.1", process.port)))
-        wait_until(lambda: sum(num_connections(process)) == 2 * left, 2.0)
-        assert min(num_connections(process)) >= left * 3 // 4
+        with connected(process, (left,), left * 3 // 4):
+            assert sum(num_connections(process)) == 2 * left
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [(["--workers", "3"], 3), ([], 4)])
