@@ -110,6 +110,20 @@ def passed(app: FastAPI) -> list[str]:
     return paths
 
 
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many calls were computed together, each time."""
+    sizes: list[int] = []
+    perform = Call.perform
+
+    def counted(call: Call, alike: Any) -> Any:
+        sizes.append(len(alike))
+        return perform(call, alike)
+
+    monkeypatch.setattr(Call, "perform", counted)
+    return sizes
+
+
 @pytest.mark.parametrize("name", CALLS)
 async def test_the_same_call_has_the_same_answer_again(talk: Talk, passed: list[str], name: str) -> None:
     """Status, fields and content are those of the long way, which is gone once."""
@@ -519,20 +533,12 @@ async def test_another_length_is_the_same_head(talk: Talk, passed: list[str]) ->
 
 
 async def test_calls_of_many_connections_are_answered_together(
-    connect: Callable[[], Awaitable[Talk]], monkeypatch: pytest.MonkeyPatch
+    connect: Callable[[], Awaitable[Talk]], sizes: list[int]
 ) -> None:
     """Calls that arrive at the same time are computed as one, and one that is refused leaves the others as they are."""
     talks = [await connect() for _ in range(5)]
     first = await outcome(talks[0], call(BODY))
     other = await outcome(talks[0], call(OTHER))
-    sizes: list[int] = []
-    perform = Call.perform
-
-    def counted(call: Call, alike: Any) -> Any:
-        sizes.append(len(alike))
-        return perform(call, alike)
-
-    monkeypatch.setattr(Call, "perform", counted)
     bodies = [BODY, OTHER, BROKEN, BODY, b"{" + b" " * 34]
     for talk, body in zip(talks, bodies, strict=True):
         talk.writer.write(call(body))
@@ -543,20 +549,12 @@ async def test_calls_of_many_connections_are_answered_together(
 
 
 async def test_a_turn_has_no_more_work_than_a_few_large_calls(
-    connect: Callable[[], Awaitable[Talk]], passed: list[str], monkeypatch: pytest.MonkeyPatch
+    connect: Callable[[], Awaitable[Talk]], passed: list[str], sizes: list[int]
 ) -> None:
     """Of short bodies with much work not all are computed together; the others have turns of their own."""
     talks = [await connect() for _ in range(12)]
     message = call(json.dumps({"logits": [[0] * 200] * 2, "labels": [0, 1], "include": ["jacobian"]}).encode())
     first = await outcome(talks[0], message)
-    sizes: list[int] = []
-    perform = Call.perform
-
-    def counted(call: Call, alike: Any) -> Any:
-        sizes.append(len(alike))
-        return perform(call, alike)
-
-    monkeypatch.setattr(Call, "perform", counted)
     for talk in talks:
         talk.writer.write(message)
     answers = [await talk.answer() for talk in talks]
