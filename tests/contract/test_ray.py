@@ -126,10 +126,17 @@ def replicas() -> list[Any]:
     return [ray.get_actor(each["name"], namespace=each["namespace"]) for each in found]
 
 
+def running_replicas() -> int:
+    """How many replicas take calls: one that has its name may still be starting."""
+    (application,) = import_module("ray.serve").status().applications.values()
+    return sum(deployment.replica_states.get("RUNNING", 0) for deployment in application.deployments.values())
+
+
 def test_a_lost_replica_loses_no_call(served: str) -> None:
     """Calls that were under way in a replica that is killed are told so, and repeated by the client.
 
-    Whether the replica that is killed has a call just then is a matter of chance, so replicas are killed until one had.
+    Whether the replica that is killed has a call just then is a matter of chance, so replicas are killed until one had;
+    one that is still starting has none.
     """
     generator = np.random.default_rng(2)
     logits, labels = generator.normal(size=(10_000, 100)), generator.integers(0, 100, 10_000)
@@ -145,9 +152,11 @@ def test_a_lost_replica_loses_no_call(served: str) -> None:
         deadline = time.monotonic() + SECONDS
         while not any(len(result.meta.attempts) > 1 for result in results):
             assert time.monotonic() < deadline, "no call was under way in any replica that was killed"
-            if len(replicas()) == 2:
-                with ThreadPoolExecutor(6) as callers:
-                    results += callers.map(call, range(CALLS))
+            if running_replicas() < 2:
+                time.sleep(0.1)
+                continue
+            with ThreadPoolExecutor(6) as callers:
+                results += callers.map(call, range(CALLS))
     assert {result.gradient.tobytes() for result in results} == {whole.gradient.tobytes()}
     assert {result.loss for result in results} == {whole.loss}
 
