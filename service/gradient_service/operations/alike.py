@@ -19,11 +19,11 @@ Request = TypeVar("Request", bound=CallRequest)
 
 def kind_of(request: CallRequest) -> Hashable:
     """Return what is the same of requests that can be joined."""
-    return type(request), frozenset(request.model_fields_set), tuple(map(_kind_of_field, vars(request).items()))
+    given = request.model_fields_set
+    return type(request), frozenset((name, _kind_of_field(name, getattr(request, name))) for name in given)
 
 
-def _kind_of_field(field: tuple[str, Any]) -> Hashable:
-    name, value = field
+def _kind_of_field(name: str, value: Any) -> Hashable:
     if not isinstance(value, np.ndarray):
         return tuple(value) if isinstance(value, list) else value
     if name in PER_ROW and value.dtype.metadata is None:

@@ -1,5 +1,6 @@
 """The types that fields are made of: arrays by rank and kind, strict numbers, and what all bodies share."""
 
+from functools import cache
 from typing import Annotated, Any, Self
 
 from numpy.typing import NDArray
@@ -61,3 +62,14 @@ class Body(BaseModel):
         for name, value in state.items():
             object.__setattr__(body, name, value)
         return body
+
+    def given(self) -> dict[str, Any]:
+        """Return the values of the fields that were given, by their names as they are written."""
+        values, names = self.__dict__, self.model_fields_set
+        return {written: values[name] for name, written in _written_names(type(self)) if name in names}
+
+
+@cache
+def _written_names(body: type[Body]) -> tuple[tuple[str, str], ...]:
+    """Return the names of all fields, here and as they are written."""
+    return tuple((name, field.alias or name) for name, field in body.model_fields.items())

@@ -91,19 +91,12 @@ def memory_bytes(text: Buffer) -> int:
 
 def encode(reply: Body, checkpoint: Checkpoint = without_pause) -> list[bytes]:
     """Write the outputs of a reply: shortest text that round-trips in each array's dtype, null for −∞."""
-    return dump_in_parts(present(reply), checkpoint)
+    return dump_in_parts(reply.given(), checkpoint)
 
 
 def present(body: Body) -> dict[str, Any]:
     """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
-    values, given = body.__dict__, body.model_fields_set
-    return {written: _presented(values[name]) for name, written in _names(type(body)) if name in given}
-
-
-@cache
-def _names(body: type[Body]) -> tuple[tuple[str, str], ...]:
-    """Return the names of all fields, here and as they are written."""
-    return tuple((name, field.alias or name) for name, field in body.model_fields.items())
+    return {name: _presented(value) for name, value in body.given().items()}
 
 
 def _presented(value: Any) -> Any:
@@ -136,8 +129,7 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
     known = model.model_fields
     names = first_names(root)
     values = members_of(root, known)
-    plain = known.keys() - tensor_fields(model).keys() - body_fields(model).keys()
-    options = [name for name in plain if name in values]
+    options = [name for name in values if name in option_fields(model)]
     if any(is_array(values[name]) and len(values[name]) > FEW_ELEMENTS for name in options):
         source.take_time()
     if len(names) > MAX_NAMES or len(values) < len(names) or any(is_nested(values[name]) for name in options):
@@ -147,6 +139,12 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
         if is_object(values.get(field)):
             _take_out_members(source, field, values, names, model)
     return JsonObject(values, names, source)
+
+
+@cache
+def option_fields(model: type[Body]) -> frozenset[str]:
+    """Return the fields that are neither arrays nor have members."""
+    return frozenset(model.model_fields.keys() - tensor_fields(model).keys() - body_fields(model).keys())
 
 
 def _take_out_members(

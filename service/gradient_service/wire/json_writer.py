@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from gradient_service.schemas.fields import Body
 from gradient_service.wire.checkpoint import Checkpoint, without_pause
 
 NUMBERS_AT_ONCE = 8 * 1024
@@ -23,23 +24,26 @@ def dump(values: Any) -> bytes:
 
 
 def dump_in_parts(values: dict[str, Any], checkpoint: Checkpoint = without_pause) -> list[bytes]:
-    """Write values as `dump` does, large arrays in many parts.
+    """Write values as `dump` does, bodies by their fields, large arrays in many parts.
 
     Args:
         values: what to write.
         checkpoint: asked between two parts; what it raises ends the writing.
     """
-    if _num_numbers(values) <= NUMBERS_AT_ONCE:
-        return [dump(values)]
     arrays: list[NDArray[Any]] = []
 
-    def small(value: Any) -> orjson.Fragment:
+    def written(value: Any) -> dict[str, Any] | orjson.Fragment:
+        if isinstance(value, Body):
+            return value.given()
         if isinstance(value, np.ndarray) and value.size > NUMBERS_AT_ONCE:
             arrays.append(value)
             return orjson.Fragment(PLACE)
         return orjson.Fragment(dump(value))
 
-    first, *others = orjson.dumps(values, default=small).split(PLACE)
+    text = orjson.dumps(values, default=written)
+    if not arrays:
+        return [text]
+    first, *others = text.split(PLACE)
     parts = [first]
     for array, text in zip(arrays, others, strict=True):
         for part in _array_parts(array):
@@ -47,15 +51,6 @@ def dump_in_parts(values: dict[str, Any], checkpoint: Checkpoint = without_pause
             parts.append(part)
         parts.append(text)
     return parts
-
-
-def _num_numbers(value: Any) -> int:
-    """Return how many numbers the arrays in a value have."""
-    if isinstance(value, np.ndarray):
-        return value.size
-    if isinstance(value, dict):
-        return sum(map(_num_numbers, value.values()))
-    return sum(map(_num_numbers, value)) if isinstance(value, list) else 0
 
 
 def _array_parts(array: NDArray[Any]) -> Iterator[bytes]:
