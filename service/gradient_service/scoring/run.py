@@ -26,7 +26,6 @@ from gradient_service.scoring.folder import Folder, Record, held, put
 from gradient_service.scoring.progress import Progress
 from gradient_service.scoring.question import UNLIMITED, Question
 from gradient_service.scoring.sources import Source
-from gradient_service.wire.json_body import present
 from gradient_service.wire.safetensors_body import encode
 
 BLOCK_NUMBERS = 4 * 1024 * 1024
@@ -86,7 +85,7 @@ def score_block(job: Job, rows: slice) -> Record:
         raise in_file(error, rows.start) from None
     name = f"rows-{rows.start:012d}.safetensors"
     length, digest = put(job.path / name, encode(reply))
-    summary = Summary(**present(reply)["summary"]) if job.question.is_supervised else None
+    summary = Summary(**reply.given()["summary"].given()) if job.question.is_supervised else None
     return Record(file=name, rows=(rows.start, rows.stop), bytes=length, sha256=digest, summary=summary)
 
 
@@ -142,7 +141,7 @@ def _manifest(job: Job, records: Sequence[Record], denominator: Total | None) ->
     """Return what the blocks make together."""
     num_rows, num_classes = job.question.shape
     reply = job.question.answer(job.source, slice(0, 0), None, Work(UNLIMITED))
-    whole: dict[str, Any] = {"rows": num_rows, "classes": num_classes, "applied": present(reply.applied)}
+    whole: dict[str, Any] = {"rows": num_rows, "classes": num_classes, "applied": reply.applied.given()}
     summaries = [each.summary for each in records if each.summary is not None]
     if summaries:
         summary = merge_summaries(summaries)

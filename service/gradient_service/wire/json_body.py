@@ -91,18 +91,7 @@ def memory_bytes(text: Buffer) -> int:
 
 def encode(reply: Body, checkpoint: Checkpoint = without_pause) -> list[bytes]:
     """Write the outputs of a reply: shortest text that round-trips in each array's dtype, null for −∞."""
-    return dump_in_parts(reply.given(), checkpoint)
-
-
-def present(body: Body) -> dict[str, Any]:
-    """Return the fields that were given, bodies within as dictionaries too; nothing is copied."""
-    return {name: _presented(value) for name, value in body.given().items()}
-
-
-def _presented(value: Any) -> Any:
-    if isinstance(value, Body):
-        return present(value)
-    return [_presented(each) for each in value] if isinstance(value, list) else value
+    return dump_in_parts(reply, checkpoint)
 
 
 def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:

@@ -19,12 +19,17 @@ PLACE = b"\0"
 
 
 def dump(values: Any) -> bytes:
-    """Write values, arrays among them, as JSON; null for −∞."""
-    return orjson.dumps(values, default=np.ascontiguousarray, option=orjson.OPT_SERIALIZE_NUMPY)
+    """Write values, arrays among them, as JSON, a body as its fields that were given; null for −∞."""
+    return orjson.dumps(values, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def dump_in_parts(values: dict[str, Any], checkpoint: Checkpoint = without_pause) -> list[bytes]:
-    """Write values as `dump` does, bodies by their fields, large arrays in many parts.
+def _plain(value: Any) -> Any:
+    """Return what the library cannot write as what it can."""
+    return value.given() if isinstance(value, Body) else np.ascontiguousarray(value)
+
+
+def dump_in_parts(values: Any, checkpoint: Checkpoint = without_pause) -> list[bytes]:
+    """Write values as `dump` does, large arrays in many parts.
 
     Args:
         values: what to write.
@@ -32,15 +37,13 @@ def dump_in_parts(values: dict[str, Any], checkpoint: Checkpoint = without_pause
     """
     arrays: list[NDArray[Any]] = []
 
-    def written(value: Any) -> dict[str, Any] | orjson.Fragment:
-        if isinstance(value, Body):
-            return value.given()
+    def small(value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.size > NUMBERS_AT_ONCE:
             arrays.append(value)
             return orjson.Fragment(PLACE)
-        return orjson.Fragment(dump(value))
+        return value.given() if isinstance(value, Body) else orjson.Fragment(dump(value))
 
-    text = orjson.dumps(values, default=written)
+    text = orjson.dumps(values, default=small)
     if not arrays:
         return [text]
     first, *others = text.split(PLACE)

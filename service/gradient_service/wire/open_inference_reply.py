@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from gradient_service.schemas.fields import Body
 from gradient_service.wire import json_body
 from gradient_service.wire.checkpoint import Checkpoint, without_pause
-from gradient_service.wire.json_body import present
 from gradient_service.wire.json_writer import dump, dump_in_parts
 from gradient_service.wire.open_inference_types import WRITTEN_NAMES
 from gradient_service.wire.tensor_codec import Buffer, encode_tensor
@@ -51,7 +50,7 @@ class EncodedReply:
 
 def encode(reply: Body, model: str, form: ReplyForm, checkpoint: Checkpoint = without_pause) -> EncodedReply:
     """Write the outputs of a reply in the form wanted; a scalar has shape [1], and objects are JSON strings."""
-    arrays, objects = _sorted(present(reply))
+    arrays, objects = _sorted(reply.given())
     binary = {name: encode_tensor(array) for name, array in arrays.items() if form.wants_binary(name)}
     document: dict[str, Any] = {"model_name": model, "model_version": VERSION}
     if form.id is not None:
@@ -64,7 +63,7 @@ def encode(reply: Body, model: str, form: ReplyForm, checkpoint: Checkpoint = wi
 
 def _sorted(fields: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return the arrays, scalars among them, and the objects."""
-    objects = {name: value for name, value in fields.items() if isinstance(value, dict)}
+    objects = {name: value for name, value in fields.items() if isinstance(value, Body)}
     arrays = {name: np.atleast_1d(value) for name, value in fields.items() if name not in objects}
     return arrays, objects
 

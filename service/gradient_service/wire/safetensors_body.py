@@ -21,7 +21,7 @@ from gradient_service.schemas.tensor import tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
-from gradient_service.wire.json_body import present, read_object, read_options
+from gradient_service.wire.json_body import read_object, read_options
 from gradient_service.wire.json_grammar import JsonText, pointer
 from gradient_service.wire.json_header import load_header
 from gradient_service.wire.json_writer import dump
@@ -117,7 +117,7 @@ def _tensor(data: memoryview, entry: Entry, place: str) -> NDArray[Any]:
 
 def encode(reply: Body) -> list[Buffer]:
     """Write the outputs of a reply: its arrays as tensors, the rest as one JSON object in `result`."""
-    fields = present(reply)
+    fields = reply.given()
     arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
     rest = {name: value for name, value in fields.items() if name not in arrays}
     return encode_file(arrays, {"result": dump(rest).decode()})
