@@ -9,9 +9,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpRequestParser
 from starlette.types import Message, Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gradient_service.http.body import LARGE_BYTES
 from gradient_service.http.health import Readiness
@@ -21,21 +21,20 @@ from gradient_service.http.request_id import new_request_id, request_id_of
 from gradient_service.http.request_log import Passage, RequestLog
 from gradient_service.http.trace_context import context_of
 from gradient_service.schemas.problem import Slug
-from gradient_service.server.arriving import ArrivingBody
+from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.closing import ClosingTransport
-from gradient_service.server.discarding import Discard
+from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import last_refusal, overload_refusal
 
 IDLE_SECONDS = 1.0
 """When the listener has closed, an idle connection is kept this long: a request may be on its way."""
-VERSIONS = frozenset({"1.0", "1.1"})
 UNORDINARY = frozenset({b"expect", b"origin"})
 """Fields of calls that only the application knows to answer: their callers wait to be asked, or are web pages."""
 
 
-class GuardedProtocol(HttpToolsProtocol):
-    """One connection: uvicorn's protocol with receipt deadlines, bounded heads, and gentle ends."""
+class GuardedProtocol(MessageProtocol):
+    """One connection: messages with receipt deadlines, bounded heads, and gentle ends."""
 
     max_header_bytes: int
     readiness: Readiness
@@ -52,16 +51,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """Whether a message has arrived whole."""
         self._is_refused = False
         """Whether the message that is arriving was refused before the application saw it."""
-        self._discard: Discard | None = None
-        self._arriving: ArrivingBody | None = None
-        """A large body that the application waits for."""
+        self._unparsed: Unparsed | None = None
+        """The rest of a body that the parser does not see."""
         self._is_due = False
         """Whether a call that begins has had its turn."""
 
     @property
     def place(self) -> memoryview | None:
         """Where to put what arrives next; None where it does not matter."""
-        return None if self._arriving is None else self._arriving.place
+        return None if self._unparsed is None else self._unparsed.place
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Start to wait for the first message."""
@@ -85,13 +83,25 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse what arrived, or pass over it where the connection is being closed."""
         if self._closing.swallows(data):
             return
-        if self._discard is not None:
-            data = self._pass_over(self._discard, data)
-        if self._arriving is not None:
-            self._note_arrival(self._arriving, len(data))
-        elif data:
+        if self._unparsed is not None:
+            data = self._take(self._unparsed, data)
+        if data:
             self._parse(data)
         self._watch()
+
+    def _take(self, body: Unparsed, data: bytes | memoryview) -> bytes | memoryview:
+        """Take what belongs to a body that is not parsed; return what lies behind it, of the next message."""
+        behind = body.take(data)
+        self._receipt.body_bytes += len(data) - len(behind)
+        if body.is_whole:
+            self._unparsed = None
+            self._end_unparsed()
+        return behind
+
+    def _end_unparsed(self) -> None:
+        """Expect the next message behind a body that was not parsed."""
+        self.parser = HttpRequestParser(self)  # the one before knows the head, and waits for its body
+        self.on_message_complete()
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
@@ -109,22 +119,6 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._receipt.phase == "body" and self._is_answered:
             self._begin_discard()
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        """Parse; where the message asks for another protocol, parse it again as one that does not.
-
-        The parser would leave the body unread. HTTP clients of Java ask for HTTP/2 in every first message.
-        """
-        try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            if self.parser.get_method() == b"CONNECT":  # which asks for a tunnel, and names no path
-                raise HttpParserError from None
-            head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
-            for name, value in self.headers:
-                head += [name, b": ", value, b"\r\n"] if name != b"upgrade" else []
-            self.parser = HttpRequestParser(self)
-            self.parser.feed_data(b"".join([*head, b"\r\n", data[upgrade.args[0] :]]))
-
     def eof_received(self) -> None:
         """End a connection that was only kept to be read."""
         if self._closing.is_closing():
@@ -134,10 +128,6 @@ class GuardedProtocol(HttpToolsProtocol):
         """Note that a head arrives."""
         super().on_message_begin()
         self._receipt = Receipt("head", self._receipt.since or self.loop.time())
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field without the blanks around its value, which are none of it."""
-        super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Note that the body is to arrive, and answer through a transport that ends gently."""
@@ -191,24 +181,8 @@ class GuardedProtocol(HttpToolsProtocol):
         declared = self._receipt.declared_bytes
         if declared is None or declared > SWALLOWED_BYTES or self._closing.is_closing():
             return
-        self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
-        self._pass_over(self._discard, b"")
-
-    def _pass_over(self, discard: Discard, data: bytes | memoryview) -> bytes | memoryview:
-        """Return what lies behind the body that is passed over, the next message; expect that once there is none."""
-        behind = discard.take(data)
-        if discard.is_complete:
-            self._discard = None
-            self._end_discard()
-        return behind
-
-    def _end_discard(self) -> None:
-        self._end_unparsed()
-
-    def _end_unparsed(self) -> None:
-        """Expect the next message behind a body that was not parsed."""
-        self.parser = HttpRequestParser(self)  # the one before knows the head, and waits for its body
-        self.on_message_complete()
+        self._unparsed = Discard(self.transport, declared - self._receipt.body_bytes)
+        self._take(self._unparsed, b"")
 
     async def _receive(self, cycle: RequestResponseCycle) -> Message:
         """Return what a request's application receives next: a large body whole, where its length is declared."""
@@ -216,26 +190,20 @@ class GuardedProtocol(HttpToolsProtocol):
         declared = self._receipt.declared_bytes or 0
         if not message.get("more_body") or cycle is not self.cycle or declared <= LARGE_BYTES:
             return message
-        self._arriving = body = ArrivingBody(declared, message["body"])
+        self._unparsed = body = ArrivingBody(declared, message["body"])
         try:
             while not body.is_whole and message["type"] == "http.request":
                 message = dict(await cycle.receive())
         except CancelledError:
-            if self._arriving is body:  # the rest is passed over
-                self._discard = Discard(self.transport, declared - self._receipt.body_bytes)
+            if self._unparsed is body:
+                self._unparsed = Discard(self.transport, declared - self._receipt.body_bytes)
             raise
         finally:
-            self._arriving = None
+            if self._unparsed is body:
+                self._unparsed = None
             if not body.is_whole:
                 cycle.scope["state"]["arrived_bytes"] = body.arrived
         return message if message["type"] == "http.disconnect" else {**message, "body": body.content}
-
-    def _note_arrival(self, body: ArrivingBody, num_bytes: int) -> None:
-        """Note what has arrived in its place."""
-        self._receipt.body_bytes += num_bytes
-        if body.is_now_whole(num_bytes):
-            self._arriving = None
-            self._end_unparsed()
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""
@@ -288,16 +256,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def _end_if_idle(self) -> None:
         if self._receipt.phase == "idle":
             super().shutdown()
-
-    def _check_target(self) -> None:
-        """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does."""
-        if self.parser.get_http_version() not in VERSIONS:
-            raise HttpParserError
-        if self.url.startswith(b"/") or self.url == b"*":
-            return
-        authority = self.url.partition(b"://")[2].partition(b"/")[0]
-        if [authority] != [value for name, value in self.headers if name == b"host"]:
-            raise HttpParserError
 
     def _check_head(self) -> None:
         if self._receipt.head_bytes <= self.max_header_bytes:

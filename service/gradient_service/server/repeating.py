@@ -49,11 +49,6 @@ class RepeatingProtocol(GuardedProtocol):
         """Whether the message that is arriving was refused by its head, which no parser has seen."""
         self._answered_at = 0.0
 
-    @property
-    def place(self) -> memoryview | None:
-        """Where to put what arrives next; None where it does not matter."""
-        return super().place if self._repeat is None else self._repeat.body.place
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up a call whose body will not arrive; one that waits is told in its turn."""
         repeat = self._repeat
@@ -63,9 +58,10 @@ class RepeatingProtocol(GuardedProtocol):
         super().connection_lost(exc)
 
     def _parse(self, data: bytes | memoryview) -> None:
-        """Parse what arrived, or take it as the body that a known head announces."""
+        """Parse what arrived, or keep it where it lies behind a call that waits for its turn."""
         if self._repeat is not None:
-            self._take(self._repeat, data)
+            self._repeat.behind += data
+            self.flow.pause_reading()
             return
         if self._receipt.phase == "idle" and self._unanswered is None:
             message = bytes(data)
@@ -94,7 +90,9 @@ class RepeatingProtocol(GuardedProtocol):
         self._repeat = repeat = Repeat.begun(settled, head, message)
         if repeat.body.is_whole:
             self._wait_for_turn(repeat)
-        elif head.deadline_ms is not None:
+            return True
+        self._unparsed = repeat.body
+        if head.deadline_ms is not None:
             repeat.overdue = self.loop.call_later(head.deadline_ms / 1000, self._send_on, repeat)
         return True
 
@@ -113,24 +111,17 @@ class RepeatingProtocol(GuardedProtocol):
             self._note_reply()
         return True
 
-    def _end_discard(self) -> None:
-        if self._is_refused_unparsed:
+    def _end_unparsed(self) -> None:
+        """Have a call whose body has arrived wait for its turn, and expect the next message behind one refused."""
+        if self._repeat is not None:
+            self._receipt = Receipt()
+            self._wait_for_turn(self._repeat)
+        elif self._is_refused_unparsed:
             self._is_refused = self._is_refused_unparsed = False
             self._receipt = Receipt()
             self._note_reply()
         else:
-            super()._end_discard()
-
-    def _take(self, repeat: Repeat, data: bytes | memoryview) -> None:
-        """Note what has arrived in its place, or behind a call that waits."""
-        if repeat.body.is_whole:
-            repeat.behind += data
-            self.flow.pause_reading()
-            return
-        self._receipt.body_bytes += len(data)
-        if repeat.body.is_now_whole(len(data)):
-            self._receipt = Receipt()
-            self._wait_for_turn(repeat)
+            super()._end_unparsed()
 
     def _wait_for_turn(self, repeat: Repeat) -> None:
         if repeat.overdue is not None:
@@ -167,7 +158,7 @@ class RepeatingProtocol(GuardedProtocol):
 
     def _end(self, repeat: Repeat) -> None:
         """Have a call on its short way no more."""
-        self._repeat = None
+        self._repeat = self._unparsed = None
         if repeat.overdue is not None:  # what is parsed now, or has left, waits no more
             repeat.overdue.cancel()
         if repeat.reserved_bytes:

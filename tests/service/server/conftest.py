@@ -31,6 +31,12 @@ START_SECONDS = 30.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that the service runs on."""
+    return "asyncio", {"use_uvloop": True}
+
+
 @dataclass(frozen=True)
 class Process:
     """A running service."""

@@ -182,10 +182,13 @@ async def test_one_that_is_given_up_with_its_last_byte_swallows_nothing(
 ) -> None:
     """What comes behind it is the next message."""
     reading: list[asyncio.Task[Message]] = []
-    arrives = ArrivingBody.is_now_whole
+    take = ArrivingBody.take
 
-    def given_up_when_whole(body: ArrivingBody, num_bytes: int) -> bool:
-        return arrives(body, num_bytes) and reading[0].cancel()
+    def given_up_when_whole(body: ArrivingBody, data: bytes | memoryview) -> bytes | memoryview:
+        behind = take(body, data)
+        if body.is_whole:
+            reading[0].cancel()
+        return behind
 
     async def give_up(_: Scope, receive: Receive, send: Send) -> None:
         reading.append(asyncio.ensure_future(receive()))
@@ -194,7 +197,7 @@ async def test_one_that_is_given_up_with_its_last_byte_swallows_nothing(
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    monkeypatch.setattr(ArrivingBody, "is_now_whole", given_up_when_whole)
+    monkeypatch.setattr(ArrivingBody, "take", given_up_when_whole)
     answering, app.middleware_stack = app.middleware_stack, give_up
     await in_parts(talk, call(LARGE), 1000)
     assert await content(talk) == b""

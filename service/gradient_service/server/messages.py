@@ -1,0 +1,40 @@
+"""What the HTTP parser makes of a message, where that is not what the rules of messages have it to be."""
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+VERSIONS = frozenset({"1.0", "1.1"})
+
+
+class MessageProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, more careful with heads than its parser is."""
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Parse; where the message asks for another protocol, parse it again as one that does not.
+
+        The parser would leave the body unread. HTTP clients of Java ask for HTTP/2 in every first message.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            if self.parser.get_method() == b"CONNECT":  # which asks for a tunnel, and names no path
+                raise HttpParserError from None
+            head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+            for name, value in self.headers:
+                head += [name, b": ", value, b"\r\n"] if name != b"upgrade" else []
+            self.parser = HttpRequestParser(self)
+            self.parser.feed_data(b"".join([*head, b"\r\n", data[upgrade.args[0] :]]))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field without the blanks around its value, which are none of it."""
+        super().on_header(name, value.strip(b" \t"))
+
+    def _check_target(self) -> None:
+        """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does."""
+        if self.parser.get_http_version() not in VERSIONS:
+            raise HttpParserError
+        if self.url.startswith(b"/") or self.url == b"*":
+            return
+        authority = self.url.partition(b"://")[2].partition(b"/")[0]
+        if [authority] != [value for name, value in self.headers if name == b"host"]:
+            raise HttpParserError
