@@ -1,8 +1,8 @@
 """One call from bytes to bytes: negotiate, read, decode, compute, encode, answer. What differs by dialect is given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from fastapi import Request, Response
 
@@ -20,14 +20,13 @@ from gradient_service.http.body import (
     read_body_in_place,
 )
 from gradient_service.http.catalogue import Operation
+from gradient_service.http.exchange import Exchange, Reading, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.operations import CallRequest, Work
 from gradient_service.schemas.fields import Body
 from gradient_service.settings import Settings
 from gradient_service.wire.apart import APART_BYTES, ForkLostError
-from gradient_service.wire.checkpoint import Checkpoint
-from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.tensor_codec import Buffer
 
 INLINE_REPLY_BYTES = 2 * 1024 * 1024
@@ -35,79 +34,6 @@ INLINE_REPLY_BYTES = 2 * 1024 * 1024
 
 A thread costs 2 ms, for it and the event loop take the interpreter from each other again and again.
 """
-CODED = 4
-"""The work on a coded reply, as a multiple."""
-
-
-@record()
-class Written:
-    """A reply as bytes, and what HTTP says of them."""
-
-    parts: Sequence[Buffer]
-    media_type: str
-    headers: Mapping[str, str]
-
-
-@record()
-class Reading:
-    """A request read from bytes, and how its reply becomes bytes."""
-
-    decoded: Decoded[Any]
-    write: Callable[[Body], Written]
-    bytes_per_number: int
-    """What a number of the reply takes at the most."""
-
-    is_coded: bool = False
-    """Whether the reply is compressed."""
-
-    @property
-    def work(self) -> int:
-        """How long it takes to compute and write the reply, about, as the bytes of a gradient that takes as long."""
-        coded = CODED if self.is_coded else 1
-        return operations.num_elements(self.decoded.request) * self.bytes_per_number * coded
-
-    @property
-    def is_short_work(self) -> bool:
-        """Whether the event loop does it."""
-        return self.work <= INLINE_REPLY_BYTES
-
-
-class Exchange(Protocol):
-    """What the headers of one request settled."""
-
-    @property
-    def max_bytes(self) -> int:
-        """The largest body."""
-
-    @property
-    def inline_bytes(self) -> int:
-        """The largest body that is decoded on the event loop, whatever it is."""
-
-    @property
-    def hasty_bytes(self) -> int:
-        """The largest body that is read there hastily, when its turn comes."""
-
-    @property
-    def is_binary(self) -> bool:
-        """Whether arrays stay in the body's buffer."""
-
-    def memory_bytes(self, body_bytes: int) -> int:
-        """Return what a body of this length takes in memory until it is decoded, as a rule."""
-
-    def content(self, body: Buffer, checkpoint: Checkpoint) -> Buffer:
-        """Return a body without its coding."""
-
-    def decoding_bytes(self, content: Buffer) -> int:
-        """Return what such a body takes in memory until it is decoded, itself included, at the most."""
-
-    def hasty_decoding_bytes(self, content: Buffer) -> int:
-        """Return the same of one that is read hastily."""
-
-    def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
-        """Decode such a body; what the checkpoint raises ends that, and the writing of the reply."""
-
-    def read_hastily(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
-        """Decode it where that takes no longer than a few milliseconds a megabyte; raise anything where it does."""
 
 
 @record()
@@ -160,11 +86,6 @@ class Settled:
     def most_bytes(self) -> int:
         """Of a body that is read at once, on the short way."""
         return min(self.exchange.hasty_bytes, self.exchange.max_bytes)
-
-
-def dialect_of(exchange: Exchange) -> str:
-    """Return the kind of the body that is read, as counts and traces tell it."""
-    return "binary" if exchange.is_binary else "json"
 
 
 class Call:
@@ -223,7 +144,7 @@ class Call:
                 request, progress, lambda: self._perform_one(self._read(body, exchange, progress), progress)
             )
         reading = self._read(body, exchange, progress)
-        if reading.is_short_work:
+        if _is_short(reading):
             return self._perform_one(reading, progress)
         return await self._in_turn(request, progress, lambda: self._perform_one(reading, progress))
 
@@ -284,7 +205,7 @@ class Call:
             max_reply_bytes=settings.max_reply_bytes,
             bytes_per_number=reading.bytes_per_number,
         )
-        threads = 1 if settings.threads == 1 or reading.is_short_work else settings.threads
+        threads = 1 if settings.threads == 1 or _is_short(reading) else settings.threads
         execution = Execution(threads=threads, checkpoint=progress.patience.check)
         work = Work(limits, execution, progress.reservation.add)
         try:
@@ -294,6 +215,11 @@ class Call:
         for each in alike:
             each.progress.end("compute")
         return replies
+
+
+def _is_short(reading: Reading) -> bool:
+    """Return whether the event loop computes and writes the reply."""
+    return reading.work <= INLINE_REPLY_BYTES
 
 
 def _written(reply: Body, reading: Reading, progress: Progress) -> PartsResponse:

@@ -9,9 +9,9 @@ from starlette.datastructures import Headers
 from gradient_service.core.records import record
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
 from gradient_service.http.body import check_declared_length
-from gradient_service.http.calls import Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.codings import reply_coding, request_coding
+from gradient_service.http.exchange import Reading, Written
 from gradient_service.http.negotiation import reply_media_type, request_media_type
 from gradient_service.operations import CallRequest
 from gradient_service.schemas.fields import Body

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from gradient_service import operations
 from gradient_service.http.admission import Reservation
 from gradient_service.http.body import PartsResponse
-from gradient_service.http.calls import INLINE_REPLY_BYTES, Call, Progress, Settled, Started, dialect_of
+from gradient_service.http.calls import INLINE_REPLY_BYTES, Call, Progress, Settled, Started
+from gradient_service.http.exchange import dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.wire.tensor_codec import Buffer

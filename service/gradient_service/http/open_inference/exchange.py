@@ -7,9 +7,9 @@ from fastapi import Request
 
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
 from gradient_service.http.body import check_declared_length, declared_length
-from gradient_service.http.calls import Reading, Written
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.codings import MAX_RATIO, compress, inflate, inflated_bytes, reply_coding, request_coding
+from gradient_service.http.exchange import Reading, Written
 from gradient_service.http.headers import whole_number
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.schemas.fields import Body
