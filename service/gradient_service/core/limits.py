@@ -39,16 +39,16 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
         if name in MADE_OF_JACOBIANS and num_pairs > limits.max_jacobian_elements:
             detail = f"{name} needs {num_pairs} elements; the limit is {limits.max_jacobian_elements}."
             raise _too_large("include", (position,), detail)
-    num_bytes = limits.bytes_per_number * num_reply_numbers(scores, names)
+    num_bytes = limits.bytes_per_number * num_reply_numbers(scores.shape, names)
     if num_bytes > limits.max_reply_bytes:
         raise _too_large(
             "logits", (), f"The reply could take {num_bytes} bytes; the limit is {limits.max_reply_bytes}."
         )
 
 
-def num_reply_numbers(scores: Scores, names: Sequence[str]) -> int:
-    """Return how many numbers the arrays of a reply have together."""
-    return sum(prod(shape_of(name, scores)) for name in names if is_array(name))
+def num_reply_numbers(shape: tuple[int, int], names: Sequence[str]) -> int:
+    """Return how many numbers the arrays of a reply to N rows of K classes have together."""
+    return sum(prod(shape_of(name, shape)) for name in names if is_array(name))
 
 
 def _too_large(field: str, index: tuple[int, ...], detail: str) -> InvalidInputError:

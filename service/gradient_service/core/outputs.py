@@ -90,9 +90,9 @@ def is_array(name: str) -> bool:
     return name not in REDUCED
 
 
-def shape_of(name: str, scores: Scores) -> tuple[int, ...]:
-    """Return the shape of an output array."""
-    rows, num_classes = scores.logits.shape
+def shape_of(name: str, shape: tuple[int, int]) -> tuple[int, ...]:
+    """Return the shape of an output array of N rows and K classes."""
+    rows, num_classes = shape
     if name in PER_ROW:
         return (rows,)
     return (rows, num_classes, num_classes) if name in PER_PAIR_OF_CLASSES else (rows, num_classes)
@@ -108,4 +108,4 @@ def bytes_a_row(names: Collection[str], scores: Scores) -> int:
 def _empty(name: str, scores: Scores) -> Array:
     """Return an output array to be filled in, of the class of the logits."""
     dtype = INTEGER_DTYPES.get(name, scores.logits.dtype)
-    return np.empty_like(scores.logits, dtype, order="C", shape=shape_of(name, scores))
+    return np.empty_like(scores.logits, dtype, order="C", shape=shape_of(name, scores.shape))

@@ -42,13 +42,14 @@ def num_elements(request: CallRequest) -> int:
 
     That is the numbers of the reply, N·K at the least, N·K² where the Jacobian is needed, and what is done for a row.
     """
-    rows, classes = map(int, request.logits.shape)
+    shape: tuple[int, int] = request.logits.shape
+    rows, classes = shape
     elements = rows * classes
     if isinstance(request, CheckRequest):
         return elements + FOLLOWED_ELEMENTS
     if MADE_OF_JACOBIANS.intersection(request.include):
         elements *= classes
-    of_reply = num_reply_numbers(Scores(logits=request.logits), request.include)
+    of_reply = num_reply_numbers(shape, request.include)
     return max(elements, of_reply) + ELEMENTS_BESIDE * rows
 
 
@@ -63,4 +64,4 @@ def take_on(scores: Scores, names: list[str], dtype: np.dtype[np.floating], work
     check_work(scores, names, work.limits)
     per_number = NUMBER_BYTES + work.limits.bytes_per_number
     copied = 0 if scores.logits.dtype == dtype else scores.logits.size * dtype.itemsize
-    work.reserve(per_number * num_reply_numbers(scores, names) + ROW_BYTES * scores.batch_size + copied)
+    work.reserve(per_number * num_reply_numbers(scores.shape, names) + ROW_BYTES * scores.batch_size + copied)

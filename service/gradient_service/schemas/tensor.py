@@ -87,6 +87,12 @@ def tensor_fields(model: type[BaseModel]) -> dict[str, Tensor]:
 
 
 @cache
+def array_fields(model: type[BaseModel]) -> dict[str, Tensor]:
+    """Return those of them that have axes."""
+    return {name: tensor for name, tensor in tensor_fields(model).items() if tensor.rank}
+
+
+@cache
 def integer_fields(model: type[BaseModel]) -> frozenset[str]:
     """Return the fields of a model that hold integers, arrays and single ones."""
     arrays = {name for name, tensor in tensor_fields(model).items() if tensor.kind == "integer"}

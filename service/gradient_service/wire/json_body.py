@@ -15,7 +15,7 @@ from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError, r
 from gradient_service.schemas.conflicts import check_fields, unknown_fields
 from gradient_service.schemas.fields import Body
 from gradient_service.schemas.members import DOT, body_fields, member_names
-from gradient_service.schemas.tensor import UNTYPED, tensor_fields
+from gradient_service.schemas.tensor import UNTYPED, array_fields, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.wire.checkpoint import Checkpoint, without_pause
 from gradient_service.wire.decoded import Decoded, Model
@@ -173,17 +173,18 @@ def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
 
 def read_values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
     """Return every field that is an array of its rank and kind, or any value but null; the others as faults."""
-    arrays = {name: tensor for name, tensor in tensor_fields(model).items() if tensor.rank}
+    arrays = array_fields(model)
     values, faults = read_options(document, without=arrays)
-    for name, tensor in arrays.items():
-        if name in document.names:
-            try:
-                values[name] = read_array(document.values[name], tensor)
-                if name in member_names(model):
-                    values[name] = values[name].view(UNTYPED)
-            except (TypeError, ValueError):
-                document.source.take_time()
-                faults.extend(islice(find_faults(name, document.values[name], tensor), MAX_FAULTS))
+    for name, found in document.values.items():
+        if (tensor := arrays.get(name)) is None:
+            continue
+        try:
+            values[name] = read_array(found, tensor)
+            if name in member_names(model):
+                values[name] = values[name].view(UNTYPED)
+        except (TypeError, ValueError):
+            document.source.take_time()
+            faults.extend(islice(find_faults(name, found, tensor), MAX_FAULTS))
     return values, faults
 
 
