@@ -66,7 +66,7 @@ class Folder:
         told = self._told()
         if told is None:
             return []
-        changed = [name for name in self._question if told.question.get(name) != self._question[name]]
+        changed = [*_changed(told.question, self._question)]
         if changed:
             raise ScoringError(
                 f"{self.path} answers another question: {', '.join(changed)} differs. Choose another one."
@@ -173,6 +173,16 @@ def _of_lines(journal: bytes) -> dict[str, Any]:
     """Return what a journal tells as a manifest does; behind the last end of line a line may have been cut short."""
     head, *blocks = map(orjson.loads, journal.split(b"\n")[:-1])
     return {**head, "blocks": blocks}
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the parts of a question that are not what they were, an option by its own name."""
+    for name in (name for name in now if before.get(name) != now[name]):
+        old, new = before.get(name), now[name]
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{name}.{part}" for part in {**old, **new} if old.get(part) != new.get(part))
+        else:
+            yield name
 
 
 def _is_whole(path: Path, record: Record) -> bool:

@@ -130,10 +130,10 @@ def test_a_line_cut_short_counts_as_not_written(tmp_path: Path, scored: Scored, 
 @pytest.mark.parametrize(
     ("more", "changed"),
     [
-        ((*MORE, "--option", "temperature=2"), "options"),
-        (("--operation", "loss", "--block-rows", "10"), "operation, options"),
+        ((*MORE, "--option", "temperature=2"), "options.temperature"),
+        (("--operation", "loss", "--block-rows", "10"), "operation, options.include"),
         (("--operation", "gradient", "--block-rows", "20"), "block_rows"),
-        ((*MORE, "--column", "sample_weights="), "columns"),
+        ((*MORE, "--column", "sample_weights="), "columns.sample_weights"),
     ],
 )
 def test_another_question_is_refused(
