@@ -33,9 +33,9 @@ def timed_data_received(protocol: GuardedProtocol, data: bytes) -> None:
     data_received(protocol, data)
 
 
-def timed_refuse_call(protocol: GuardedProtocol) -> None:
+def timed_refuse_call(protocol: GuardedProtocol, body_bytes: int) -> None:
     """Note how long the refusal took."""
-    refuse_call(protocol)
+    refuse_call(protocol, body_bytes)
     seconds.append(perf_counter() - read_at)
 
 

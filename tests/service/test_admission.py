@@ -197,6 +197,39 @@ async def test_bodies_that_arrive_have_a_place(monkeypatch: pytest.MonkeyPatch) 
     assert admitting.has_room
 
 
+def test_bodies_that_wait_leave_memory_for_their_work() -> None:
+    """What waits for the event loop may fill a share of the memory, what has a thread of its own all of it."""
+    admitting = admission_of(max_in_flight_bytes=8 * MIB, max_concurrency=1)
+    admitting.reserve(6 * MIB)
+    assert not admitting.refuses(2 * MIB)
+    has_room = [admitting.has_room]
+    assert admitting.refuses(100)
+    for freed in (0, 99, 1):
+        admitting.release(freed)
+        has_room.append(admitting.has_room)
+    assert has_room == [True, False, False, True]
+    assert not admitting.refuses(100)
+
+
+def test_an_idle_service_refuses_nothing_unseen() -> None:
+    """What never fits is found out by the application, and beside others it keeps nobody away."""
+    admitting = admission_of(max_in_flight_bytes=1000, max_concurrency=1)
+    assert not admitting.refuses(5 * MIB)
+    admitting.reserve(1)
+    assert admitting.refuses(5 * MIB)
+    assert admitting.has_room
+
+
+def test_bytes_that_are_there_count_whatever_room_there_is() -> None:
+    """They are in use already; nothing else finds room beside them."""
+    admitting = admission_of(max_in_flight_bytes=1000)
+    admitting.count(5000)
+    with pytest.raises(HttpProblemError):
+        admitting.reserve(1)
+    admitting.release(5000)
+    admitting.reserve(1)
+
+
 def test_large_calls_in_the_line_have_a_place() -> None:
     """A large call counts among those that wait for a thread before it is worked on."""
     admitting = admission_of(max_concurrency=1)

@@ -23,6 +23,8 @@ WAITING_SECONDS = 2.0
 """No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
+SHARE_OF_WAITING = 0.75
+"""So much of the memory bodies may fill that wait for the event loop; they need some more when their turn comes."""
 MEMORY = 8
 """Of how many calls, about, the mean duration is taken."""
 
@@ -37,8 +39,8 @@ class Admission:
         self._threads = settings.max_concurrency
         self._limiter = CapacityLimiter(settings.max_concurrency)
         self._lock = Lock()  # replies are reserved by the threads that compute them
-        self._refused_bytes = 0
-        """Of a call that was refused and would be still."""
+        self._most_in_flight: int | None = None
+        """A call was refused, and would be still, where more bytes than these are in flight."""
         self._arriving: dict[object, float] = {}
         """Since when a place is kept for a body that arrives, oldest first."""
         self._mean_seconds = 0.0
@@ -52,11 +54,23 @@ class Admission:
     @property
     def has_room(self) -> bool:
         """Whether nothing has been refused that would be refused still."""
-        return self._has_turn and self._refused_bytes == 0
+        return self._has_turn and self._most_in_flight is None
 
     def refuses(self, body_bytes: int) -> bool:
         """Return whether a call with a body of this length is known to find no room, before anything is done for it."""
-        return self.line.is_long or (body_bytes > INLINE_BINARY_BYTES and not self._has_turn)
+        is_large = body_bytes > INLINE_BINARY_BYTES
+        if self.line.is_long or (is_large and not self._has_turn):
+            return True
+        most = int(self._max_bytes * (1 if is_large else SHARE_OF_WAITING)) - body_bytes
+        if self.in_flight_bytes <= max(most, 0):  # where nothing is in flight, to try it tells more
+            return False
+        with self._lock:
+            self._note_refusal(most)
+        return True
+
+    def _note_refusal(self, most_in_flight: int) -> None:
+        """Note that a call needs the bytes in flight to be so few; for one that never finds room nobody has to wait."""
+        self._most_in_flight = most_in_flight if 0 <= most_in_flight < self.in_flight_bytes else None
 
     def expect(self, body_bytes: int) -> Callable[[], None]:
         """Count a call with a body of this length until it is worked on; return what to call then."""
@@ -106,16 +120,21 @@ class Admission:
         """Count bytes as in use; raise `overloaded` where there is no room for them."""
         with self._lock:
             if self.in_flight_bytes + num_bytes > self._max_bytes:
-                self._refused_bytes = num_bytes if num_bytes <= self._max_bytes else 0
+                self._note_refusal(self._max_bytes - num_bytes)
                 raise overloaded("The calls under way leave no memory for this one.")
+            self.in_flight_bytes += num_bytes
+
+    def count(self, num_bytes: int) -> None:
+        """Count bytes as in use that are so already, whatever room there is."""
+        with self._lock:
             self.in_flight_bytes += num_bytes
 
     def release(self, num_bytes: int) -> None:
         """Count bytes as free again."""
         with self._lock:
             self.in_flight_bytes -= num_bytes
-            if self.in_flight_bytes + self._refused_bytes <= self._max_bytes:
-                self._refused_bytes = 0
+            if self._most_in_flight is not None and self.in_flight_bytes <= self._most_in_flight:
+                self._most_in_flight = None
 
     def _check_turn(self) -> None:
         if not self._has_turn:

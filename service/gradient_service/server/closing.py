@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from gradient_service.http.message_rules import SWALLOWED_BYTES
+from gradient_service.server.arriving import Discard
 
 BEGIN_OF_HEAD = b"HTTP/1."
 LINGER_SECONDS = 1.0
@@ -33,7 +34,8 @@ class ClosingTransport:
         self._loop = loop
         self._note_departure = note_departure
         self._head = b""
-        self._swallowed: int | None = None
+        self._rest: Discard | None = None
+        """What is passed over once nothing more is sent."""
 
     def write(self, data: bytes | memoryview) -> None:
         """Send; after the other side has gone, to nobody, which the connection itself learns only later.
@@ -58,14 +60,14 @@ class ClosingTransport:
 
     def is_closing(self) -> bool:
         """Return whether nothing will be sent any more."""
-        return self._swallowed is not None or self._transport.is_closing()
+        return self._rest is not None or self._transport.is_closing()
 
     def close(self) -> None:
         """End the sending side; the connection ends with the other side's end, or after a while."""
         if self.is_closing():
             return
         self.flush()
-        self._swallowed = 0
+        self._rest = Discard(self._transport, SWALLOWED_BYTES)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._flow.resume_reading()
@@ -73,9 +75,9 @@ class ClosingTransport:
 
     def swallows(self, data: bytes | memoryview) -> bool:
         """Return whether the connection is being closed and these bytes are passed over; beyond some, none is read."""
-        if self._swallowed is None:
+        if self._rest is None:
             return False
-        self._swallowed += len(data)
-        if self._swallowed > SWALLOWED_BYTES:
+        self._rest.take(data)
+        if self._rest.is_whole:
             self._transport.pause_reading()
         return True

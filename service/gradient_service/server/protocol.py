@@ -13,6 +13,7 @@ from httptools import HttpParserError, HttpRequestParser
 from starlette.types import Message, Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from gradient_service.http.admission import overloaded
 from gradient_service.http.body import LARGE_BYTES
 from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
@@ -25,10 +26,13 @@ from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.receipt import Receipt
-from gradient_service.server.refusals import last_refusal, overload_refusal
+from gradient_service.server.refusals import TOO_MANY, last_refusal, overload_refusal
+from gradient_service.server.unread import Unread
 
 IDLE_SECONDS = 1.0
 """When the listener has closed, an idle connection is kept this long: a request may be on its way."""
+DISCARDED_BYTES = 8 * 1024 * 1024
+"""So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
 UNORDINARY = frozenset({b"expect", b"origin"})
 """Fields of calls that only the application knows to answer: their callers wait to be asked, or are web pages."""
 
@@ -42,6 +46,7 @@ class GuardedProtocol(MessageProtocol):
     """All are set by `repeating_protocol`."""
 
     _closing: ClosingTransport
+    _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -65,6 +70,7 @@ class GuardedProtocol(MessageProtocol):
         """Start to wait for the first message."""
         super().connection_made(transport)
         self._closing = ClosingTransport(transport, self.flow, self.loop, self.note_departure)
+        self._unread = Unread(transport, self.readiness.admission, self.loop)
         self._receipt = Receipt(since=self.loop.time())
         self._watch()
 
@@ -72,7 +78,18 @@ class GuardedProtocol(MessageProtocol):
         """Stop to wait."""
         self._unwatch()
         self.note_departure()
+        self._unread.end()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Count what the other side has not read yet, and wait for it only so long."""
+        super().pause_writing()
+        self._unread.begin()
+
+    def resume_writing(self) -> None:
+        """Count it no more."""
+        super().resume_writing()
+        self._unread.end()
 
     def note_departure(self) -> None:
         """Have the log say of a reply that is under way that nobody gets it."""
@@ -138,7 +155,7 @@ class GuardedProtocol(MessageProtocol):
         declared = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
         self._receipt = Receipt("body", self.loop.time(), declared_bytes=declared)
         if self._has_no_room(fields, declared):
-            self._refuse_call()
+            self._refuse_call(declared or 0)
         else:
             super().on_headers_complete()
             self.cycle.transport = self._closing  # type: ignore[assignment]  # it has what a reply needs
@@ -179,7 +196,7 @@ class GuardedProtocol(MessageProtocol):
     def _begin_discard(self) -> None:
         """Begin to pass over what is left of a body that nobody reads, where it is known how much that is."""
         declared = self._receipt.declared_bytes
-        if declared is None or declared > SWALLOWED_BYTES or self._closing.is_closing():
+        if declared is None or declared > DISCARDED_BYTES or self._closing.is_closing():
             return
         self._unparsed = Discard(self.transport, declared - self._receipt.body_bytes)
         self._take(self._unparsed, b"")
@@ -210,19 +227,23 @@ class GuardedProtocol(MessageProtocol):
         return (
             declared is not None
             and self.readiness.refuses(declared)
-            and declared <= SWALLOWED_BYTES
             and self.parser.get_method() == b"POST"
             and self.parser.should_keep_alive()
             and fields.keys().isdisjoint(UNORDINARY)
             and self._unanswered is None
         )
 
-    def _refuse_call(self) -> None:
+    def _refuse_call(self, body_bytes: int) -> None:
+        """Refuse a call; its connection goes on behind its body, unless that is too long for nobody to read."""
         self._is_refused = True
         scope = dict(self.scope)
         request_id = request_id_of(scope)
         self._closing.flush()
-        self.transport.write(overload_refusal(self.url, request_id))
+        if body_bytes <= DISCARDED_BYTES:
+            self.transport.write(overload_refusal(self.url, request_id))
+        else:
+            self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))
+            self._closing.close()
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), context_of(scope)))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

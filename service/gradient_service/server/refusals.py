@@ -12,6 +12,7 @@ from gradient_service.schemas.problem import Problem
 
 KEPT_ID = "0" * 32
 """Stands for the request's id in a problem that is kept."""
+TOO_MANY = "Too many calls wait to be computed."
 KEPT_MEMBER = b'"request_id":"' + KEPT_ID.encode() + b'"'
 
 
@@ -32,7 +33,7 @@ def overload_refusal(target: bytes, request_id: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _kept_overload(target: bytes) -> tuple[bytes, bytes, bytes]:
-    error = overloaded("Too many calls wait to be computed.")
+    error = overloaded(TOO_MANY)
     problem = _problem(error, target, KEPT_ID)
     before, _, after = problem_bytes(problem).partition(KEPT_MEMBER)
     return _head(problem.status, error.headers), before, after

@@ -14,14 +14,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gradient_service.http.body import LARGE_BYTES, PartsResponse
 from gradient_service.http.health import Readiness
-from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import Answer, Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_log import NO_SNIFFING, Passage, RequestLog
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
-from gradient_service.server.protocol import GuardedProtocol
+from gradient_service.server.protocol import DISCARDED_BYTES, GuardedProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import overload_refusal
 from gradient_service.server.repeat import Repeat
@@ -98,7 +97,7 @@ class RepeatingProtocol(GuardedProtocol):
 
     def _is_refused_at_once(self, head: Head, arrived: int) -> bool:
         """Refuse a call: its connection goes on behind its body, which nobody reads, unless that is too long for it."""
-        if head.body_bytes > SWALLOWED_BYTES:
+        if head.body_bytes > DISCARDED_BYTES:
             return False
         request_id = head.request_id
         self.transport.write(overload_refusal(head.target, request_id))

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from gradient_service.http.admission import Admission
 from gradient_service.http.request_log import TOGETHER_SECONDS
+from gradient_service.server.protocol import DISCARDED_BYTES
 
 from .conftest import Talk
 
@@ -72,7 +73,7 @@ async def test_refusals_have_different_ids(talk: Talk) -> None:
 
 
 @pytest.mark.usefixtures("crowded")
-@pytest.mark.parametrize("size", [0, 1, 100_000, MIB])
+@pytest.mark.parametrize("size", [0, 1, 100_000, MIB, DISCARDED_BYTES])
 async def test_the_connection_of_a_refused_call_goes_on(talk: Talk, size: int) -> None:
     """Whatever the length of its body, and however it arrives, the next message is read from where it ends."""
     await talk.send(head(size))

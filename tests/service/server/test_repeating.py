@@ -24,6 +24,7 @@ from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import WORK_TOGETHER
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
+from gradient_service.server.protocol import DISCARDED_BYTES
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.repeating import RepeatingProtocol
 from gradient_service.settings import Settings
@@ -349,7 +350,7 @@ async def test_where_there_is_no_room_the_call_is_refused(
     assert [(line["status"], line["request_id"]) for line in told(caplog)[:2]] == [(503, "mine")] * 2
 
 
-@pytest.mark.parametrize("size", [1, 100_000, MIB])
+@pytest.mark.parametrize("size", [1, 100_000, MIB, DISCARDED_BYTES])
 async def test_the_connection_of_a_refused_call_goes_on(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str], size: int
 ) -> None:
@@ -383,14 +384,19 @@ async def test_a_refused_body_is_slower_than_an_idle_connection_may_be(
     assert (await outcome(talk, message[1000:] + call(BODY)))[0][0][9:12] == b"200"
 
 
-async def test_a_body_that_is_too_long_to_pass_over_is_left_to_the_application(
+async def test_a_body_that_is_too_long_to_pass_over_ends_its_connection(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str]
 ) -> None:
-    """Under a known head as under any."""
+    """Under a known head as under any, without the application; the caller is told."""
     await outcome(talk, call(BODY))
     monkeypatch.setattr(Admission, "refuses", lambda *_: True)
-    answered = await outcome(talk, call(b"x" * (MIB + 1)))
-    assert (answered[0][0][9:12], len(passed)) == (b"400", 2)
+    await talk.send(call(b"x" * (DISCARDED_BYTES + 1))[:1000])
+    head, told = await talk.answer()
+    assert (head[9:12], json.loads(told)["type"]) == (b"503", "/problems/overloaded")
+    assert b"\r\nretry-after: 1\r\n" in head
+    assert b"\r\nconnection: close\r\n" in head
+    assert await asyncio.wait_for(talk.reader.read(), 5) == b""
+    assert passed == ["/gradient"]
 
 
 async def test_memory_is_reserved_for_a_text_that_is_read(
