@@ -103,6 +103,8 @@ def test_what_differs_is_of_another_kind() -> None:
     given: list[dict[str, Any]] = [
         {},
         {"temperature": 2.0},
+        {"label_smoothing": 0.0},
+        {"label_smoothing": -0.0},
         {"reduction": "sum"},
         {"precision": "fast"},
         {"dtype": Dtype.FLOAT32},

@@ -48,7 +48,8 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]
                 work = started.reading.work
                 if work <= min(INLINE_REPLY_BYTES, left):
                     left -= work
-                    kinds.setdefault(operations.kind_of(started.request), []).append((place, started))
+                    kind = started.reading.bytes_per_number, operations.kind_of(started.request)
+                    kinds.setdefault(kind, []).append((place, started))
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])
             for (place, started), response in zip(alike, found, strict=True):

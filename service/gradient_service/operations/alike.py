@@ -24,6 +24,8 @@ def kind_of(request: CallRequest) -> Hashable:
 
 
 def _kind_of_field(name: str, value: Any) -> Hashable:
+    if isinstance(value, float):
+        return repr(value)  # −0.0 is told as it came
     if not isinstance(value, np.ndarray):
         return tuple(value) if isinstance(value, list) else value
     if name in PER_ROW and value.dtype.metadata is None:

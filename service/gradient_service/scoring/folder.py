@@ -48,6 +48,7 @@ class Told:
 
 
 TOLD = TypeAdapter(Told)
+MISSING = object()
 
 
 class Folder:
@@ -180,7 +181,8 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
     for name in (name for name in now if before.get(name) != now[name]):
         old, new = before.get(name), now[name]
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from (f"{name}.{part}" for part in {**old, **new} if old.get(part) != new.get(part))
+            parts = {**old, **new}
+            yield from (f"{name}.{part}" for part in parts if old.get(part, MISSING) != new.get(part, MISSING))
         else:
             yield name
 

@@ -1,4 +1,4 @@
-"""What the HTTP parser makes of a message, where that is not what the rules of messages have it to be."""
+"""Messages as the rules of HTTP have them, where the parser alone would take others, or leave some unread."""
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

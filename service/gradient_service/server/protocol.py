@@ -109,7 +109,7 @@ class GuardedProtocol(MessageProtocol):
     def _take(self, body: Unparsed, data: bytes | memoryview) -> bytes | memoryview:
         """Take what belongs to a body that is not parsed; return what lies behind it, of the next message."""
         behind = body.take(data)
-        self._receipt.body_bytes += len(data) - len(behind)
+        self._receipt.body_bytes += len(data) - len(behind)  # of one that is passed over some is not read at all
         if body.is_whole:
             self._unparsed = None
             self._end_unparsed()

@@ -44,8 +44,8 @@ class RepeatingProtocol(GuardedProtocol):
         """Of the message that is parsed next, where it came in one piece."""
         self._repeat: Repeat | None = None
         """A call on its short way: its body arrives, or it waits for its turn."""
-        self._is_refused_unparsed = False
-        """Whether the message that is arriving was refused by its head, which no parser has seen."""
+        self._is_refused_by_known_head = False
+        """Whether the message that is arriving was refused by a head that no parser has seen."""
         self._answered_at = 0.0
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +103,7 @@ class RepeatingProtocol(GuardedProtocol):
         self.transport.write(overload_refusal(head.target, request_id))
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
         if arrived < head.body_bytes:
-            self._is_refused = self._is_refused_unparsed = True
+            self._is_refused = self._is_refused_by_known_head = True
             self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
             self._begin_discard()
         else:
@@ -115,8 +115,8 @@ class RepeatingProtocol(GuardedProtocol):
         if self._repeat is not None:
             self._receipt = Receipt()
             self._wait_for_turn(self._repeat)
-        elif self._is_refused_unparsed:
-            self._is_refused = self._is_refused_unparsed = False
+        elif self._is_refused_by_known_head:
+            self._is_refused = self._is_refused_by_known_head = False
             self._receipt = Receipt()
             self._note_reply()
         else:
@@ -145,7 +145,8 @@ class RepeatingProtocol(GuardedProtocol):
         receipt = self._receipt
         self._end(repeat)
         super()._parse(repeat.message)
-        self._receipt = receipt
+        if self._receipt.phase == "body":  # and not refused and passed over by now
+            self._receipt = receipt
 
     def take_long_way(self, repeat: Repeat) -> None:
         """Have a call answered as if its head were not known; a large one at once: its memory is reserved no more."""

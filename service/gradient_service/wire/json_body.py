@@ -56,7 +56,7 @@ class JsonObject:
     """A parsed object, each field named once."""
 
     values: Mapping[str, Any]
-    """By name, in the order of the document; of an unknown field nothing."""
+    """By name, in the order of the document, the members of fields last; of an unknown field nothing."""
     names: list[str]
     """Of too many the first."""
     source: JsonText
@@ -118,7 +118,8 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
     known = model.model_fields
     names = first_names(root)
     values = members_of(root, known)
-    options = [name for name in values if name in option_fields(model)]
+    plain = _option_fields(model)
+    options = [name for name in values if name in plain]
     if any(is_array(values[name]) and len(values[name]) > FEW_ELEMENTS for name in options):
         source.take_time()
     if len(names) > MAX_NAMES or len(values) < len(names) or any(is_nested(values[name]) for name in options):
@@ -131,7 +132,7 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
 
 
 @cache
-def option_fields(model: type[Body]) -> frozenset[str]:
+def _option_fields(model: type[Body]) -> frozenset[str]:
     """Return the fields that are neither arrays nor have members."""
     return frozenset(model.model_fields.keys() - tensor_fields(model).keys() - body_fields(model).keys())
 

@@ -43,10 +43,10 @@ def dump_in_parts(values: Any, checkpoint: Checkpoint = without_pause) -> list[b
             return orjson.Fragment(PLACE)
         return value.given() if isinstance(value, Body) else orjson.Fragment(dump(value))
 
-    text = orjson.dumps(values, default=small)
+    whole = orjson.dumps(values, default=small)
     if not arrays:
-        return [text]
-    first, *others = text.split(PLACE)
+        return [whole]
+    first, *others = whole.split(PLACE)
     parts = [first]
     for array, text in zip(arrays, others, strict=True):
         for part in _array_parts(array):

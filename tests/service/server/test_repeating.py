@@ -569,6 +569,25 @@ async def test_a_turn_has_no_more_work_than_a_few_large_calls(
     assert len(passed) > 1
 
 
+@pytest.mark.parametrize(("is_binary", "most"), [([False] * 4, 4), ([True, False, False, True], 2)])
+async def test_replies_of_other_forms_have_bounds_of_their_own(
+    connect: Callable[[], Awaitable[Talk]], sizes: list[int], is_binary: list[bool], most: int
+) -> None:
+    """A number takes 8 bytes in binary and 25 in JSON: calls that ask for either are not computed together."""
+    tensor = {"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}
+    texts = [json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": each}}) for each in is_binary]
+    messages = [call(text.encode(), path=b"/v2/models/softmax/infer") for text in texts]
+    talks = [await connect() for _ in messages]
+    for talk, message in zip(talks, messages, strict=True):
+        await outcome(talk, message)
+    sizes.clear()
+    for talk, message in zip(talks, messages, strict=True):
+        talk.writer.write(message)
+    for talk in talks:
+        assert (await talk.answer())[0][9:12] == b"200"
+    assert 1 < max(sizes) <= most
+
+
 async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> None:
     """The statistics of a model have each of its calls, whichever way it took."""
     tensor = {"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}

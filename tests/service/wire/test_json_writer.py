@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from pydantic import Field
 
+from gradient_service.schemas.fields import Array, Body
 from gradient_service.wire import json_writer
 from gradient_service.wire.json_writer import dump, dump_in_parts
 
@@ -25,6 +28,30 @@ def values_of(small: int, large: int) -> dict[str, Any]:
     return {"small": np.arange(small), "loss": np.float64(0.1), "large": np.arange(large).reshape(-1, 2) / 7}
 
 
+class Part(Body):
+    """A body within a body, with a name that is written in another way."""
+
+    array: Array
+    kind: Array | None = Field(None, alias="class")
+    others: list[Part] = Field(default_factory=list)
+
+
+def parts_of(found: Mapping[str, Any]) -> list[Part]:
+    """Each array in a body of its own, all but the first also under the other name, and all within one more."""
+    parts = [
+        Part.model_validate({"array": each} | ({"class": each} if n else {})) for n, each in enumerate(found.values())
+    ]
+    return [Part.model_validate({"array": np.arange(2), "others": parts})]
+
+
+def plain(value: Any) -> Any:
+    """The same with dictionaries in place of bodies."""
+    if isinstance(value, Part):
+        names = {"array": "array", "kind": "class", "others": "others"}
+        return {names[name]: plain(each) for name, each in value if name in value.model_fields_set}
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(st.sampled_from("abc"), ARRAYS),
@@ -33,10 +60,11 @@ def values_of(small: int, large: int) -> dict[str, Any]:
 )
 def test_the_parts_are_the_text(found: dict[str, Any], other: Any, numbers: int) -> None:
     """However few numbers a part may have, the parts together are what is written at once."""
-    values = {"first": other, "\0": "\0", **found, "inner": [{"data": each} for each in found.values()], "last": other}
+    inner, parts = [{"data": each} for each in found.values()], parts_of(found)
+    values = {"first": other, "\0": "\0", **found, "inner": inner, "parts": parts, "last": other}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_writer, "NUMBERS_AT_ONCE", numbers)
-        assert b"".join(dump_in_parts(values)) == dump(values)
+        assert b"".join(dump_in_parts(values)) == dump(values) == dump(values | {"parts": plain(parts)})
 
 
 def test_parts_are_small() -> None:
