@@ -223,23 +223,22 @@ class GuardedProtocol(MessageProtocol):
         return message if message["type"] == "http.disconnect" else {**message, "body": body.content}
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
-        """Return whether to refuse a call before anything is done for it: an ordinary one, its connection going on."""
+        """Return whether to refuse a call before anything is done for it: an ordinary one."""
         return (
             declared is not None
             and self.readiness.refuses(declared)
             and self.parser.get_method() == b"POST"
-            and self.parser.should_keep_alive()
             and fields.keys().isdisjoint(UNORDINARY)
             and self._unanswered is None
         )
 
     def _refuse_call(self, body_bytes: int) -> None:
-        """Refuse a call; its connection goes on behind its body, unless that is too long for nobody to read."""
+        """Refuse a call; its connection goes on behind its body, if the caller wants that and the body is not long."""
         self._is_refused = True
         scope = dict(self.scope)
         request_id = request_id_of(scope)
         self._closing.flush()
-        if body_bytes <= DISCARDED_BYTES:
+        if body_bytes <= DISCARDED_BYTES and self.parser.should_keep_alive():
             self.transport.write(overload_refusal(self.url, request_id))
         else:
             self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))

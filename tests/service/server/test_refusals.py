@@ -101,14 +101,34 @@ async def test_health_stands_in_no_line(app: FastAPI, talk: Talk) -> None:
 
 
 @pytest.mark.usefixtures("crowded")
-@pytest.mark.parametrize(
-    "fields", [(b"Connection: close",), (b"Expect: 100-continue",), (b"Origin: http://a.example",)]
-)
+@pytest.mark.parametrize("fields", [(b"Expect: 100-continue",), (b"Origin: http://a.example",)])
 async def test_the_application_sees_calls_that_need_more_than_an_answer(talk: Talk, fields: tuple[bytes, ...]) -> None:
-    """A call that ends its connection, asks before it sends its body, or is a page's is left to the application."""
+    """A call that asks before it sends its body, or is a page's, is left to the application."""
     await talk.send(head(len(BODY), *fields) + BODY)
     answered = await asyncio.wait_for(talk.reader.read(65_536), 10)
     assert b"503" not in answered[:12]
+
+
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.parametrize("first", [0, 1000])
+@pytest.mark.parametrize(
+    ("size", "fields"),
+    [(0, (b"Connection: close",)), (100_000, (b"Connection: close",)), (DISCARDED_BYTES + 1, ())],
+)
+async def test_the_connection_of_a_refused_call_ends(
+    talk: Talk, size: int, fields: tuple[bytes, ...], first: int
+) -> None:
+    """Where the caller wants that, or its body is too long to be passed over; the answer says so, and is read."""
+    message = head(size, *fields) + b"x" * min(size, 200_000)
+    cut = len(head(size, *fields)) + first
+    await talk.send(message[:cut])
+    answered, content = await talk.answer()
+    assert answered.startswith(b"http/1.1 503 ")
+    assert b"\r\nretry-after: 1\r\n" in answered
+    assert b"\r\nconnection: close\r\n" in answered
+    assert json.loads(content)["type"] == "/problems/overloaded"
+    await talk.send(message[cut:] + GET)
+    assert await asyncio.wait_for(talk.reader.read(), 5) == b""
 
 
 @pytest.mark.usefixtures("crowded")
