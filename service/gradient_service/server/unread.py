@@ -1,9 +1,11 @@
-"""Replies that the other side does not read: memory in use, for as long as a body of that size may take to arrive."""
+"""Replies that the other side does not read: memory in use, and only for a while."""
 
 from asyncio import AbstractEventLoop, TimerHandle, WriteTransport
 
 from gradient_service.http.admission import Admission
-from gradient_service.server.receipt import BODY_BYTES_PER_SECOND, BODY_SECONDS
+
+UNREAD_SECONDS = 60.0
+"""What the other side has not read after this is not sent any more: of a long reply a piece, a short one whole."""
 
 
 class Unread:
@@ -29,8 +31,7 @@ class Unread:
         self.end()
         self._num_bytes = self._transport.get_write_buffer_size()
         self._admission.count(self._num_bytes)
-        seconds = BODY_SECONDS + self._num_bytes / BODY_BYTES_PER_SECOND
-        self._timer = self._loop.call_later(seconds, self._transport.abort)
+        self._timer = self._loop.call_later(UNREAD_SECONDS, self._transport.abort)
 
     def end(self) -> None:
         """Count it no more: it has been sent, or nobody will read it."""

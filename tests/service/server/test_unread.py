@@ -63,9 +63,9 @@ async def test_they_count_until_they_are_read() -> None:
         assert admission.in_flight_bytes == 0
 
 
-async def test_they_wait_as_long_as_a_body_may_take_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the connection is ended, unless it was read meanwhile."""
-    monkeypatch.setattr(unread, "BODY_SECONDS", 0.05)
+async def test_they_wait_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the connection is ended, unless they were read meanwhile."""
+    monkeypatch.setattr(unread, "UNREAD_SECONDS", 0.05)
     admission = Admission(Settings.model_construct())
     for is_read in (False, True):
         transport = Waiting()
@@ -83,8 +83,7 @@ async def test_who_does_not_read_holds_no_memory_for_long(
     app: FastAPI, connect: Callable[[], Awaitable[Talk]], monkeypatch: pytest.MonkeyPatch, *, is_read: bool
 ) -> None:
     """Bytes that wait to be sent count beside what the call reserved; who comes back in time gets them all."""
-    monkeypatch.setattr(unread, "BODY_SECONDS", 10.0 if is_read else 0.5)
-    monkeypatch.setattr(unread, "BODY_BYTES_PER_SECOND", 1e9)
+    monkeypatch.setattr(unread, "UNREAD_SECONDS", 10.0 if is_read else 0.5)
     counted: list[int] = []
     count = Admission.count
 
