@@ -198,7 +198,7 @@ async def test_bodies_that_arrive_have_a_place(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_bodies_that_wait_leave_memory_for_their_work() -> None:
-    """What waits for the event loop may fill a share of the memory, what has a thread of its own all of it."""
+    """What waits for the event loop leaves a quarter of the memory, what has a thread of its own nothing."""
     admitting = admission_of(max_in_flight_bytes=8 * MIB, max_concurrency=1)
     admitting.reserve(6 * MIB)
     assert not admitting.refuses(2 * MIB)
@@ -209,6 +209,14 @@ def test_bodies_that_wait_leave_memory_for_their_work() -> None:
         has_room.append(admitting.has_room)
     assert has_room == [True, False, False, True]
     assert not admitting.refuses(100)
+
+
+def test_what_is_kept_for_the_work_has_a_bound() -> None:
+    """Beside a call that holds most of a large memory, small ones find room."""
+    admitting = admission_of(max_in_flight_bytes=4096 * MIB)
+    admitting.reserve(4032 * MIB - 100)
+    assert not admitting.refuses(100)
+    assert admitting.refuses(101)
 
 
 def test_an_idle_service_refuses_nothing_unseen() -> None:

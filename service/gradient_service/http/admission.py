@@ -23,8 +23,8 @@ WAITING_SECONDS = 2.0
 """No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
-SHARE_OF_WAITING = 0.75
-"""So much of the memory bodies may fill that wait for the event loop; they need some more when their turn comes."""
+KEPT_BYTES, KEPT_SHARE = 64 * 1024 * 1024, 0.25
+"""What bodies that wait for the event loop leave of the memory, the less of both: their work needs some in its turn."""
 MEMORY = 8
 """Of how many calls, about, the mean duration is taken."""
 
@@ -61,7 +61,8 @@ class Admission:
         is_large = body_bytes > INLINE_BINARY_BYTES
         if self.line.is_long or (is_large and not self._has_turn):
             return True
-        most = int(self._max_bytes * (1 if is_large else SHARE_OF_WAITING)) - body_bytes
+        kept = 0 if is_large else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
+        most = self._max_bytes - kept - body_bytes
         if self.in_flight_bytes <= max(most, 0):  # where nothing is in flight, to try it tells more
             return False
         with self._lock:
