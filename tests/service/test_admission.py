@@ -122,7 +122,7 @@ async def test_bodies_under_way_count_together() -> None:
 
 async def test_readiness_says_when_there_is_no_room() -> None:
     """/readyz is 503 while what was refused would be refused again, and lists this part when asked."""
-    app = app_of(max_in_flight_bytes=MIB // 2)
+    app = app_of(max_in_flight_bytes=MIB * 5 // 8)
     first = Caller((LARGE,), is_whole=False)
     call = asyncio.create_task(first.call(app))
     async with client_of(app) as http:
@@ -202,13 +202,31 @@ def test_bodies_that_wait_leave_memory_for_their_work() -> None:
     admitting = admission_of(max_in_flight_bytes=8 * MIB, max_concurrency=1)
     admitting.reserve(6 * MIB)
     assert not admitting.refuses(2 * MIB)
-    has_room = [admitting.has_room]
     assert admitting.refuses(100)
-    for freed in (0, 99, 1):
-        admitting.release(freed)
-        has_room.append(admitting.has_room)
-    assert has_room == [True, False, False, True]
+    admitting.release(100)
     assert not admitting.refuses(100)
+
+
+def test_there_is_no_room_where_the_least_call_is_refused() -> None:
+    """To ask changes nothing, whatever was asked about."""
+    admitting = admission_of(max_in_flight_bytes=8 * MIB, max_concurrency=1)
+    admitting.reserve(6 * MIB)
+    assert admitting.refuses(7 * MIB)
+    has_room = [admitting.has_room]
+    for more in (1, -1):
+        admitting.count(more)
+        has_room.append(admitting.has_room)
+    assert has_room == [True, False, True]
+
+
+def test_what_is_too_long_is_not_told_to_ask_again() -> None:
+    """A body beyond every limit is left to the application, however little room there is."""
+    longest = 20 * MIB
+    limits = {"max_json_body_bytes": MIB, "max_binary_body_bytes": longest}
+    admitting = admission_of(max_in_flight_bytes=8 * MIB, max_concurrency=1, **limits)
+    admitting.reserve(8 * MIB)
+    assert admitting.refuses(longest)
+    assert not admitting.refuses(longest + 1)
 
 
 def test_what_is_kept_for_the_work_has_a_bound() -> None:

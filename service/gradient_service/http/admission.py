@@ -39,8 +39,9 @@ class Admission:
         self._threads = settings.max_concurrency
         self._limiter = CapacityLimiter(settings.max_concurrency)
         self._lock = Lock()  # replies are reserved by the threads that compute them
-        self._most_in_flight: int | None = None
-        """A call was refused, and would be still, where more bytes than these are in flight."""
+        self._max_body_bytes = max(settings.max_json_body_bytes, settings.max_binary_body_bytes)
+        self._refused_bytes = 0
+        """Of a call that was refused and would be still."""
         self._arriving: dict[object, float] = {}
         """Since when a place is kept for a body that arrives, oldest first."""
         self._mean_seconds = 0.0
@@ -54,24 +55,21 @@ class Admission:
     @property
     def has_room(self) -> bool:
         """Whether nothing has been refused that would be refused still."""
-        return self._has_turn and self._most_in_flight is None
+        return self._has_turn and self._has_memory(0) and self._refused_bytes == 0
 
     def refuses(self, body_bytes: int) -> bool:
-        """Return whether a call with a body of this length is known to find no room, before anything is done for it."""
-        is_large = body_bytes > INLINE_BINARY_BYTES
-        if self.line.is_long or (is_large and not self._has_turn):
-            return True
-        kept = 0 if is_large else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
-        most = self._max_bytes - kept - body_bytes
-        if self.in_flight_bytes <= max(most, 0):  # where nothing is in flight, to try it tells more
-            return False
-        with self._lock:
-            self._note_refusal(most)
-        return True
+        """Return whether a call with a body of this length is known to find no room, before anything is done for it.
 
-    def _note_refusal(self, most_in_flight: int) -> None:
-        """Note that a call needs the bytes in flight to be so few; for one that never finds room nobody has to wait."""
-        self._most_in_flight = most_in_flight if 0 <= most_in_flight < self.in_flight_bytes else None
+        One that is longer than any may be is told so, and not to ask again.
+        """
+        is_large = body_bytes > INLINE_BINARY_BYTES
+        is_refused = self.line.is_long or not self._has_memory(body_bytes) or (is_large and not self._has_turn)
+        return is_refused and body_bytes <= self._max_body_bytes
+
+    def _has_memory(self, body_bytes: int) -> bool:
+        """Return whether memory is left for a body, or nothing is in flight, where to try it tells more."""
+        kept = 0 if body_bytes > INLINE_BINARY_BYTES else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
+        return self.in_flight_bytes <= max(self._max_bytes - kept - body_bytes, 0)
 
     def expect(self, body_bytes: int) -> Callable[[], None]:
         """Count a call with a body of this length until it is worked on; return what to call then."""
@@ -121,7 +119,7 @@ class Admission:
         """Count bytes as in use; raise `overloaded` where there is no room for them."""
         with self._lock:
             if self.in_flight_bytes + num_bytes > self._max_bytes:
-                self._note_refusal(self._max_bytes - num_bytes)
+                self._refused_bytes = num_bytes if num_bytes <= self._max_bytes else 0
                 raise overloaded("The calls under way leave no memory for this one.")
             self.in_flight_bytes += num_bytes
 
@@ -134,8 +132,8 @@ class Admission:
         """Count bytes as free again."""
         with self._lock:
             self.in_flight_bytes -= num_bytes
-            if self._most_in_flight is not None and self.in_flight_bytes <= self._most_in_flight:
-                self._most_in_flight = None
+            if self.in_flight_bytes + self._refused_bytes <= self._max_bytes:
+                self._refused_bytes = 0
 
     def _check_turn(self) -> None:
         if not self._has_turn:

@@ -22,8 +22,14 @@ class MessageProtocol(HttpToolsProtocol):
             head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
             for name, value in self.headers:
                 head += [name, b": ", value, b"\r\n"] if name != b"upgrade" else []
-            self.parser = HttpRequestParser(self)
+            self.parser = self.new_parser()
             self.parser.feed_data(b"".join([*head, b"\r\n", data[upgrade.args[0] :]]))
+
+    def new_parser(self) -> HttpRequestParser:
+        """Return a parser like the one that the connection began with."""
+        parser = HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field without the blanks around its value, which are none of it."""

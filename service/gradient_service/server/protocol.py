@@ -9,7 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from httptools import HttpParserError, HttpRequestParser
+from httptools import HttpParserError
 from starlette.types import Message, Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -79,6 +79,7 @@ class GuardedProtocol(MessageProtocol):
         self._unwatch()
         self.note_departure()
         self._unread.end()
+        self._unset_keepalive_if_required()  # which uvicorn leaves where the connection broke
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -117,7 +118,7 @@ class GuardedProtocol(MessageProtocol):
 
     def _end_unparsed(self) -> None:
         """Expect the next message behind a body that was not parsed."""
-        self.parser = HttpRequestParser(self)  # the one before knows the head, and waits for its body
+        self.parser = self.new_parser()  # the one before knows the head, and waits for its body
         self.on_message_complete()
 
     def _parse(self, data: bytes | memoryview) -> None:
@@ -230,6 +231,7 @@ class GuardedProtocol(MessageProtocol):
             and self.parser.get_method() == b"POST"
             and fields.keys().isdisjoint(UNORDINARY)
             and self._unanswered is None
+            and not self.flow.write_paused
         )
 
     def _refuse_call(self, body_bytes: int) -> None:
@@ -307,6 +309,8 @@ class GuardedProtocol(MessageProtocol):
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""
         self._unwatch()
+        if self._closing.is_closing():
+            return
         if self.pipeline or (self._receipt.phase == "body" and self._is_answered):
             self.transport.close()
             return

@@ -96,8 +96,8 @@ class RepeatingProtocol(GuardedProtocol):
         return True
 
     def _is_refused_at_once(self, head: Head, arrived: int) -> bool:
-        """Refuse a call: its connection goes on behind its body, which nobody reads, unless that is too long for it."""
-        if head.body_bytes > DISCARDED_BYTES:
+        """Refuse a call, unless its body is too long to be passed over, or the caller does not read what it is told."""
+        if head.body_bytes > DISCARDED_BYTES or self.flow.write_paused:
             return False
         request_id = head.request_id
         self.transport.write(overload_refusal(head.target, request_id))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from fastapi import FastAPI
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from gradient_service.http.admission import Admission
 from gradient_service.http.request_log import TOGETHER_SECONDS
 from gradient_service.server.protocol import DISCARDED_BYTES
+from gradient_service.server.repeating import RepeatingProtocol
 
 from .conftest import Talk
 
@@ -129,6 +134,36 @@ async def test_the_connection_of_a_refused_call_ends(
     assert json.loads(content)["type"] == "/problems/overloaded"
     await talk.send(message[cut:] + GET)
     assert await asyncio.wait_for(talk.reader.read(), 5) == b""
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_who_reads_nothing_is_told_by_the_application(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits until there is room for its answer; refusals that nobody reads would pile up."""
+    monkeypatch.setattr(FlowControl, "write_paused", property(lambda _: True, lambda *_: None), raising=False)
+    monkeypatch.setattr(FlowControl, "drain", AsyncMock())
+    await talk.send(head(len(BODY)) + BODY)
+    assert (await talk.answer())[0].startswith(b"http/1.1 200 ")
+
+
+async def test_a_connection_that_broke_leaves_no_timer(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the next message on it, also where it broke while a body was passed over."""
+    protocols: list[RepeatingProtocol] = []
+    begin = RepeatingProtocol._begin_discard
+
+    def noted(protocol: RepeatingProtocol) -> None:
+        protocols.append(protocol)
+        begin(protocol)
+
+    monkeypatch.setattr(RepeatingProtocol, "_begin_discard", noted)
+    await talk.send(head(len(BODY)) + BODY)
+    await talk.answer()
+    monkeypatch.setattr(Admission, "refuses", lambda *_: True)
+    await talk.send(head(MIB) + b"x" * 1000)
+    await talk.answer()
+    talk.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    talk.writer.transport.abort()
+    await asyncio.sleep(0.05)
+    assert [each.timeout_keep_alive_task for each in protocols] == [None]
 
 
 @pytest.mark.usefixtures("crowded")
