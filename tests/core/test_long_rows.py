@@ -138,6 +138,24 @@ def test_every_pass_asks_once_a_piece(monkeypatch: pytest.MonkeyPatch, objective
     assert 1.8 < counts[1] / counts[0] <= 2
 
 
+@pytest.mark.parametrize("objective", [SOFTMAX, SIGMOID])
+@pytest.mark.parametrize(("name", "is_long"), [("gradient", False), ("jacobian", True)])
+def test_the_jacobian_of_a_row_may_be_long_alone(
+    monkeypatch: pytest.MonkeyPatch, objective: str, name: str, *, is_long: bool
+) -> None:
+    """Of 1000 classes it has a million numbers, written in more than 15 pieces, with the bits that it has at once."""
+    asked = count()
+    one_row = np.random.default_rng(3).normal(0, 3, (1, 1000))
+    targets = np.eye(1000)[:1]
+    execution = Execution(checkpoint=partial(next, asked))
+    found = evaluated(one_row, [name], targets=targets, objective=objective, execution=execution).arrays[name]
+    assert (next(asked) > 15) is is_long
+    monkeypatch.setattr(evaluate, "LONG_ROW", 1 << 40)
+    at_once = evaluated(one_row, [name], targets=targets, objective=objective).arrays[name]
+    assert found.tobytes() == at_once.tobytes()
+    assert type(found) is np.ndarray
+
+
 @pytest.mark.usefixtures("pieces")
 def test_a_checkpoint_ends_the_work_within_a_row() -> None:
     """What a checkpoint raises comes out, wherever in the row it was asked."""

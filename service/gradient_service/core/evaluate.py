@@ -18,7 +18,7 @@ from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
 from gradient_service.core.options import Objective, Precision
-from gradient_service.core.outputs import MADE_OF_JACOBIANS, Outputs, bytes_a_row
+from gradient_service.core.outputs import MADE_OF_JACOBIANS, Outputs, bytes_a_row, numbers_a_row
 from gradient_service.core.records import record
 from gradient_service.core.reduction import Totals, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
@@ -148,7 +148,7 @@ def loss_and_gradient(
         InvalidInputError: an input breaks a rule of `checks.py`, or an output leaves the range of its dtype.
     """
     check_shapes(scores, supervision, reduction)
-    if scores.num_classes > LONG_ROW:
+    if numbers_a_row(names, scores) > LONG_ROW:
         scores = with_checkpoints(scores, execution.checkpoint)
         supervision = with_checkpoints(supervision, execution.checkpoint)
     check_values(scores, supervision, reduction, checkpoint=execution.checkpoint)

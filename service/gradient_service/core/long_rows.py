@@ -7,6 +7,7 @@ of it is of the class again. A function of each element by itself gives the same
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
+from math import prod
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from gradient_service.core.blocks import Array
 from gradient_service.core.inputs import Scores, Supervision
 
 LONG_ROW = 128 * 1024
-"""Rows of more numbers are long."""
+"""Rows of more numbers are long, those of their Jacobians among them."""
 PIECE = 64 * 1024
 
 Inputs = TypeVar("Inputs", Scores, Supervision)
@@ -69,6 +70,15 @@ class LongArray(np.ndarray[Any, Any]):
         self.checkpoint()
         return super().__getitem__(place)
 
+    def __setitem__(self, place: Any, values: Any) -> None:
+        if not isinstance(place, slice):
+            self.checkpoint()
+            super().__setitem__(place, values)
+            return
+        target, values = _plain(self)[place], _plain(values)
+        for cut in self._cuts(target.shape):
+            np.copyto(cut(target), cut(values), casting="unsafe")
+
     def argmax(self, *arguments: Any, **options: Any) -> Any:
         """Return where the largest element is."""
         self.checkpoint()
@@ -97,9 +107,10 @@ class LongArray(np.ndarray[Any, Any]):
     def _cuts(self, shape: tuple[int, ...]) -> Iterator[Callable[[Any], Any]]:
         """Yield what takes one piece after the other out of arrays that broadcast to a shape."""
         axis = _longest_axis(shape)
-        for start in range(0, shape[axis] if shape else 1, PIECE):
+        step = max(1, PIECE // prod(shape[axis:][1:]))
+        for start in range(0, shape[axis] if shape else 1, step):
             self.checkpoint()
-            yield partial(_cut, axis, slice(start, start + PIECE))
+            yield partial(_cut, axis, slice(start, start + step))
 
     def _again(self, found: Any) -> Any:
         """Return the arrays among results with this one's checkpoint."""

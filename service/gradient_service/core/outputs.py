@@ -98,11 +98,14 @@ def shape_of(name: str, shape: tuple[int, int]) -> tuple[int, ...]:
     return (rows, num_classes, num_classes) if name in PER_PAIR_OF_CLASSES else (rows, num_classes)
 
 
+def numbers_a_row(names: Collection[str], scores: Scores) -> int:
+    """Return how many numbers a row has in the largest array that the outputs are made of."""
+    return scores.num_classes if MADE_OF_JACOBIANS.isdisjoint(names) else scores.num_classes**2
+
+
 def bytes_a_row(names: Collection[str], scores: Scores) -> int:
     """Return what a row takes, in the largest array that the outputs are made of and in vectors beside it."""
-    num_classes = scores.num_classes
-    numbers = num_classes if MADE_OF_JACOBIANS.isdisjoint(names) else num_classes * num_classes
-    return (numbers + NUMBERS_BESIDE) * scores.working_dtype.itemsize
+    return (numbers_a_row(names, scores) + NUMBERS_BESIDE) * scores.working_dtype.itemsize
 
 
 def _empty(name: str, scores: Scores) -> Array:

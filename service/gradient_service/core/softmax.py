@@ -213,7 +213,7 @@ def reciprocal_of_probabilities(rows: SoftmaxRows) -> Scaled:
 
 def jacobian(rows: SoftmaxRows) -> Array:
     """Return ∂p_i/∂s_j = p_i (δ_ij − p_j), with 1 − p_k = q, (rows, K, K)."""
-    probabilities = np.ascontiguousarray(rows.probabilities.T)
+    probabilities = np.asanyarray(rows.probabilities.T, order="C")
     products = 0 - probabilities[:, :, np.newaxis] * probabilities[:, np.newaxis, :]
     diagonal = np.arange(probabilities.shape[1])
     products[:, diagonal, diagonal] = (rows.probabilities * complement_of_probabilities(rows)).T
