@@ -169,6 +169,7 @@ def loss_and_gradient(
             correct_count=part.num_counted(comparison.is_correct[rows]),
             weighing=part,
             denominator=denominator,
+            checkpoint=execution.checkpoint,
         )
         for rows, part, denominator in zip(reduction.groups, parts, denominators, strict=True)
     ]

@@ -6,13 +6,13 @@ exponent, and the sums joined in one Python integer; it is rounded once, and wha
 
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from operator import lshift
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
+from gradient_service.core.blocks import Array, never_stops
 from gradient_service.core.scaled import Scaled
 
 UNIT_EXPONENT = 4096
@@ -27,23 +27,26 @@ FEW_NUMBERS = 1024
 """Added by the library's own exact sum."""
 MOST_OF_FEW = sys.float_info.max_exp - 11
 """Above the exponents of numbers of which so many add up within the range."""
-ROWS_AT_ONCE = 1 << 25  # 27-bit halves of so many rows add up below 2^53, where float64 counts exactly
+ROWS_AT_ONCE = 1 << 20
+"""Between two checkpoints. 27-bit halves of up to 2^25 rows add up below 2^53, where float64 counts exactly."""
 
 
-def exact_sum(values: Array | Scaled) -> int:
+def exact_sum(values: Array | Scaled, checkpoint: Callable[[], None] = never_stops) -> int:
     """Return Σ values in units.
 
     Args:
         values: (N,) finite float64, or as many m 2^e.
+        checkpoint: called before each part of them; what it raises ends the work.
     """
     scaled = Scaled.of(values)
     if not len(scaled.mantissa):
         return 0
     starts = range(0, len(scaled.mantissa), ROWS_AT_ONCE)
-    return sum(_sum_of_part(scaled[start : start + ROWS_AT_ONCE]) for start in starts)
+    return sum(_sum_of_part(scaled[start : start + ROWS_AT_ONCE], checkpoint) for start in starts)
 
 
-def _sum_of_part(values: Scaled) -> int:
+def _sum_of_part(values: Scaled, checkpoint: Callable[[], None]) -> int:
+    checkpoint()
     significands = np.ldexp(values.mantissa, SIGNIFICAND_BITS).astype(np.int64)
     least = int(values.exponent.min())
     shifts = values.exponent - least

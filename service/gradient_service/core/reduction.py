@@ -174,6 +174,8 @@ class Totals:
     weighing: Weighing
     denominator: Total | None
     """D; None without a mean."""
+    checkpoint: Callable[[], None] = never_stops
+    """Called again and again while many rows are summed; what it raises ends the work."""
 
     def __post_init__(self) -> None:
         """Refuse a mean over nothing of something."""
@@ -184,7 +186,9 @@ class Totals:
     @cached_property
     def total(self) -> Total:
         """Σ r_n E_n."""
-        return Total(units=exact_sum(self.losses)) if self.numbers is None else Total.of_few(self.numbers)
+        if self.numbers is None:
+            return Total(units=exact_sum(self.losses, self.checkpoint))
+        return Total.of_few(self.numbers)
 
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
@@ -226,10 +230,11 @@ class Totals:
         """Return the sum of the losses rounded to float64, so that a sum and its tail can hold it."""
         if self.numbers is not None:
             return self.total
+        self.checkpoint()
         losses = self.losses.value
         self._check_rows(np.isfinite(losses))
         is_ordinary = self.losses.exponent.min(initial=0) > sys.float_info.min_exp
-        return self.total if is_ordinary else Total(units=exact_sum(losses))
+        return self.total if is_ordinary else Total(units=exact_sum(losses, self.checkpoint))
 
     def _check_rows(self, is_in_range: Array) -> None:
         if is_in_range.all():
