@@ -138,6 +138,16 @@ def test_every_pass_asks_once_a_piece(monkeypatch: pytest.MonkeyPatch, objective
     assert 1.8 < counts[1] / counts[0] <= 2
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (2, 3, 0), (0, 3, 3)])
+def test_nothing_has_pieces_too(shape: tuple[int, ...]) -> None:
+    """What is done with arrays without numbers, or without axes, is what NumPy does."""
+    array = LongArray.of(np.ones(shape), lambda: None)
+    assert np.negative(array).shape == array.astype(np.float32).shape == shape
+    if shape:
+        array[:] = 2.0
+        assert np.array_equal(array, np.full(shape, 2.0))
+
+
 @pytest.mark.parametrize("objective", [SOFTMAX, SIGMOID])
 @pytest.mark.parametrize(("name", "is_long"), [("gradient", False), ("jacobian", True)])
 def test_the_jacobian_of_a_row_may_be_long_alone(

@@ -107,7 +107,8 @@ class LongArray(np.ndarray[Any, Any]):
     def _cuts(self, shape: tuple[int, ...]) -> Iterator[Callable[[Any], Any]]:
         """Yield what takes one piece after the other out of arrays that broadcast to a shape."""
         axis = _longest_axis(shape)
-        step = max(1, PIECE // prod(shape[axis:][1:]))
+        behind = prod(shape[axis:][1:])
+        step = max(1, PIECE // max(1, behind))
         for start in range(0, shape[axis] if shape else 1, step):
             self.checkpoint()
             yield partial(_cut, axis, slice(start, start + step))

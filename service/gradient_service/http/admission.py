@@ -54,7 +54,7 @@ class Admission:
 
     @property
     def has_room(self) -> bool:
-        """Whether nothing has been refused that would be refused still."""
+        """Whether the least call finds room, and nothing has been refused that would be refused still."""
         return self._has_turn and self._has_memory(0) and self._refused_bytes == 0
 
     def refuses(self, body_bytes: int) -> bool:

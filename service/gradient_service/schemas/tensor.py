@@ -88,7 +88,7 @@ def tensor_fields(model: type[BaseModel]) -> dict[str, Tensor]:
 
 @cache
 def array_fields(model: type[BaseModel]) -> dict[str, Tensor]:
-    """Return those of them that have axes."""
+    """Return the array fields of a model that have axes, by name, members of its fields among them."""
     return {name: tensor for name, tensor in tensor_fields(model).items() if tensor.rank}
 
 
