@@ -1,61 +1,40 @@
-"""What stands between a socket and the HTTP parser: bounds on time and bytes, and problems for what cannot be parsed.
+"""What stands between a socket and the HTTP parser: bounds on time and bytes, and a turn for what is parsed.
 
-uvicorn reads and answers; this watches how long and how much a message takes to arrive, and ends connections gently:
-a caller still sending gets to read why it was refused.
+uvicorn reads and answers; this watches how long and how much a message takes to arrive.
 """
 
 from asyncio import CancelledError, TimerHandle, Transport
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 from httptools import HttpParserError
-from starlette.types import Message, Scope
+from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gradient_service.http.admission import overloaded
 from gradient_service.http.body import LARGE_BYTES
-from gradient_service.http.health import Readiness
 from gradient_service.http.message_rules import SWALLOWED_BYTES
-from gradient_service.http.problems import HttpProblemError
-from gradient_service.http.request_id import new_request_id, request_id_of
-from gradient_service.http.request_log import Passage, RequestLog
-from gradient_service.http.trace_context import context_of
-from gradient_service.schemas.problem import Slug
 from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
-from gradient_service.server.closing import ClosingTransport
-from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.receipt import Receipt
-from gradient_service.server.refusals import TOO_MANY, last_refusal, overload_refusal
+from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
 from gradient_service.server.unread import Unread
 
 IDLE_SECONDS = 1.0
 """When the listener has closed, an idle connection is kept this long: a request may be on its way."""
-DISCARDED_BYTES = 8 * 1024 * 1024
-"""So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
-UNORDINARY = frozenset({b"expect", b"origin"})
-"""Fields of calls that only the application knows to answer: their callers wait to be asked, or are web pages."""
 
 
-class GuardedProtocol(MessageProtocol):
-    """One connection: messages with receipt deadlines, bounded heads, and gentle ends."""
+class GuardedProtocol(RefusingProtocol):
+    """A connection whose messages have bounded heads and deadlines for their receipt, and calls their turn."""
 
     max_header_bytes: int
-    readiness: Readiness
-    log: RequestLog
-    """All are set by `repeating_protocol`."""
+    """Set by `repeating_protocol`."""
 
-    _closing: ClosingTransport
     _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._receipt = Receipt()
         self._timer: TimerHandle | None = None
         self._is_used = False
         """Whether a message has arrived whole."""
-        self._is_refused = False
-        """Whether the message that is arriving was refused before the application saw it."""
         self._unparsed: Unparsed | None = None
         """The rest of a body that the parser does not see."""
         self._is_due = False
@@ -69,7 +48,6 @@ class GuardedProtocol(MessageProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Start to wait for the first message."""
         super().connection_made(transport)
-        self._closing = ClosingTransport(transport, self.flow, self.loop, self.note_departure)
         self._unread = Unread(transport, self.readiness.admission, self.loop)
         self._receipt = Receipt(since=self.loop.time())
         self._watch()
@@ -77,9 +55,7 @@ class GuardedProtocol(MessageProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._unwatch()
-        self.note_departure()
         self._unread.end()
-        self._unset_keepalive_if_required()  # which uvicorn leaves where the connection broke
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -91,11 +67,6 @@ class GuardedProtocol(MessageProtocol):
         """Count it no more."""
         super().resume_writing()
         self._unread.end()
-
-    def note_departure(self) -> None:
-        """Have the log say of a reply that is under way that nobody gets it."""
-        if self._unanswered is not None:
-            self._unanswered.scope["state"]["has_left"] = True
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Parse what arrived, or pass over it where the connection is being closed."""
@@ -188,12 +159,6 @@ class GuardedProtocol(MessageProtocol):
         """Whether a body arrives that is read."""
         return self._receipt.phase == "body" and not self._is_answered
 
-    @property
-    def _is_answered(self) -> bool:
-        """Whether the message that is arriving has its answer already."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return self._is_refused or (cycle is not None and cycle.response_complete)
-
     def _begin_discard(self) -> None:
         """Begin to pass over what is left of a body that nobody reads, where it is known how much that is."""
         declared = self._receipt.declared_bytes
@@ -223,30 +188,6 @@ class GuardedProtocol(MessageProtocol):
                 cycle.scope["state"]["arrived_bytes"] = body.arrived
         return message if message["type"] == "http.disconnect" else {**message, "body": body.content}
 
-    def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
-        """Return whether to refuse a call before anything is done for it: an ordinary one."""
-        return (
-            declared is not None
-            and self.readiness.refuses(declared)
-            and self.parser.get_method() == b"POST"
-            and fields.keys().isdisjoint(UNORDINARY)
-            and self._unanswered is None
-            and not self.flow.write_paused
-        )
-
-    def _refuse_call(self, body_bytes: int) -> None:
-        """Refuse a call; its connection goes on behind its body, if the caller wants that and the body is not long."""
-        self._is_refused = True
-        scope = dict(self.scope)
-        request_id = request_id_of(scope)
-        self._closing.flush()
-        if body_bytes <= DISCARDED_BYTES and self.parser.should_keep_alive():
-            self.transport.write(overload_refusal(self.url, request_id))
-        else:
-            self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))
-            self._closing.close()
-        self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), context_of(scope)))
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
         admission = self.readiness.admission
@@ -268,12 +209,6 @@ class GuardedProtocol(MessageProtocol):
             self.loop.call_later(IDLE_SECONDS, self._end_if_idle)
         else:
             super().shutdown()
-
-    @property
-    def _unanswered(self) -> RequestResponseCycle | None:
-        """The request whose reply is under way, or waited for."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return None if cycle is None or cycle.response_complete else cycle
 
     def _end_if_idle(self) -> None:
         if self._receipt.phase == "idle":
@@ -305,36 +240,3 @@ class GuardedProtocol(MessageProtocol):
             self.transport.close()
         else:
             self._refuse("request-timeout", f"The {self._receipt.phase} of the message did not arrive in time.")
-
-    def _refuse(self, slug: str, detail: str) -> None:
-        """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""
-        self._unwatch()
-        if self._closing.is_closing():
-            return
-        if self.pipeline or (self._receipt.phase == "body" and self._is_answered):
-            self.transport.close()
-            return
-        cycle = self._unanswered
-        if cycle is not None and (cycle.response_started or not cycle.more_body):
-            cycle.keep_alive = False
-            return
-        error = HttpProblemError(slug, detail)
-        request_id = self._tell_unread(Slug(slug)) if cycle is None else self._give_up(cycle, Slug(slug))
-        self._closing.flush()
-        self.transport.write(last_refusal(error, self.url, request_id))
-        self._closing.close()
-
-    def _give_up(self, cycle: RequestResponseCycle, slug: Slug) -> str:
-        """End the reading of a request, and return its id; its own line in the log tells why."""
-        scope: Scope = dict(cycle.scope)
-        scope["state"]["problem"] = slug
-        cycle.disconnected = True
-        cycle.message_event.set()
-        return request_id_of(scope)
-
-    def _tell_unread(self, slug: Slug) -> str:
-        """Log a message that never became a request, and return an id for it."""
-        request_id = new_request_id()
-        start = perf_counter() - (self.loop.time() - self._receipt.since)
-        self.log.tell_unread(slug, request_id, Passage(start))
-        return request_id

@@ -20,9 +20,10 @@ from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_log import NO_SNIFFING, Passage, RequestLog
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
-from gradient_service.server.protocol import DISCARDED_BYTES, GuardedProtocol
+from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import overload_refusal
+from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeat import Repeat
 
 LEAST_SHARE = 1 / 16

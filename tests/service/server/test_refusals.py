@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from gradient_service.http.admission import Admission
 from gradient_service.http.request_log import TOGETHER_SECONDS
-from gradient_service.server.protocol import DISCARDED_BYTES
+from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeating import RepeatingProtocol
 
 from .conftest import Talk

@@ -24,8 +24,8 @@ from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import WORK_TOGETHER
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
-from gradient_service.server.protocol import DISCARDED_BYTES
 from gradient_service.server.receipt import Receipt
+from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeating import RepeatingProtocol
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body
