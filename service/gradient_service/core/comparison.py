@@ -51,11 +51,13 @@ class Comparison:
         self._write_predictions(rows, objective)
         self._write_losses(rows, objective)
         self._write_derivatives(rows, objective)
-        again = rows.start + self._rows_with_wide_losses(rows, objective)
-        if again.size:
+        wide = self._rows_with_wide_losses(rows, objective)
+        if wide.size:
+            again = rows.start + wide
             self._write_losses(again, self._objective(again, WIDE))
-        again = rows.start + vanishing_rows(objective, self.factors.gain[rows], self.supervision)
-        if again.size:
+        vanishing = vanishing_rows(objective, self.factors.gain[rows], self.supervision)
+        if vanishing.size:
+            again = rows.start + vanishing
             self._write_derivatives(again, self._objective(again, WIDE))
 
     def _objective(self, rows: Rows, dtype: np.dtype[np.floating]) -> BlockObjective:

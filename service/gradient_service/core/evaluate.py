@@ -13,7 +13,7 @@ from gradient_service.core.checks import check_shapes, check_values
 from gradient_service.core.comparison import Comparison, Factors
 from gradient_service.core.denominators import denominator_of
 from gradient_service.core.derivatives import largest_gain
-from gradient_service.core.exact_sum import few_numbers
+from gradient_service.core.exact_sum import Total, few_numbers
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
@@ -165,7 +165,7 @@ def loss_and_gradient(
     totals = [
         Totals(
             losses=comparison.losses[rows],
-            numbers=None if numbers is None else numbers[rows],
+            few=None if numbers is None else Total.of_few(numbers[rows]),
             correct_count=part.num_counted(comparison.is_correct[rows]),
             weighing=part,
             denominator=denominator,

@@ -7,7 +7,6 @@ exponent, and the sums joined in one Python integer; it is rounded once, and wha
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from operator import lshift
 
 import numpy as np
@@ -74,6 +73,8 @@ class Total:
     def __init__(self, *, units: int = 0, parts: tuple[float, ...] | None = None) -> None:
         self._units = units
         self._parts = parts
+        self.nearest: float = rounded(units) if parts is None else parts[0] if parts else 0.0
+        """The float64 nearest to the sum; ±∞ above the range."""
 
     def __eq__(self, other: object) -> bool:
         """Whether it is kept as the same numbers: then it is the same sum."""
@@ -106,17 +107,6 @@ class Total:
         return (self._parts[0], self._parts[1:]) if self._parts else (0.0, ())
 
     @property
-    def nearest(self) -> float:
-        """The float64 nearest to the sum; ±∞ above the range."""
-        if self._parts is None:
-            return self._rounded
-        return self._parts[0] if self._parts else 0.0
-
-    @cached_property
-    def _rounded(self) -> float:
-        return rounded(self._units)
-
-    @property
     def is_ordinary(self) -> bool:
         """Whether that is a number with all its digits."""
         return sys.float_info.min <= abs(self.nearest) <= sys.float_info.max
@@ -141,7 +131,7 @@ def few_numbers(values: Scaled) -> list[float] | None:
     exponents = values.exponent.tolist() if len(values.mantissa) <= FEW_NUMBERS else []
     if not exponents or min(exponents) <= sys.float_info.min_exp or max(exponents) >= MOST_OF_FEW:
         return None
-    numbers: list[float] = values.value.tolist()
+    numbers: list[float] = np.ldexp(values.mantissa, values.exponent).tolist()
     return numbers if math.isfinite(sum(numbers)) else None
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from gradient_service.core.blocks import buffer_size, never_stops, row_blocks
+from gradient_service.core.blocks import USUAL_BUFFER, buffer_size, never_stops, row_blocks
 from gradient_service.core.records import record
 
 
@@ -44,7 +44,8 @@ class Execution:
     def _run_some(self, work: Callable[[slice], None], blocks: Sequence[slice], at_a_time: int) -> None:
         # Infinities and vanishing numbers are expected inside the formulas and judged at their end.
         with np.errstate(all="ignore"):
-            np.setbufsize(at_a_time)  # until the end of this context
+            if at_a_time != USUAL_BUFFER:
+                np.setbufsize(at_a_time)  # until the end of this context
             for block in blocks:
                 self.checkpoint()
                 work(block)

@@ -18,6 +18,9 @@ from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 from gradient_service.core.summary import Summary
 
+IN_EVERY_RANGE = 1e38
+"""Smaller numbers are within the range of every dtype, and need no look at what becomes of them."""
+
 
 @record()
 class Weighing:
@@ -53,13 +56,13 @@ class Weighing:
 
     def weight_total(self) -> Total:
         """Return Σ r_n V_n over counted rows; refuse a sum of targets beyond float64."""
+        if not self.row_weights:
+            return Total.number(float(self.example_count))
         for part in self.row_weights:
             raise_if_any(
                 Fault("number-out-of-range", "targets", (int(row),), f"The sum of row {row} leaves the range.")
                 for row in np.flatnonzero(~np.isfinite(part.mantissa))
             )
-        if not self.row_weights:
-            return Total.number(float(self.example_count))
         return Total(units=sum(map(exact_sum, self.row_weights)))
 
     def representable_weight_total(self) -> Total:
@@ -155,8 +158,12 @@ def reduced_loss(total: Total, denominator: Total | None, dtype: np.dtype[np.flo
         InvalidInputError: `number-out-of-range` when it leaves the range of the dtype.
     """
     reduced = total.nearest if denominator is None or not denominator.nearest else total.over(denominator)
+    loss: np.floating
+    if abs(reduced) < IN_EVERY_RANGE:
+        loss = dtype.type(reduced)
+        return loss
     with np.errstate(over="ignore"):
-        loss: np.floating = dtype.type(reduced)
+        loss = dtype.type(reduced)
     if not isfinite(loss):
         raise InvalidInputError([Fault("number-out-of-range", "logits", (), f"The loss leaves the range of {dtype}.")])
     return loss
@@ -168,8 +175,8 @@ class Totals:
 
     losses: Scaled
     """r_n E_n, (N,), also where it leaves the range of float64."""
-    numbers: list[float] | None
-    """The same as `few_numbers` gives them: for few ordinary losses, which need no more checks."""
+    few: Total | None
+    """Their sum, where they are few and ordinary, and need no more checks."""
     correct_count: int
     weighing: Weighing
     denominator: Total | None
@@ -183,12 +190,14 @@ class Totals:
             detail = "The denominator is 0 while the sum of the losses is not."
             raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
 
-    @cached_property
+    @property
     def total(self) -> Total:
         """Σ r_n E_n."""
-        if self.numbers is None:
-            return Total(units=exact_sum(self.losses, self.checkpoint))
-        return Total.of_few(self.numbers)
+        return self._sum if self.few is None else self.few
+
+    @cached_property
+    def _sum(self) -> Total:
+        return Total(units=exact_sum(self.losses, self.checkpoint))
 
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.
@@ -196,7 +205,7 @@ class Totals:
         Raises:
             InvalidInputError: `number-out-of-range` when a row's loss or the reduced one leaves the range.
         """
-        if self.numbers is None:
+        if self.few is None:
             self._check_rows(np.isfinite(self.losses.mantissa))
         try:
             return reduced_loss(self.total, self.denominator, dtype)
@@ -228,8 +237,8 @@ class Totals:
 
     def _representable_total(self) -> Total:
         """Return the sum of the losses rounded to float64, so that a sum and its tail can hold it."""
-        if self.numbers is not None:
-            return self.total
+        if self.few is not None:
+            return self.few
         self.checkpoint()
         losses = self.losses.value
         self._check_rows(np.isfinite(losses))

@@ -31,7 +31,9 @@ class Scaled:
     @classmethod
     def of(cls, value: Number) -> "Scaled":
         """Return a float, an array or a scaled number as a scaled number."""
-        return value if isinstance(value, Scaled) else cls(*np.frexp(np.asanyarray(value)))
+        if isinstance(value, Scaled):
+            return value
+        return ONE if _is_one(value) else cls(*np.frexp(np.asanyarray(value)))
 
     @classmethod
     def zeros(cls, length: int) -> "Scaled":
@@ -108,7 +110,7 @@ class Scaled:
     @property
     def is_one(self) -> bool:
         """Whether this is one number, and it is 1 = 0.5 · 2."""
-        return self.mantissa.ndim == 0 and bool(self.exponent == 1 and self.mantissa == 0.5)  # noqa: PLR2004  as above
+        return self is ONE or (self.mantissa.ndim == 0 and bool(self.exponent == 1 and self.mantissa == 0.5))  # noqa: PLR2004  as above
 
     def rounded(self) -> "Scaled":
         """Return the numbers with mantissas of float64."""
@@ -151,7 +153,8 @@ class Scaled:
         return products
 
 
-ONE = Scaled.of(1.0)
+ONE = Scaled(*np.frexp(np.asanyarray(1.0)))
+"""The factor of most calls, whose arrays nobody changes."""
 
 
 def _largest(exponent: Array) -> int:

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
+from gradient_service.core.blocks import Array, are_finite
 from gradient_service.core.inputs import Supervision
 from gradient_service.core.objectives import BlockObjective
 from gradient_service.core.options import Objective, TargetsSum
@@ -44,8 +44,9 @@ def vanishing_rows(objective: BlockObjective, factor: Scaled, supervision: Super
 def rows_beyond_range(objective: BlockObjective, factor: Scaled, supervision: Supervision, losses: Scaled) -> Array:
     """Return the rows whose losses overflow on the way, and those in which something vanishes that losses hold."""
     vanishing = vanishing_rows(objective, factor, supervision)
-    is_in_range = np.isfinite(losses.mantissa)
-    return vanishing if is_in_range.all() else np.union1d(vanishing, np.flatnonzero(~is_in_range))
+    if are_finite(losses.mantissa):
+        return vanishing
+    return np.union1d(vanishing, np.flatnonzero(~np.isfinite(losses.mantissa)))
 
 
 def _may_vanish(factor: Scaled, supervision: Supervision) -> bool:

@@ -5,6 +5,7 @@ Routes call this, and so can anything else that has a request: another wire, a c
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from gradient_service.core.blocks import Array
@@ -57,6 +58,8 @@ __all__ = [
 ]
 
 Compared = TypeVar("Compared", LossRequest, GradientRequest)
+SUMMARY = tuple(SummaryBody.model_fields)
+"""The members of a summary."""
 
 
 def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
@@ -149,5 +152,5 @@ def _reduced(group: Reduced) -> dict[str, Any]:
     if group.loss is not None:
         outputs["loss"] = group.loss
     if group.summary is not None:
-        outputs["summary"] = SummaryBody.of(**{name: getattr(group.summary, name) for name in SummaryBody.model_fields})
+        outputs["summary"] = SummaryBody.of(**dict(zip(SUMMARY, attrgetter(*SUMMARY)(group.summary), strict=True)))
     return outputs

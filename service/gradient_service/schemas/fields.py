@@ -58,9 +58,8 @@ class Body(BaseModel):
         `model_construct` also looks up the default of each field left out, which takes longer than a small computation.
         """
         body = cls.__new__(cls)
-        state = {"__dict__": values, "__pydantic_fields_set__": values.keys()}
-        for name, value in state.items():
-            object.__setattr__(body, name, value)
+        object.__setattr__(body, "__dict__", values)
+        object.__setattr__(body, "__pydantic_fields_set__", values.keys())
         return body
 
     def given(self) -> dict[str, Any]:

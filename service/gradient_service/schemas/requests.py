@@ -4,7 +4,7 @@ Array fields hold NumPy arrays already: `wire/` decodes them by their `Tensor` d
 Python object on the way. What fields mean together stands in `conflicts.py`.
 """
 
-from typing import Annotated
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
@@ -27,8 +27,13 @@ from gradient_service.schemas.fields import (
     Weights,
 )
 
-MAX_OUTPUTS = Field(max_length=32)
+MAX_OUTPUTS = 32
 """More than all outputs there are; a list of millions is refused before each word is looked at."""
+
+
+def outputs(*default: Choice) -> Any:
+    """Return the field that names what to answer, made anew for each request, where a list given would be copied."""
+    return Field(default_factory=lambda: [*default], max_length=MAX_OUTPUTS, json_schema_extra={"default": [*default]})
 
 
 class SoftmaxOutput(Choice):
@@ -91,7 +96,7 @@ class PreciseBody(Body):
 class SoftmaxRequest(PreciseBody, ScoresBody):
     """Scores to turn into probabilities."""
 
-    include: Annotated[list[SoftmaxOutput], MAX_OUTPUTS] = [SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS]
+    include: list[SoftmaxOutput] = outputs(SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS)
     """What to answer; replaces the default."""
 
 
@@ -124,7 +129,7 @@ class SupervisedBody(ScoresBody):
 class LossRequest(PreciseBody, SupervisedBody):
     """Scores to compare with labels or targets."""
 
-    include: Annotated[list[LossOutput], MAX_OUTPUTS] = [LossOutput.LOSS, LossOutput.SUMMARY]
+    include: list[LossOutput] = outputs(LossOutput.LOSS, LossOutput.SUMMARY)
     """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
 
 
@@ -139,11 +144,7 @@ class GradientRequest(PreciseBody, DifferentiatedBody):
     """Scores to compare with labels or targets, and to differentiate by."""
 
     curvature: Curvature = Curvature.EXACT
-    include: Annotated[list[GradientOutput], MAX_OUTPUTS] = [
-        GradientOutput.LOSS,
-        GradientOutput.GRADIENT,
-        GradientOutput.SUMMARY,
-    ]
+    include: list[GradientOutput] = outputs(GradientOutput.LOSS, GradientOutput.GRADIENT, GradientOutput.SUMMARY)
     """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
 
 
