@@ -33,7 +33,7 @@ async def sent(parts: Sequence[bytes]) -> list[bytes]:
     async def receive() -> Message:
         raise AssertionError
 
-    await PartsResponse(parts, headers={}, media_type="a/b")({"type": "http"}, receive, send)
+    await PartsResponse(parts, [])({"type": "http"}, receive, send)
     return bodies
 
 

@@ -7,6 +7,7 @@ exponent, and the sums joined in one Python integer; it is rounded once, and wha
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from operator import lshift
 
 import numpy as np
@@ -89,10 +90,11 @@ class Total:
         """Return the sum of numbers that `few_numbers` gives."""
         return cls(parts=tuple(_parts([*numbers])))
 
-    @classmethod
-    def number(cls, value: float) -> "Total":
+    @staticmethod
+    @lru_cache(maxsize=256)  # counts and sums of weights are the same again and again
+    def number(value: float) -> "Total":
         """Return a finite float64 as a sum."""
-        return cls(parts=(value,) if value else ())
+        return Total(parts=(value,) if value else ())
 
     @property
     def units(self) -> int:

@@ -1,6 +1,7 @@
 """How much work one request may ask for, judged from shapes alone, before anything is allocated."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 
 from gradient_service.core.errors import Fault, InvalidInputError
@@ -48,6 +49,11 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
 
 def num_reply_numbers(shape: tuple[int, int], names: Sequence[str]) -> int:
     """Return how many numbers the arrays of a reply to N rows of K classes have together."""
+    return _num_numbers(shape, tuple(names))
+
+
+@lru_cache(maxsize=256)  # callers ask for the same again and again
+def _num_numbers(shape: tuple[int, int], names: tuple[str, ...]) -> int:
     return sum(prod(shape_of(name, shape)) for name in names if is_array(name))
 
 

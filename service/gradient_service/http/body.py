@@ -1,7 +1,7 @@
 """Bodies in and out, in memory once: read no further than their limit, sent from where they lie."""
 
 from asyncio import sleep
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -76,9 +76,9 @@ async def read_body_in_place(request: Request, max_bytes: int, arrived: Arrived)
 class PartsResponse(Response):
     """A reply sent from where its parts lie, in pieces that a socket takes: a long one is never in memory twice."""
 
-    def __init__(self, parts: Sequence[Buffer], *, headers: Mapping[str, str], media_type: str) -> None:
-        length = {"Content-Length": str(sum(map(len, parts)))}
-        super().__init__(None, headers={**headers, **length}, media_type=media_type)
+    def __init__(self, parts: Sequence[Buffer], fields: list[tuple[bytes, bytes]]) -> None:
+        super().__init__()
+        self.raw_headers = fields
         self.parts = parts
         self.held = ExitStack()
         """What is given back once the reply has been sent, or cannot be."""

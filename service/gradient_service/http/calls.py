@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from fastapi import Request, Response
@@ -20,7 +22,7 @@ from gradient_service.http.body import (
     read_body_in_place,
 )
 from gradient_service.http.catalogue import Operation
-from gradient_service.http.exchange import Exchange, Reading, dialect_of
+from gradient_service.http.exchange import Exchange, Reading, Written, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.operations import CallRequest, Work
@@ -73,16 +75,16 @@ Succeeded = Callable[[StageTiming], None]
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
 
-@record()
+@dataclass
 class Settled:
-    """What the headers of a call that was answered settled."""
+    """What the headers of a call that was answered settled, for many calls."""
 
     route: str
     path: str
     call: "Call"
     exchange: Exchange
 
-    @property
+    @cached_property
     def most_bytes(self) -> int:
         """Of a body that is read at once, on the short way."""
         return min(self.exchange.hasty_bytes, self.exchange.max_bytes)
@@ -189,10 +191,10 @@ class Call:
         return reading
 
     def _perform_one(self, reading: Reading, progress: Progress) -> PartsResponse:
-        (response,) = self.perform([Started(reading, progress)])
-        return response
+        (written,) = self.perform([Started(reading, progress)])
+        return PartsResponse(written.parts, written.fields)
 
-    def perform(self, alike: Sequence[Started]) -> list[PartsResponse]:
+    def perform(self, alike: Sequence[Started]) -> list[Written]:
         """Return the replies to calls that are alike, computed together."""
         replies = self._compute(alike)
         return [_written(reply, *each) for reply, each in zip(replies, alike, strict=True)]
@@ -222,9 +224,9 @@ def _is_short(reading: Reading) -> bool:
     return reading.work <= INLINE_REPLY_BYTES
 
 
-def _written(reply: Body, reading: Reading, progress: Progress) -> PartsResponse:
-    """Return a reply as it is sent."""
+def _written(reply: Body, reading: Reading, progress: Progress) -> Written:
+    """Return a reply as bytes, and how long it took."""
     written = reading.write(reply)
     progress.end("encode")
-    headers = {**written.headers, "Server-Timing": progress.timing.header}
-    return PartsResponse(written.parts, headers=headers, media_type=written.media_type)
+    written.fields.append((b"server-timing", progress.timing.header.encode()))
+    return written

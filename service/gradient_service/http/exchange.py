@@ -19,8 +19,15 @@ class Written:
     """A reply as bytes, and what HTTP says of them."""
 
     parts: Sequence[Buffer]
-    media_type: str
-    headers: Mapping[str, str]
+    fields: list[tuple[bytes, bytes]]
+    """Of its head, beside those that every reply has."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Buffer], media_type: str, headers: Mapping[str, str]) -> "Written":
+        """Return a reply with its length and its type, and further headers."""
+        fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        length = sum(map(len, parts))
+        return cls(parts, [*fields, (b"content-length", b"%d" % length), (b"content-type", media_type.encode())])
 
 
 @record()

@@ -41,7 +41,7 @@ class BatchHistogram(Histogram):
     def observe_all(self, amounts: Sequence[float]) -> None:
         """Observe each of some values."""
         self._sum.inc(sum(amounts))
-        for place, number in Multiset(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+        for place, number in Multiset([bisect_left(self._upper_bounds, amount) for amount in amounts]).items():
             self._buckets[place].inc(number)
 
 

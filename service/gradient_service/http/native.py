@@ -1,12 +1,12 @@
 """The dialects of the native endpoints, chosen by `Content-Type` and `Accept`."""
 
 from collections.abc import Callable, Collection
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 
 from fastapi import Request
 from starlette.datastructures import Headers
 
-from gradient_service.core.records import record
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
 from gradient_service.http.body import check_declared_length
 from gradient_service.http.catalogue import Operation
@@ -30,31 +30,31 @@ Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields as they were sent."""
 
 
-@record()
+@dataclass
 class NativeExchange:
-    """One dialect to read, and one to write."""
+    """One dialect to read, and one to write, for many calls: what follows from them is found once."""
 
     model: type[CallRequest]
     settings: Settings
     reader: Dialect
     reply_type: str
 
-    @property
+    @cached_property
     def max_bytes(self) -> int:
         """The largest body."""
         return max_body_bytes(self.reader, self.settings)
 
-    @property
+    @cached_property
     def inline_bytes(self) -> int:
         """The largest body that is decoded on the event loop."""
         return INLINE_BINARY_BYTES if self.is_binary else INLINE_TEXT_BYTES
 
-    @property
+    @cached_property
     def hasty_bytes(self) -> int:
         """The largest body that is read there hastily: a longer text has a process of its own."""
         return INLINE_BINARY_BYTES if self.is_binary else APART_BYTES
 
-    @property
+    @cached_property
     def is_binary(self) -> bool:
         """Whether arrays stay in the body's buffer."""
         return self.reader.is_binary
@@ -85,7 +85,7 @@ class NativeExchange:
         decoded = self._decode(content) if self.is_binary else self._decode(content, hastily=True)
         return self._reading(decoded, checkpoint)
 
-    @property
+    @cached_property
     def _decode(self) -> Callable[..., Decoded[CallRequest]]:
         return partial(self.reader.decode, model=self.model, max_nesting=self.settings.max_nesting)
 
@@ -94,7 +94,7 @@ class NativeExchange:
 
     def _write(self, checkpoint: Checkpoint, reply: Body) -> Written:
         parts = DIALECTS[self.reply_type].encode(reply, checkpoint)
-        return Written(parts, self.reply_type, {"Vary": "Accept"})
+        return Written.of(parts, self.reply_type, {"Vary": "Accept"})
 
 
 def max_body_bytes(reader: Dialect, settings: Settings) -> int:

@@ -1,14 +1,13 @@
 """Calls with headers that settled the same before, answered from their bodies, together where alike."""
 
 from collections.abc import Hashable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
 from gradient_service import operations
 from gradient_service.http.admission import Reservation
-from gradient_service.http.body import PartsResponse
 from gradient_service.http.calls import INLINE_REPLY_BYTES, Call, Progress, Settled, Started
-from gradient_service.http.exchange import dialect_of
+from gradient_service.http.exchange import Written, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
 from gradient_service.wire.tensor_codec import Buffer
@@ -28,7 +27,7 @@ class Repeated(NamedTuple):
 class Answer(NamedTuple):
     """The reply to one of them, and how long its stages took."""
 
-    response: PartsResponse
+    written: Written
     timing: StageTiming
 
 
@@ -40,11 +39,12 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]
     """
     answers: list[Answer | None] = [None] * len(calls)
     left = WORK_TOGETHER
-    with ExitStack() as held:
+    reservation = Reservation(settled.call.admission)
+    try:
         kinds: dict[Hashable, list[tuple[int, Started]]] = {}
         for place, each in enumerate(calls):
             with suppress(Exception):  # whatever it is, the other way comes upon it again
-                started = _started(settled, each, held)
+                started = _started(settled, each, reservation)
                 work = started.reading.work
                 if work <= min(INLINE_REPLY_BYTES, left):
                     left -= work
@@ -52,31 +52,32 @@ def answered(settled: Settled, calls: Sequence[Repeated]) -> list[Answer | None]
                     kinds.setdefault(kind, []).append((place, started))
         for alike in kinds.values():
             found = _performed(settled.call, [started for _, started in alike])
-            for (place, started), response in zip(alike, found, strict=True):
-                if response is not None:
+            for (place, started), written in zip(alike, found, strict=True):
+                if written is not None:
                     timing = started.progress.timing
-                    answers[place] = Answer(response, timing)
+                    answers[place] = Answer(written, timing)
                     settled.call.succeeded(timing)
+    finally:
+        reservation.release()
     return answers
 
 
-def _started(settled: Settled, repeated: Repeated, held: ExitStack) -> Started:
-    """Read a body, its memory reserved until what is held is given back."""
+def _started(settled: Settled, repeated: Repeated, reservation: Reservation) -> Started:
+    """Read a body, its memory added to what is reserved for all."""
     exchange = settled.exchange
     patience = Patience(repeated.seconds_left)
-    progress = Progress(StageTiming(), patience, Reservation(settled.call.admission))
-    held.callback(progress.reservation.release)
+    progress = Progress(StageTiming(), patience, reservation)
     progress.timing.dialect = dialect_of(exchange)
     progress.end("read")
     body = repeated.body if exchange.is_binary else bytes(repeated.body)
     content = exchange.content(body, patience.check)
-    progress.reservation.hold(len(body) + exchange.hasty_decoding_bytes(content))
+    reservation.add(len(body) + exchange.hasty_decoding_bytes(content))
     reading = exchange.read_hastily(content, patience.check)
     progress.end_parsing(reading)
     return Started(reading, progress)
 
 
-def _performed(call: Call, alike: Sequence[Started]) -> Sequence[PartsResponse | None]:
+def _performed(call: Call, alike: Sequence[Started]) -> Sequence[Written | None]:
     """Return the replies to calls that are alike; None to those that fail by themselves."""
     try:
         return call.perform(alike)

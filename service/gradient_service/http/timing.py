@@ -31,4 +31,5 @@ class StageTiming:
     @property
     def header(self) -> str:
         """The stages so far, in milliseconds."""
-        return ", ".join(f"{stage};dur={self.stages[stage] / 1e6:.3f}" for stage in SHOWN if stage in self.stages)
+        stages = self.stages
+        return ", ".join([f"{stage};dur={stages[stage] / 1e6:.3f}" for stage in SHOWN if stage in stages])

@@ -60,6 +60,7 @@ __all__ = [
 Compared = TypeVar("Compared", LossRequest, GradientRequest)
 SUMMARY = tuple(SummaryBody.model_fields)
 """The members of a summary."""
+summary_values = attrgetter(*SUMMARY)
 
 
 def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
@@ -152,5 +153,5 @@ def _reduced(group: Reduced) -> dict[str, Any]:
     if group.loss is not None:
         outputs["loss"] = group.loss
     if group.summary is not None:
-        outputs["summary"] = SummaryBody.of(**dict(zip(SUMMARY, attrgetter(*SUMMARY)(group.summary), strict=True)))
+        outputs["summary"] = SummaryBody.of(**dict(zip(SUMMARY, summary_values(group.summary), strict=True)))
     return outputs

@@ -1,6 +1,6 @@
 """The types that fields are made of: arrays by rank and kind, strict numbers, and what all bodies share."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Any, Self
 
 from numpy.typing import NDArray
@@ -64,11 +64,11 @@ class Body(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """Return the values of the fields that were given, by their names as they are written."""
-        values, names = self.__dict__, self.model_fields_set
-        return {written: values[name] for name, written in _written_names(type(self)) if name in names}
+        values = self.__dict__
+        return {written: values[name] for name, written in _written_names(type(self), tuple(self.model_fields_set))}
 
 
-@cache
-def _written_names(body: type[Body]) -> tuple[tuple[str, str], ...]:
-    """Return the names of all fields, here and as they are written."""
-    return tuple((name, field.alias or name) for name, field in body.model_fields.items())
+@lru_cache(maxsize=1024)  # replies have the same few again and again
+def _written_names(body: type[Body], given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the names of the fields given, here and as they are written, in the order of the schema."""
+    return tuple((name, field.alias or name) for name, field in body.model_fields.items() if name in given)

@@ -38,9 +38,11 @@ def path_of(name: str, model: type[BaseModel]) -> tuple[str, ...]:
     return (field, member) if dot and field in body_fields(model) else (name,)
 
 
-def nested(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+def nested(values: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
     """Return values with those of members within their fields."""
     members = member_names(model)
+    if not members:
+        return values
     made = {name: value for name, value in values.items() if name not in members}
     for name, (field, member) in members.items():
         if name in values:

@@ -7,12 +7,14 @@ ordinary takes the long way after all: what is wrong is told there alone.
 
 from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gradient_service.http.body import LARGE_BYTES, PartsResponse
+from gradient_service.http.body import LARGE_BYTES
+from gradient_service.http.exchange import Written
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import Answer, Repeated, answered
@@ -177,17 +179,16 @@ class RepeatingProtocol(GuardedProtocol):
             start: when its turn came, as `perf_counter` says.
         """
         request_id = repeat.head.request_id
-        num_bytes = len(repeat.body.content), self._send(answer.response, request_id)
+        num_bytes = len(repeat.body.content), self._send(answer.written, request_id)
         passage = repeat.passage(start, answer.timing)
         self.log.tell_repeated(repeat.settled.route, num_bytes, request_id, passage)
 
-    def _send(self, response: PartsResponse, request_id: str) -> int:
-        fields = [*self.server_state.default_headers, *response.raw_headers]
-        fields += [(REQUEST_ID, request_id.encode()), NO_SNIFFING]
-        head = b"".join([STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"])
-        self.transport.writelines([head, *response.parts])
+    def _send(self, written: Written, request_id: str) -> int:
+        fields = [*self.server_state.default_headers, *written.fields, (REQUEST_ID, request_id.encode()), NO_SNIFFING]
+        head = b"".join([STATUS_LINE[HTTPStatus.OK], *[b"%b: %b\r\n" % field for field in fields], b"\r\n"])
+        self.transport.writelines([head, *written.parts])
         self._note_reply()
-        return sum(map(len, response.parts))
+        return sum(map(len, written.parts))
 
     def _note_reply(self) -> None:
         self._is_used = True

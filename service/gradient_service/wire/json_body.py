@@ -124,8 +124,10 @@ def read_object(source: JsonText, model: type[Body]) -> JsonObject:
         source.take_time()
     if len(names) > MAX_NAMES or len(values) < len(names) or any(is_nested(values[name]) for name in options):
         source.check()  # names repeated here or further in, or nesting nothing may follow
-    raise_if_any(unknown_fields(known, [name for name in names if name in member_names(model)]))
-    for field in body_fields(model):
+    bodies = body_fields(model)
+    if bodies:
+        raise_if_any(unknown_fields(known, [name for name in names if name in member_names(model)]))
+    for field in bodies:
         if is_object(values.get(field)):
             _take_out_members(source, field, values, names, model)
     return JsonObject(values, names, source)
@@ -174,14 +176,14 @@ def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
 
 def read_values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
     """Return every field that is an array of its rank and kind, or any value but null; the others as faults."""
-    arrays = array_fields(model)
+    arrays, members = array_fields(model), member_names(model)
     values, faults = read_options(document, without=arrays)
     for name, found in document.values.items():
         if (tensor := arrays.get(name)) is None:
             continue
         try:
             values[name] = read_array(found, tensor)
-            if name in member_names(model):
+            if name in members:
                 values[name] = values[name].view(UNTYPED)
         except (TypeError, ValueError):
             document.source.take_time()

@@ -11,6 +11,8 @@ from gradient_service.wire.json_grammar import Path
 
 def present_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     """Return the options that have a value, and what is wrong with the others."""
+    if not options:
+        return {}, []
     nulls = [
         Fault("wrong-type", name, (), f"{name} must not be null; leave it out instead.")
         for name, value in options.items()

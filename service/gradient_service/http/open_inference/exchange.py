@@ -104,7 +104,7 @@ class InferenceExchange:
         if self.reply_coding is not None:
             parts = compress(parts, self.reply_coding, checkpoint)
             headers["Content-Encoding"] = self.reply_coding
-        return Written(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, headers)
+        return Written.of(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, headers)
 
 
 def max_body_bytes(json_bytes: int | None, settings: Settings) -> int:
