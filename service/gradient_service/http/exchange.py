@@ -1,6 +1,6 @@
 """What the headers of one call settle: how its body is read, and its reply written; dialects fill this in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from gradient_service import operations
@@ -13,21 +13,23 @@ from gradient_service.wire.tensor_codec import Buffer
 CODED = 4
 """The work on a coded reply, as a multiple."""
 
+Field = tuple[bytes, bytes]
+"""A field of a head: its name in small letters, and its value."""
+
 
 @record()
 class Written:
     """A reply as bytes, and what HTTP says of them."""
 
     parts: Sequence[Buffer]
-    fields: list[tuple[bytes, bytes]]
+    fields: list[Field]
     """Of its head, beside those that every reply has."""
 
     @classmethod
-    def of(cls, parts: Sequence[Buffer], media_type: str, headers: Mapping[str, str]) -> "Written":
-        """Return a reply with its length and its type, and further headers."""
-        fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        length = sum(map(len, parts))
-        return cls(parts, [*fields, (b"content-length", b"%d" % length), (b"content-type", media_type.encode())])
+    def of(cls, parts: Sequence[Buffer], media_type: str, *fields: Field) -> "Written":
+        """Return a reply with its length and its type, and further fields."""
+        length = b"%d" % sum(map(len, parts))
+        return cls(parts, [*fields, (b"content-length", length), (b"content-type", media_type.encode())])
 
 
 @record()

@@ -25,6 +25,7 @@ from gradient_service.wire.tensor_codec import Buffer
 
 READ_BY = frozenset({b"content-encoding", b"content-type"})
 WRITTEN_BY = frozenset({b"accept", b"accept-encoding"})
+VARY = (b"vary", b"Accept")
 
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields as they were sent."""
@@ -94,7 +95,7 @@ class NativeExchange:
 
     def _write(self, checkpoint: Checkpoint, reply: Body) -> Written:
         parts = DIALECTS[self.reply_type].encode(reply, checkpoint)
-        return Written.of(parts, self.reply_type, {"Vary": "Accept"})
+        return Written.of(parts, self.reply_type, VARY)
 
 
 def max_body_bytes(reader: Dialect, settings: Settings) -> int:

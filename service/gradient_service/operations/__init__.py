@@ -133,7 +133,9 @@ def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[dict[
     scores, supervision, rule = in_dtype(dtype_of(request), scores, supervision, rule)
     evaluation = loss_and_gradient(scores, supervision, rule, names, work.execution)
     for rows, reduced in zip(groups, evaluation.groups, strict=True):
-        yield _of_rows(evaluation.arrays, rows) | _reduced(reduced), reduced.denominator
+        outputs = _of_rows(evaluation.arrays, rows)
+        _add_reduced(outputs, reduced)
+        yield outputs, reduced.denominator
 
 
 def _names(request: SoftmaxRequest | LossRequest | GradientRequest) -> list[str]:
@@ -148,10 +150,8 @@ def _of_rows(arrays: dict[str, Array], rows: slice) -> dict[str, Any]:
     return {name: array[rows] for name, array in arrays.items()}
 
 
-def _reduced(group: Reduced) -> dict[str, Any]:
-    outputs: dict[str, Any] = {}
+def _add_reduced(outputs: dict[str, Any], group: Reduced) -> None:
     if group.loss is not None:
         outputs["loss"] = group.loss
     if group.summary is not None:
         outputs["summary"] = SummaryBody.of(**dict(zip(SUMMARY, summary_values(group.summary), strict=True)))
-    return outputs

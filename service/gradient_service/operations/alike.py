@@ -19,18 +19,17 @@ Request = TypeVar("Request", bound=CallRequest)
 
 def kind_of(request: CallRequest) -> Hashable:
     """Return what is the same of requests that can be joined."""
-    given = request.model_fields_set
-    return type(request), frozenset((name, _kind_of_field(name, getattr(request, name))) for name in given)
+    values = vars(request)
+    return type(request), frozenset([(name, _kind_of_field(name, values[name])) for name in request.model_fields_set])
 
 
 def _kind_of_field(name: str, value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        is_alike = name in PER_ROW and value.dtype.metadata is None
+        return (value.dtype, value.shape[1:]) if is_alike else id(value)  # what counts for all rows, or was widened
     if isinstance(value, float):
         return repr(value)  # −0.0 is told as it came
-    if not isinstance(value, np.ndarray):
-        return tuple(value) if isinstance(value, list) else value
-    if name in PER_ROW and value.dtype.metadata is None:
-        return value.dtype, value.shape[1:]
-    return id(value)  # what counts for all rows, or was widened as it was read, is like nothing else
+    return tuple(value) if isinstance(value, list) else value
 
 
 def joined(requests: Sequence[Request]) -> Request:

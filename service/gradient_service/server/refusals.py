@@ -1,6 +1,5 @@
 """Problems as whole HTTP messages, for what is refused before the application sees it."""
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -9,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from gradient_service.http.admission import overloaded
 from gradient_service.http.problems import MEDIA_TYPE, HttpProblemError, problem_bytes, problem_error, problem_of
 from gradient_service.schemas.problem import Problem
+from gradient_service.wire.json_writer import dump
 
 KEPT_ID = "0" * 32
 """Stands for the request's id in a problem that is kept."""
@@ -28,7 +28,7 @@ def overload_refusal(target: bytes, request_id: str) -> bytes:
     The time that it takes is taken from the calls that are answered, so its parts are written once for each target.
     """
     head, before, after = _kept_overload(target)
-    return _message(head, b'%b"request_id":%b%b' % (before, json.dumps(request_id).encode(), after), request_id)
+    return _message(head, b'%b"request_id":%b%b' % (before, dump(request_id), after), request_id)
 
 
 @lru_cache(maxsize=64)

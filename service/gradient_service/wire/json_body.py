@@ -47,6 +47,7 @@ measured of bodies made of one thing again and again."""
 HASTY_MEMORY_PER_BYTE = 28
 """What a byte takes of a text that is read hastily, whatever it is: little of that becomes Python's objects. Somewhat
 more than was measured of many numbers of one digit."""
+ARRAYS = (np.ndarray, list)
 FEW_ELEMENTS = 256
 """More than an option has that is accepted."""
 
@@ -157,7 +158,7 @@ def _count_of_arrays(values: Mapping[str, Any]) -> int:
     return sum(
         1 + (len(value) if isinstance(value, np.ndarray) and value.ndim > 1 else 0)
         for value in values.values()
-        if isinstance(value, np.ndarray | list)
+        if isinstance(value, ARRAYS)
     )
 
 

@@ -98,13 +98,13 @@ class InferenceExchange:
 
     def _write(self, form: ReplyForm, checkpoint: Checkpoint, reply: Body) -> Written:
         encoded = encode(reply, self.operation.name, form, checkpoint)
-        parts, headers = encoded.parts, {"Vary": "Accept-Encoding"}
+        parts, fields = encoded.parts, [(b"vary", b"Accept-Encoding")]
         if encoded.json_bytes is not None:
-            headers[JSON_BYTES] = str(encoded.json_bytes)
+            fields.append((JSON_BYTES.lower().encode(), b"%d" % encoded.json_bytes))
         if self.reply_coding is not None:
             parts = compress(parts, self.reply_coding, checkpoint)
-            headers["Content-Encoding"] = self.reply_coding
-        return Written.of(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, headers)
+            fields.append((b"content-encoding", self.reply_coding.encode()))
+        return Written.of(parts, json_body.MEDIA_TYPE if encoded.json_bytes is None else BINARY_TYPE, *fields)
 
 
 def max_body_bytes(json_bytes: int | None, settings: Settings) -> int:
