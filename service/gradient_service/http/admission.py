@@ -57,6 +57,11 @@ class Admission:
         """Whether the least call finds room, and nothing has been refused that would be refused still."""
         return self._has_turn and self._has_memory(0) and self._refused_bytes == 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is room, and no call waits for the event loop."""
+        return self.line.is_empty and self.has_room
+
     def refuses(self, body_bytes: int) -> bool:
         """Return whether a call with a body of this length is known to find no room, before anything is done for it.
 

@@ -40,6 +40,11 @@ class Line:
         waiting = len(self._waiting)
         return waiting * self._mean_seconds > WAITING_SECONDS or waiting >= MAX_WAITING
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no call waits."""
+        return not self._waiting
+
     def join(self, begin: Begin, call: Any, call_soon: CallSoon, share: float = 1.0) -> None:
         """Have a call begun when those before it have been, in the loop's next round where there are none.
 

@@ -145,6 +145,8 @@ class GuardedProtocol(RefusingProtocol):
         if self.parser.should_upgrade():
             return
         if self._is_answered:
+            if self._is_refused and not self._closing.is_closing():
+                self._rest()
             self._is_refused = False
             self._unset_keepalive_if_required()
             wait, end = self.timeout_keep_alive, self.timeout_keep_alive_handler

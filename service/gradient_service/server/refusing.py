@@ -21,6 +21,7 @@ from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import TOO_MANY, last_refusal, overload_refusal
+from gradient_service.server.resting import Resting
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
@@ -33,7 +34,8 @@ class RefusingProtocol(MessageProtocol):
 
     readiness: Readiness
     log: RequestLog
-    """Both are set by `repeating_protocol`."""
+    resting: Resting
+    """All are set by `repeating_protocol`."""
 
     _closing: ClosingTransport
 
@@ -94,6 +96,14 @@ class RefusingProtocol(MessageProtocol):
             self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))
             self._closing.close()
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), context_of(scope)))
+
+    def _rest(self) -> None:
+        """Read a caller who was refused, and whose connection goes on, later again."""
+        self.resting.begin(self.flow.pause_reading, self._end_rest, self.loop)
+
+    def _end_rest(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""

@@ -27,6 +27,7 @@ from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import overload_refusal
 from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeat import Repeat
+from gradient_service.server.resting import Resting
 
 LEAST_SHARE = 1 / 16
 TOGETHER_BYTES = 1024 * 1024
@@ -111,6 +112,7 @@ class RepeatingProtocol(GuardedProtocol):
             self._begin_discard()
         else:
             self._note_reply()
+            self._rest()
         return True
 
     def _end_unparsed(self) -> None:
@@ -122,6 +124,7 @@ class RepeatingProtocol(GuardedProtocol):
             self._is_refused = self._is_refused_by_known_head = False
             self._receipt = Receipt()
             self._note_reply()
+            self._rest()
         else:
             super()._end_unparsed()
 
@@ -253,5 +256,11 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
 
 def repeating_protocol(max_header_bytes: int, readiness: Readiness, log: RequestLog) -> type[RepeatingProtocol]:
     """Return the protocol with the bounds of a service, what knows its room, and what tells of its requests."""
-    given = {"max_header_bytes": max_header_bytes, "readiness": readiness, "log": log, "heads": KnownHeads()}
+    given = {
+        "max_header_bytes": max_header_bytes,
+        "readiness": readiness,
+        "log": log,
+        "resting": Resting(readiness.admission),
+        "heads": KnownHeads(),
+    }
     return type("RepeatingProtocol", (RepeatingProtocol,), given)

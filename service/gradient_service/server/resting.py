@@ -1,0 +1,47 @@
+"""Connections whose callers were refused: what they ask before they were told to is read later.
+
+Who asks again at once is refused again, and some hundred such callers keep the event loop from the calls that it has
+taken on (`docs/decisions/0027-who-asks-again-at-once-is-read-later.md`).
+"""
+
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+from gradient_service.http.admission import Admission
+
+REST_SECONDS = 0.5
+"""Less than a refused caller was told to wait, and than an idle connection is kept where the listener has closed."""
+LOOK_SECONDS = 0.05
+MOST_RESTING = 4096
+"""Each holds a descriptor; callers with more connections than this are answered at once."""
+
+
+class Resting:
+    """The connections of one process that rest, in the order in which they will be read again.
+
+    Args:
+        admission: knows when there is nothing else to do.
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._resting: deque[tuple[float, Callable[[], None]]] = deque()
+
+    def begin(self, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop) -> None:
+        """Pause the reading of a connection, and have it resumed after a while, or when nothing waits any more."""
+        if len(self._resting) >= MOST_RESTING:
+            return
+        pause()
+        if not self._resting:
+            loop.call_later(LOOK_SECONDS, self._look, loop)
+        self._resting.append((loop.time(), resume))
+
+    def _look(self, loop: AbstractEventLoop) -> None:
+        until = inf if self._admission.is_idle else loop.time() - REST_SECONDS
+        while self._resting and self._resting[0][0] <= until:
+            _, resume = self._resting.popleft()
+            resume()
+        if self._resting:
+            loop.call_later(LOOK_SECONDS, self._look, loop)

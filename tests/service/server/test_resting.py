@@ -1,0 +1,159 @@
+"""Connections whose callers were refused: what they ask at once is read later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gradient_service.http.admission import Admission
+from gradient_service.server import resting
+from gradient_service.server.resting import LOOK_SECONDS, REST_SECONDS, Resting
+
+from .conftest import Talk
+
+pytestmark = pytest.mark.anyio
+
+BODY = b'{"logits": [[1, 2]], "labels": [0]}'
+CALL = b"\r\n".join(
+    [
+        b"POST /loss HTTP/1.1",
+        b"Host: localhost",
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % len(BODY),
+        b"",
+        BODY,
+    ]
+)
+LEAST_SECONDS = 0.2
+"""What is read at once is answered sooner, what is not read is never."""
+
+
+def make_busy(patched: pytest.MonkeyPatch) -> None:
+    """Have every call find no room, and calls wait; rests do not end by themselves."""
+    patched.setattr(resting, "REST_SECONDS", 60.0)
+    patched.setattr(Admission, "is_idle", property(lambda _: False))
+    patched.setattr(Admission, "refuses", lambda *_: True)
+
+
+@pytest.fixture
+def busy(connect: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - cleared away after this
+    """The same while a test runs, and not while its connections end."""
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        yield
+
+
+async def status(talk: Talk) -> bytes:
+    """That of the next answer."""
+    head, _ = await talk.answer()
+    return head[9:12]
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
+@pytest.mark.parametrize("parts", [[CALL], [CALL[:-5], CALL[-5:]]], ids=["whole", "in parts"])
+async def test_who_was_refused_is_read_later(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], *, is_known: bool
+) -> None:
+    """The next call is not read while others wait, and answered when none do."""
+    if is_known:
+        await talk.send(CALL)
+        assert await status(talk) == b"200"
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        for part in parts:
+            await talk.send(part)
+            await asyncio.sleep(0.01)
+        assert await status(talk) == b"503"
+        patched.setattr(Admission, "refuses", lambda *_: False)
+        await talk.send(CALL)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+    assert await status(talk) == b"200"
+
+
+@pytest.mark.usefixtures("busy")
+async def test_others_are_answered_meanwhile(connect: Callable[[], asyncio.Future[Talk]]) -> None:
+    """Another connection is read at once, and so is one that asked for no call."""
+    refused, other = await connect(), await connect()
+    await refused.send(CALL)
+    assert await status(refused) == b"503"
+    await other.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert await status(other) == b"200"
+    await other.send(CALL)
+    assert await status(other) == b"503"
+
+
+@pytest.mark.usefixtures("busy")
+async def test_one_that_has_left_is_let_go(talk: Talk) -> None:
+    """A caller that leaves while its connection rests is noticed when the rest ends."""
+    await talk.send(CALL)
+    assert await status(talk) == b"503"
+    talk.writer.transport.abort()
+
+
+class Clock:
+    """An event loop whose time is said."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        """Return it."""
+        return self.now
+
+    def call_later(self, delay: float, call: Callable[..., None], *arguments: object) -> None:
+        """Keep what is to be called."""
+        self.due.append((self.now + delay, lambda: call(*arguments)))
+
+    def go_to(self, now: float) -> None:
+        """Call what is due until then, each at its time."""
+        while self.due and self.due[0][0] <= now:
+            self.now, call = self.due.pop(0)
+            call()
+        self.now = now
+
+
+class Waits:
+    """An admission at which calls wait, or do not."""
+
+    is_idle = False
+
+
+def test_each_rests_as_long() -> None:
+    """Whoever began first is read first; the timer ends with the last of them."""
+    clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # all that it asks for
+    for number, at in enumerate((0.0, 0.2, 0.3)):
+        clock.go_to(at)
+        rests.begin(lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+    ends = [at + REST_SECONDS + LOOK_SECONDS for at in (0.0, 0.2, 0.3)]
+    for number, end in enumerate(ends):
+        clock.go_to(end - 2 * LOOK_SECONDS)
+        assert number not in told
+        clock.go_to(end)
+        assert told == list(range(number + 1))
+    clock.go_to(10.0)
+    assert clock.due == []
+
+
+def test_nobody_rests_where_nothing_waits() -> None:
+    """All are read again as soon as it is seen that no call waits."""
+    clock, admission, told = Clock(), Waits(), []
+    rests = Resting(admission)  # type: ignore[arg-type]  # as above
+    for number in range(3):
+        rests.begin(lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+    admission.is_idle = True
+    clock.go_to(LOOK_SECONDS)
+    assert told == [0, 1, 2]
+
+
+def test_so_many_rest_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond these a connection is not even paused."""
+    monkeypatch.setattr(resting, "MOST_RESTING", 2)
+    paused = []
+    rests = Resting(Waits())  # type: ignore[arg-type]  # as above
+    for number in range(3):
+        rests.begin(lambda number=number: paused.append(number), lambda: None, Clock())  # type: ignore[arg-type,misc]
+    assert paused == [0, 1]
