@@ -14,6 +14,8 @@ from gradient_service.http.admission import Admission
 REST_SECONDS = 0.5
 """Less than a refused caller was told to wait, and than an idle connection is kept where the listener has closed."""
 LOOK_SECONDS = 0.05
+AT_ONCE_PER_SECOND = 3000.0
+"""So many refusals take some hundredths of the event loop; those who get them may ask again at once."""
 MOST_RESTING = 4096
 """Each holds a descriptor; callers with more connections than this are answered at once."""
 
@@ -28,15 +30,24 @@ class Resting:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._resting: deque[tuple[float, Callable[[], None]]] = deque()
+        self._at_once = AT_ONCE_PER_SECOND
+        """How many more may go on at once, of those of a second."""
+        self._counted_at = 0.0
 
     def begin(self, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop) -> None:
-        """Pause the reading of a connection, and have it resumed after a while, or when nothing waits any more."""
+        """Pause the reading of a connection, unless it is one of few, until a while is over or nothing waits."""
+        now = loop.time()
+        self._at_once = min(self._at_once + (now - self._counted_at) * AT_ONCE_PER_SECOND, AT_ONCE_PER_SECOND)
+        self._counted_at = now
+        if self._at_once >= 1:
+            self._at_once -= 1
+            return
         if len(self._resting) >= MOST_RESTING:
             return
         pause()
         if not self._resting:
             loop.call_later(LOOK_SECONDS, self._look, loop)
-        self._resting.append((loop.time(), resume))
+        self._resting.append((now, resume))
 
     def _look(self, loop: AbstractEventLoop) -> None:
         until = inf if self._admission.is_idle else loop.time() - REST_SECONDS

@@ -9,7 +9,7 @@ import pytest
 
 from gradient_service.http.admission import Admission
 from gradient_service.server import resting
-from gradient_service.server.resting import LOOK_SECONDS, REST_SECONDS, Resting
+from gradient_service.server.resting import AT_ONCE_PER_SECOND, LOOK_SECONDS, REST_SECONDS, Resting
 
 from .conftest import Talk
 
@@ -33,6 +33,7 @@ LEAST_SECONDS = 0.2
 def make_busy(patched: pytest.MonkeyPatch) -> None:
     """Have every call find no room, and calls wait; rests do not end by themselves."""
     patched.setattr(resting, "REST_SECONDS", 60.0)
+    patched.setattr(resting, "AT_ONCE_PER_SECOND", 0.0)
     patched.setattr(Admission, "is_idle", property(lambda _: False))
     patched.setattr(Admission, "refuses", lambda *_: True)
 
@@ -122,6 +123,13 @@ class Waits:
     is_idle = False
 
 
+@pytest.fixture
+def storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nobody go on at once."""
+    monkeypatch.setattr(resting, "AT_ONCE_PER_SECOND", 0.0)
+
+
+@pytest.mark.usefixtures("storm")
 def test_each_rests_as_long() -> None:
     """Whoever began first is read first; the timer ends with the last of them."""
     clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # all that it asks for
@@ -138,6 +146,7 @@ def test_each_rests_as_long() -> None:
     assert clock.due == []
 
 
+@pytest.mark.usefixtures("storm")
 def test_nobody_rests_where_nothing_waits() -> None:
     """All are read again as soon as it is seen that no call waits."""
     clock, admission, told = Clock(), Waits(), []
@@ -149,6 +158,26 @@ def test_nobody_rests_where_nothing_waits() -> None:
     assert told == [0, 1, 2]
 
 
+def test_a_few_go_on_at_once() -> None:
+    """So many a second do not rest, and as many again in the next one."""
+    clock, rests, paused = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # as above
+
+    def refuse(times: int) -> int:
+        paused.clear()
+        for number in range(times):
+            rests.begin(lambda number=number: paused.append(number), lambda: None, clock)  # type: ignore[arg-type,misc]
+        return len(paused)
+
+    few = int(AT_ONCE_PER_SECOND)
+    assert refuse(few) == 0
+    assert refuse(10) == 10
+    clock.go_to(0.5)
+    assert refuse(few) == few // 2
+    clock.go_to(100.0)
+    assert refuse(few + 1) == 1
+
+
+@pytest.mark.usefixtures("storm")
 def test_so_many_rest_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond these a connection is not even paused."""
     monkeypatch.setattr(resting, "MOST_RESTING", 2)
