@@ -107,3 +107,21 @@ def test_a_denominator_below_the_range_is_none() -> None:
     assert found.loss == 0
     assert found.denominator == 0
     assert not found.arrays["gradient"].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [2.0**-40, 0.25, 0.3, 0.49])
+def test_a_reduced_loss_is_told_as_far_as_its_dtype_goes(share: float, dtype: type[np.floating[Any]]) -> None:
+    """Two losses whose sum is in the range are added up, small or near its end, and refused where five leave it."""
+    loss = dtype(share) * np.finfo(dtype).max
+
+    def sum_of(rows: int) -> Any:
+        logits = np.array([[0, loss]] * rows, dtype)
+        return evaluated(logits, ["loss"], labels=[0] * rows, reduction="sum").loss
+
+    assert (sum_of(2), sum_of(2).dtype) == (2 * loss, dtype)
+    if 5 * share < 1:
+        assert np.isfinite(sum_of(5))
+    else:
+        with pytest.raises(InvalidInputError, match="leaves the range"):
+            sum_of(5)

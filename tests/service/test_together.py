@@ -127,3 +127,10 @@ def test_one_call_is_not_copied() -> None:
     """A call that nobody joins is computed from its own arrays."""
     request = SoftmaxRequest(logits=logits(2))
     assert joined([request]) is request
+
+
+def test_each_request_has_its_own_list_of_outputs() -> None:
+    """What one call leaves out is not shared with the next."""
+    first, second = (SoftmaxRequest(logits=logits(2)) for _ in range(2))
+    assert first.include == second.include == [SoftmaxOutput.PROBABILITIES, SoftmaxOutput.PREDICTED_LABELS]
+    assert first.include is not second.include

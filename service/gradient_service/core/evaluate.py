@@ -18,7 +18,7 @@ from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
 from gradient_service.core.options import Objective, Precision
-from gradient_service.core.outputs import MADE_OF_JACOBIANS, Outputs, bytes_a_row, numbers_a_row
+from gradient_service.core.outputs import MADE_OF_JACOBIANS, REDUCED, Outputs, bytes_a_row, numbers_a_row
 from gradient_service.core.records import record
 from gradient_service.core.reduction import Totals, derivative_factor, weigh
 from gradient_service.core.scaled import Scaled
@@ -161,7 +161,7 @@ def loss_and_gradient(
     comparison = Comparison(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
     execution.run(comparison.work_on, scores.shape, bytes_a_row(names, scores))
     comparison.outputs.check_finite()
-    numbers = few_numbers(comparison.losses)
+    numbers = None if REDUCED.isdisjoint(names) else few_numbers(comparison.losses)
     totals = [
         Totals(
             losses=comparison.losses[rows],

@@ -91,7 +91,7 @@ class Total:
         return cls(parts=tuple(_parts([*numbers])))
 
     @staticmethod
-    @lru_cache(maxsize=256)  # counts and sums of weights are the same again and again
+    @lru_cache(maxsize=256, typed=True)  # counts and sums of weights are the same again and again
     def number(value: float) -> "Total":
         """Return a finite float64 as a sum."""
         return Total(parts=(value,) if value else ())

@@ -44,7 +44,7 @@ class Execution:
     def _run_some(self, work: Callable[[slice], None], blocks: Sequence[slice], at_a_time: int) -> None:
         # Infinities and vanishing numbers are expected inside the formulas and judged at their end.
         with np.errstate(all="ignore"):
-            if at_a_time != USUAL_BUFFER:
+            if at_a_time != USUAL_BUFFER:  # as it is, unless a caller of the core changed it
                 np.setbufsize(at_a_time)  # until the end of this context
             for block in blocks:
                 self.checkpoint()

@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from math import isfinite
 
 import numpy as np
@@ -19,7 +18,7 @@ from gradient_service.core.scaled import Scaled
 from gradient_service.core.summary import Summary
 
 IN_EVERY_RANGE = 1e38
-"""Smaller numbers are within the range of every dtype, and need no look at what becomes of them."""
+"""Smaller numbers are within the range of every dtype that results have, and need no look at what becomes of them."""
 
 
 @record()
@@ -183,6 +182,7 @@ class Totals:
     """D; None without a mean."""
     checkpoint: Callable[[], None] = never_stops
     """Called again and again while many rows are summed; what it raises ends the work."""
+    _found: Total | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Refuse a mean over nothing of something."""
@@ -193,11 +193,9 @@ class Totals:
     @property
     def total(self) -> Total:
         """Σ r_n E_n."""
-        return self._sum if self.few is None else self.few
-
-    @cached_property
-    def _sum(self) -> Total:
-        return Total(units=exact_sum(self.losses, self.checkpoint))
+        if self._found is None:  # a cached property would have one lock for the sums of all calls
+            self._found = Total(units=exact_sum(self.losses, self.checkpoint)) if self.few is None else self.few
+        return self._found
 
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.

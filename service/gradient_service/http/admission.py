@@ -161,7 +161,7 @@ class Admission:
 
 
 class Reservation:
-    """The bytes of one call, counted as in use until they are released, which ends it.
+    """The bytes of one call, or of those of one turn, which only add; in use until they are released, which ends it.
 
     A call that is cancelled ends before its thread does, and what that still asks for is refused.
     """

@@ -76,9 +76,9 @@ async def read_body_in_place(request: Request, max_bytes: int, arrived: Arrived)
 class PartsResponse(Response):
     """A reply sent from where its parts lie, in pieces that a socket takes: a long one is never in memory twice."""
 
-    def __init__(self, parts: Sequence[Buffer], fields: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, parts: Sequence[Buffer], fields: Iterable[tuple[bytes, bytes]]) -> None:
         super().__init__()
-        self.raw_headers = fields
+        self.raw_headers = [*fields]  # in place of those of no body
         self.parts = parts
         self.held = ExitStack()
         """What is given back once the reply has been sent, or cannot be."""

@@ -75,7 +75,7 @@ Succeeded = Callable[[StageTiming], None]
 Negotiate = Callable[[Request, Operation, Settings], Exchange]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Settled:
     """What the headers of a call that was answered settled, for many calls."""
 
@@ -228,5 +228,4 @@ def _written(reply: Body, reading: Reading, progress: Progress) -> Written:
     """Return a reply as bytes, and how long it took."""
     written = reading.write(reply)
     progress.end("encode")
-    written.fields.append((b"server-timing", progress.timing.header.encode()))
-    return written
+    return Written(written.parts, (*written.fields, (b"server-timing", progress.timing.header.encode())))

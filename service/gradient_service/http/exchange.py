@@ -22,14 +22,14 @@ class Written:
     """A reply as bytes, and what HTTP says of them."""
 
     parts: Sequence[Buffer]
-    fields: list[Field]
+    fields: tuple[Field, ...]
     """Of its head, beside those that every reply has."""
 
     @classmethod
     def of(cls, parts: Sequence[Buffer], media_type: str, *fields: Field) -> "Written":
         """Return a reply with its length and its type, and further fields."""
         length = b"%d" % sum(map(len, parts))
-        return cls(parts, [*fields, (b"content-length", length), (b"content-type", media_type.encode())])
+        return cls(parts, (*fields, (b"content-length", length), (b"content-type", media_type.encode())))
 
 
 @record()

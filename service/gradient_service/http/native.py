@@ -31,7 +31,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields as they were sent."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class NativeExchange:
     """One dialect to read, and one to write, for many calls: what follows from them is found once."""
 

@@ -60,7 +60,7 @@ __all__ = [
 Compared = TypeVar("Compared", LossRequest, GradientRequest)
 SUMMARY = tuple(SummaryBody.model_fields)
 """The members of a summary."""
-summary_values = attrgetter(*SUMMARY)
+_summary_values = attrgetter(*SUMMARY)
 
 
 def softmax(request: SoftmaxRequest, work: Work) -> SoftmaxReply:
@@ -154,4 +154,4 @@ def _add_reduced(outputs: dict[str, Any], group: Reduced) -> None:
     if group.loss is not None:
         outputs["loss"] = group.loss
     if group.summary is not None:
-        outputs["summary"] = SummaryBody.of(**dict(zip(SUMMARY, summary_values(group.summary), strict=True)))
+        outputs["summary"] = SummaryBody.of(**dict(zip(SUMMARY, _summary_values(group.summary), strict=True)))

@@ -25,8 +25,9 @@ def kind_of(request: CallRequest) -> Hashable:
 
 def _kind_of_field(name: str, value: Any) -> Hashable:
     if isinstance(value, np.ndarray):
-        is_alike = name in PER_ROW and value.dtype.metadata is None
-        return (value.dtype, value.shape[1:]) if is_alike else id(value)  # what counts for all rows, or was widened
+        if name in PER_ROW and value.dtype.metadata is None:
+            return value.dtype, value.shape[1:]
+        return id(value)  # what counts for all rows, or was widened as it was read, is like nothing else
     if isinstance(value, float):
         return repr(value)  # −0.0 is told as it came
     return tuple(value) if isinstance(value, list) else value

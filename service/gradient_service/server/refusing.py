@@ -30,7 +30,7 @@ UNORDINARY = frozenset({b"expect", b"origin"})
 
 
 class RefusingProtocol(MessageProtocol):
-    """A connection whose messages can be refused at any point of their way."""
+    """A connection whose messages can be refused at any point of their way; how far they are, its subclasses note."""
 
     readiness: Readiness
     log: RequestLog

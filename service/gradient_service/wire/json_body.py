@@ -48,6 +48,7 @@ HASTY_MEMORY_PER_BYTE = 28
 """What a byte takes of a text that is read hastily, whatever it is: little of that becomes Python's objects. Somewhat
 more than was measured of many numbers of one digit."""
 ARRAYS = (np.ndarray, list)
+"""A tuple is looked through faster than a union."""
 FEW_ELEMENTS = 256
 """More than an option has that is accepted."""
 

@@ -160,7 +160,8 @@ def test_nobody_rests_where_nothing_waits() -> None:
 
 def test_a_few_go_on_at_once() -> None:
     """So many a second do not rest, and as many again in the next one."""
-    clock, rests, paused = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # as above
+    clock, rests = Clock(), Resting(Waits())  # type: ignore[arg-type]  # as above
+    paused: list[int] = []
 
     def refuse(times: int) -> int:
         paused.clear()
