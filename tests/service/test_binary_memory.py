@@ -86,5 +86,6 @@ def test_a_large_body_is_in_memory_once(record_testsuite_property: Callable[[str
         growth = resident(pid, "VmHWM") - before
     record_testsuite_property("growth_mib", growth / MIB)
     assert gradient.shape == (ROWS, COLUMNS)
-    assert growth >= BODY_BYTES + RESULT_BYTES - MIB, "the peak was not seen"
+    # Some of it lies where the first call was; a peak that was missed would lack an array.
+    assert growth >= BODY_BYTES + RESULT_BYTES - 16 * MIB, "the peak was not seen"
     assert growth <= BODY_BYTES + RESULT_BYTES + 16 * MIB, f"the peak grew by {growth / MIB:.1f} MiB"
