@@ -99,11 +99,7 @@ class RefusingProtocol(MessageProtocol):
 
     def _rest(self) -> None:
         """Read a caller who was refused, and whose connection goes on, later again."""
-        self.resting.begin(self.flow.pause_reading, self._end_rest, self.loop)
-
-    def _end_rest(self) -> None:
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
+        self.resting.begin(self.flow.pause_reading, self.flow.resume_reading, self.loop)
 
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""

@@ -9,6 +9,7 @@ import pytest
 
 from gradient_service.http.admission import Admission
 from gradient_service.server import resting
+from gradient_service.server.refusing import RefusingProtocol
 from gradient_service.server.resting import AT_ONCE_PER_SECOND, LOOK_SECONDS, REST_SECONDS, Resting
 
 from .conftest import Talk
@@ -87,11 +88,17 @@ async def test_others_are_answered_meanwhile(connect: Callable[[], asyncio.Futur
 
 
 @pytest.mark.usefixtures("busy")
-async def test_one_that_has_left_is_let_go(talk: Talk) -> None:
-    """A caller that leaves while its connection rests is noticed when the rest ends."""
+async def test_one_that_has_left_is_let_go(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that leaves while its connection rests is noticed when the rest ends, before an idle one would be."""
+    lost = asyncio.Event()
+    monkeypatch.setattr(RefusingProtocol, "note_departure", lambda _: lost.set())
     await talk.send(CALL)
     assert await status(talk) == b"503"
     talk.writer.transport.abort()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lost.wait(), LEAST_SECONDS)
+    monkeypatch.setattr(Admission, "is_idle", property(lambda _: True))
+    await asyncio.wait_for(lost.wait(), 2)
 
 
 class Clock:
