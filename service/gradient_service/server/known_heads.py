@@ -1,6 +1,7 @@
-"""Heads of calls that were answered, and what they settle: the same bytes settle the same again.
+"""Heads of calls that were answered, and what they settle: the same target and fields that are read settle the same.
 
-What each call says of itself is no part of what is compared: how long its body is, its id, its trace, its deadline.
+What each call says of itself is no part of what is compared: how long its body is, its id, its trace, its deadline. Nor
+is what nobody here reads, of which clients, tracers and proxies send something else each time.
 """
 
 import re
@@ -16,18 +17,29 @@ from gradient_service.http.trace_context import HEADER as TRACE
 from gradient_service.http.trace_context import STATE, TraceContext, context_in
 
 LENGTH, DEADLINE = b"content-length", DEADLINE_HEADER.lower().encode()
-OWN = re.compile(
-    rb"\r\n(" + b"|".join((LENGTH, DEADLINE, REQUEST_ID, TRACE, STATE)) + rb"):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)",
-    re.IGNORECASE,
-)
-"""A field that says something of one call."""
+OWN = frozenset({LENGTH, DEADLINE, REQUEST_ID, TRACE, STATE})
+"""Fields that say something of one call."""
+OF_OTHER_WAYS = frozenset({b"expect", b"origin", b"transfer-encoding", b"upgrade"})
+"""Fields of calls that are answered in more steps than one."""
+READ = OF_OTHER_WAYS | {
+    b"accept",
+    b"accept-encoding",
+    b"authorization",
+    b"connection",
+    b"content-encoding",
+    b"content-type",
+    b"host",
+    b"inference-header-content-length",
+    b"proxy-connection",  # the parser takes it for `connection`
+}
+"""All other fields that anything here reads."""
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
+"""A field as the parser takes it, too."""
 DEADLINE_FIELD = re.compile(rb"(\r\n" + DEADLINE + rb":[ \t]*)[0-9]+", re.IGNORECASE)
 NUMBER = re.compile(rb"[0-9]{1,9}")
 END_OF_HEAD = b"\r\n\r\n"
 MAX_HEAD_BYTES = 4096
 MAX_HEADS = 256
-OF_OTHER_WAYS = frozenset({b"expect", b"origin", b"transfer-encoding", b"upgrade"})
-"""Fields of calls that are answered in more steps than one."""
 
 
 @record()
@@ -36,16 +48,17 @@ class Head:
 
     size: int
     """Its length, the end included."""
+    num_fields: int
     body_bytes: int
     own: Mapping[bytes, bytes]
     """The fields that say something of this call, by their names in small letters."""
-    rest: bytes
-    """The head without these."""
+    shared: bytes
+    """Its first line, and the fields that are read of calls that are alike."""
 
     @property
     def target(self) -> bytes:
         """What the call is for."""
-        return self.rest.split(b" ", 2)[1]
+        return self.shared.split(b" ", 2)[1]
 
     @property
     def deadline_ms(self) -> int | None:
@@ -72,19 +85,19 @@ class KnownHeads:
 
     def find(self, head: Head) -> Settled | None:
         """Return what a head settles, None where it is not known."""
-        return self._settled.get(head.rest)
+        return self._settled.get(head.shared)
 
     def keep(self, head: Head, settled: Settled) -> None:
         """Know a head from now on."""
         if len(self._settled) >= MAX_HEADS:
             del self._settled[next(iter(self._settled))]
-        self._settled[head.rest] = settled
+        self._settled[head.shared] = settled
 
 
 def head_of(message: bytes) -> Head | None:
     """Return the head that a message begins with.
 
-    None where it is not there whole, is long, tells no length, or says something of itself twice or in another way.
+    None where it is not there whole, is long, tells no length, is malformed, or says something of itself twice.
     """
     end = message.find(END_OF_HEAD, 0, MAX_HEAD_BYTES)
     return None if end < 0 else _head(message[: end + len(END_OF_HEAD)])
@@ -93,15 +106,23 @@ def head_of(message: bytes) -> Head | None:
 # Callers that give their calls no ids send the same bytes again and again.
 @lru_cache(maxsize=MAX_HEADS)
 def _head(message: bytes) -> Head | None:
-    parts = OWN.split(message[: -len(b"\r\n")])
-    names, values = [name.lower() for name in parts[1::3]], parts[2::3]
-    own = dict(zip(names, values, strict=True))
+    line, _, fields = message[: -len(b"\r\n")].partition(b"\r\n")
+    parts = FIELD.split(fields)
+    own: dict[bytes, bytes] = {}
+    shared = [line]
+    for name, value in zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True):
+        if name in READ:
+            shared.append(b"%b:%b" % (name, value.strip(b" \t")))
+        elif name in OWN:
+            if name in own:
+                return None
+            own[name] = value.strip(b" \t")
     numbers = [own[name] for name in (LENGTH, DEADLINE) if name in own]
-    if LENGTH not in own or len(own) < len(names) or not all(map(NUMBER.fullmatch, numbers)):
+    if any(parts[::3]) or LENGTH not in own or not all(map(NUMBER.fullmatch, numbers)):
         return None
     if DEADLINE in own and not int(own[DEADLINE]):
         return None
-    return Head(len(message), int(own[LENGTH]), own, b"".join(parts[::3]))
+    return Head(len(message), len(parts) // 3, int(own[LENGTH]), own, b"\r\n".join(shared))
 
 
 def with_deadline(head: bytes, milliseconds: int) -> bytes:

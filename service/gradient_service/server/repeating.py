@@ -28,6 +28,7 @@ from gradient_service.server.refusals import overload_refusal
 from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeat import Repeat
 from gradient_service.server.resting import Resting
+from gradient_service.settings import Settings
 
 LEAST_SHARE = 1 / 16
 TOGETHER_BYTES = 1024 * 1024
@@ -40,6 +41,7 @@ Of JSON half as many bytes.
 class RepeatingProtocol(GuardedProtocol):
     """The guarded protocol, with a short way for calls whose head is known."""
 
+    max_header_fields: int
     heads: KnownHeads
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -77,7 +79,7 @@ class RepeatingProtocol(GuardedProtocol):
         """Begin the short way of a call, unless there is none, or no room, or another call is close behind it."""
         settled = self.heads.find(head)
         arrived = len(message) - head.size
-        if settled is None or arrived > head.body_bytes or head.size > self.max_header_bytes:
+        if settled is None or arrived > head.body_bytes or not self._is_within_bounds(head):
             return False
         if self.readiness.refuses(head.body_bytes):
             return self._is_refused_at_once(head, arrived)
@@ -98,6 +100,10 @@ class RepeatingProtocol(GuardedProtocol):
         if head.deadline_ms is not None:
             repeat.overdue = self.loop.call_later(head.deadline_ms / 1000, self._send_on, repeat)
         return True
+
+    def _is_within_bounds(self, head: Head) -> bool:
+        """Return whether a head is, however its fields are counted; what is read of it is known to be right."""
+        return head.size + head.num_fields <= self.max_header_bytes and head.num_fields <= self.max_header_fields
 
     def _is_refused_at_once(self, head: Head, arrived: int) -> bool:
         """Refuse a call, unless its body is too long to be passed over, or the caller does not read what it is told."""
@@ -254,10 +260,11 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
                 protocol.answer(repeat, answer, start)
 
 
-def repeating_protocol(max_header_bytes: int, readiness: Readiness, log: RequestLog) -> type[RepeatingProtocol]:
+def repeating_protocol(settings: Settings, readiness: Readiness, log: RequestLog) -> type[RepeatingProtocol]:
     """Return the protocol with the bounds of a service, what knows its room, and what tells of its requests."""
     given = {
-        "max_header_bytes": max_header_bytes,
+        "max_header_bytes": settings.max_header_bytes,
+        "max_header_fields": settings.max_header_fields,
         "readiness": readiness,
         "log": log,
         "resting": Resting(readiness.admission),

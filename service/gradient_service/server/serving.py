@@ -82,7 +82,7 @@ def work(
     gc.freeze()  # what was made by now stays; no collection needs to look at it again
     config = uvicorn.Config(
         app,
-        http=repeating_protocol(settings.max_header_bytes, app.state.readiness, app.state.request_log),
+        http=repeating_protocol(settings, app.state.readiness, app.state.request_log),
         ws="none",
         log_config=None,
         log_level="warning",

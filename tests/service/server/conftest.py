@@ -146,7 +146,7 @@ def app() -> FastAPI:
 @pytest.fixture
 async def connect(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[Talk]]]:
     """What connects to a server of the application."""
-    protocol = repeating_protocol(32 * 1024, app.state.readiness, app.state.request_log)
+    protocol = repeating_protocol(Settings(), app.state.readiness, app.state.request_log)
     config = uvicorn.Config(app, log_config=None, http=protocol, lifespan="off")
     config.load()
     state = ServerState()

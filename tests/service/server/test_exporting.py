@@ -160,7 +160,7 @@ async def test_refusals_for_lack_of_room_are_in_their_trace(
     await talk.send(call(CALLER % 1))
     await talk.answer()
     monkeypatch.setattr(type(app.state.readiness), "refuses", lambda *_: True)
-    for number, fields in ((2, ()), (3, (b"X-New: 1",))):
+    for number, fields in ((2, ()), (3, (b"Authorization: 1",))):
         await talk.send(call(CALLER % number, *fields))
         assert (await talk.answer())[0].startswith(b"http/1.1 503")
     *_, known, unknown = exporter.get_finished_spans()

@@ -256,6 +256,40 @@ async def test_what_a_call_says_of_itself_is_heard(
     assert len(passed) == 1
 
 
+async def test_what_nobody_reads_may_differ(talk: Talk, passed: list[str]) -> None:
+    """Proxies and tracers send fields of their own with each call, and clients their names."""
+    first = await outcome(talk, call(BODY, b"User-Agent: one", b"X-Amzn-Trace-Id: Root=1-67891233"))
+    for fields in ([], [b"X-Amzn-Trace-Id: Root=1-67891234", b"X-Forwarded-For:a", b"X-Forwarded-For: b"], [b"X: "]):
+        assert await outcome(talk, call(BODY, *fields)) == first
+    assert len(passed) == 1
+
+
+@pytest.mark.parametrize("field", [b"Accept: application/x-safetensors", b"accept-encoding: gzip", b"Authorization: a"])
+async def test_what_is_read_may_not(talk: Talk, passed: list[str], field: bytes) -> None:
+    """A field that settles something makes another head."""
+    await outcome(talk, call(BODY))
+    await outcome(talk, call(BODY, field))
+    assert len(passed) == 2
+
+
+@pytest.mark.parametrize("name", [b"X", b"tracestate", b"traceparent", b"X-Request-ID", b"Accept"])
+@pytest.mark.parametrize(
+    "form", [b"%b: a\x00b", b"%b: a\x7fb", b"%b:\x0ba", b"%b: a\rb", b"%b: a\nb", b"%b : a", b" %b: a"]
+)
+async def test_a_malformed_field_is_refused_under_a_known_head(talk: Talk, name: bytes, form: bytes) -> None:
+    """Whether or not anybody reads it."""
+    await outcome(talk, call(BODY))
+    await outcome(talk, call(BODY, name + b": a"))
+    assert (await outcome(talk, call(BODY, form % name)))[0][0].startswith(b"http/1.1 400")
+
+
+async def test_too_many_fields_are_refused_under_a_known_head(talk: Talk) -> None:
+    """Those that nobody reads count as well."""
+    await outcome(talk, call(BODY))
+    assert (await outcome(talk, call(BODY, *[b"X: a"] * 97)))[0][0].startswith(b"http/1.1 200")
+    assert (await outcome(talk, call(BODY, *[b"X: a"] * 98)))[0][0].startswith(b"http/1.1 431")
+
+
 async def test_an_id_that_is_none_is_not_told(talk: Talk, passed: list[str]) -> None:
     """What the long way does not take as an id, the short way does not either."""
     await outcome(talk, call(BODY))
@@ -490,7 +524,7 @@ def test_heads_are_few() -> None:
     """The oldest gives way to a new one."""
     heads = KnownHeads()
     settled = SimpleNamespace(exchange=SimpleNamespace(hasty_bytes=0, max_bytes=0))
-    given = [Head(0, 0, {}, b"%d" % number) for number in range(MAX_HEADS + 1)]
+    given = [Head(0, 0, 0, {}, b"%d" % number) for number in range(MAX_HEADS + 1)]
     for head in given:
         heads.keep(head, settled)  # type: ignore[arg-type]  # it has what is asked for
     assert [heads.find(head) is not None for head in given] == [False] + [True] * MAX_HEADS
@@ -501,7 +535,7 @@ def test_the_length_is_no_part_of_a_head() -> None:
     first, other = (head_of(b"POST / HTTP/1.1\r\nHost: a\r\n%b\r\nX: y\r\n\r\nbody" % line) for line in LENGTHS)
     assert first is not None
     assert other is not None
-    assert first.rest == other.rest
+    assert first.shared == other.shared
     assert (first.body_bytes, other.body_bytes) == (12, 7)
 
 
