@@ -11,7 +11,7 @@ import pytest
 from gradient_service import operations
 from gradient_service.core.limits import WorkLimits
 from gradient_service.operations import Work, kind_of
-from gradient_service.operations.alike import joined
+from gradient_service.operations.alike import PER_ROW, joined
 from gradient_service.schemas.fields import Dtype
 from gradient_service.schemas.requests import (
     GradientOutput,
@@ -121,6 +121,17 @@ def test_what_differs_is_of_another_kind() -> None:
     requests.append(LossRequest(logits=one, labels=np.array([0, 1])))  # type: ignore[arg-type]
     for left, right in itertools.combinations(requests, 2):
         assert kind_of(left) != kind_of(right)
+
+
+@pytest.mark.parametrize("name", sorted(PER_ROW - {"logits"}))
+def test_what_does_not_fit_its_own_rows_is_of_another_kind(name: str) -> None:
+    """A surplus of one call and a lack in another make no whole: neither may have a row of its neighbour's."""
+    fields: dict[str, Any] = {"labels": labels, "targets": targets, "element_mask": lambda size: targets(size) > 0}
+    each_row = fields.get(name, lambda size: rng.uniform(size=size))
+    supervised: dict[str, Any] = {} if name in {"labels", "targets"} else {"labels": np.array([0, 1])}
+    requests = [GradientRequest(logits=logits(2), **{name: each_row(size)}, **supervised) for size in (1, 2, 2, 3)]
+    kinds = [kind_of(each) for each in requests]
+    assert [kinds.count(kind) for kind in kinds] == [1, 2, 2, 1]
 
 
 def test_one_call_is_not_copied() -> None:

@@ -19,15 +19,16 @@ Request = TypeVar("Request", bound=CallRequest)
 
 def kind_of(request: CallRequest) -> Hashable:
     """Return what is the same of requests that can be joined."""
-    values = vars(request)
-    return type(request), frozenset([(name, _kind_of_field(name, values[name])) for name in request.model_fields_set])
+    values, rows = vars(request), len(request.logits)
+    given = request.model_fields_set
+    return type(request), frozenset([(name, _kind_of_field(name, values[name], rows)) for name in given])
 
 
-def _kind_of_field(name: str, value: Any) -> Hashable:
+def _kind_of_field(name: str, value: Any, rows: int) -> Hashable:
     if isinstance(value, np.ndarray):
-        if name in PER_ROW and value.dtype.metadata is None:
+        if name in PER_ROW and len(value) == rows and value.dtype.metadata is None:
             return value.dtype, value.shape[1:]
-        return id(value)  # what counts for all rows, or was widened as it was read, is like nothing else
+        return id(value)  # what counts for all rows, was widened as it was read, or is of other rows, is like nothing
     if isinstance(value, float):
         return repr(value)  # −0.0 is told as it came
     return tuple(value) if isinstance(value, list) else value
