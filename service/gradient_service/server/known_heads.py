@@ -77,21 +77,30 @@ class Head:
         return usable_request_id(self.own.get(REQUEST_ID, b""))
 
 
+@record()
+class Known:
+    """What is known by a head."""
+
+    settled: Settled
+    is_last: bool
+    """Whether the connection ends with the reply."""
+
+
 class KnownHeads:
     """What the heads that one process knows have settled; those that it has known for longest give way to new ones."""
 
     def __init__(self) -> None:
-        self._settled: dict[bytes, Settled] = {}
+        self._known: dict[bytes, Known] = {}
 
-    def find(self, head: Head) -> Settled | None:
-        """Return what a head settles, None where it is not known."""
-        return self._settled.get(head.shared)
+    def find(self, head: Head) -> Known | None:
+        """Return what is known by a head, None where it is not."""
+        return self._known.get(head.shared)
 
-    def keep(self, head: Head, settled: Settled) -> None:
+    def keep(self, head: Head, settled: Settled, *, is_last: bool) -> None:
         """Know a head from now on."""
-        if len(self._settled) >= MAX_HEADS:
-            del self._settled[next(iter(self._settled))]
-        self._settled[head.shared] = settled
+        if len(self._known) >= MAX_HEADS:
+            del self._known[next(iter(self._known))]
+        self._known[head.shared] = Known(settled, is_last)
 
 
 def head_of(message: bytes) -> Head | None:

@@ -31,6 +31,11 @@ class MessageProtocol(HttpToolsProtocol):
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
+    @property
+    def _is_last(self) -> bool:
+        """Whether the connection ends with the reply to the message: as asked for, or with any of an old version."""
+        return self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field without the blanks around its value, which are none of it."""
         super().on_header(name, value.strip(b" \t"))

@@ -90,7 +90,7 @@ class RefusingProtocol(MessageProtocol):
         scope = dict(self.scope)
         request_id = request_id_of(scope)
         self._closing.flush()
-        if body_bytes <= DISCARDED_BYTES and self.parser.should_keep_alive():
+        if body_bytes <= DISCARDED_BYTES and not self._is_last:
             self.transport.write(overload_refusal(self.url, request_id))
         else:
             self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))

@@ -9,15 +9,14 @@ from gradient_service.http.calls import Settled
 from gradient_service.http.request_log import Passage
 from gradient_service.http.timing import StageTiming
 from gradient_service.server.arriving import ArrivingBody
-from gradient_service.server.known_heads import Head, with_deadline
+from gradient_service.server.known_heads import Head, Known, with_deadline
 
 
 @dataclass(slots=True)
 class Repeat:
     """One such call."""
 
-    settled: Settled
-    """What its head settles."""
+    known: Known
     head: Head
     head_bytes: bytes
     body: ArrivingBody
@@ -29,10 +28,15 @@ class Repeat:
     """Runs while the body arrives, where the caller has a deadline."""
 
     @classmethod
-    def begun(cls, settled: Settled, head: Head, message: bytes) -> "Repeat":
+    def begun(cls, known: Known, head: Head, message: bytes) -> "Repeat":
         """Return the call that a message begins."""
         body = ArrivingBody(head.body_bytes, message[head.size :])
-        return cls(settled, head, message[: head.size], body, monotonic())
+        return cls(known, head, message[: head.size], body, monotonic())
+
+    @property
+    def settled(self) -> Settled:
+        """What its head settles."""
+        return self.known.settled
 
     def passage(self, start: float, timing: StageTiming | None = None) -> Passage:
         """Return when it was answered, as `perf_counter` says, and for whom."""

@@ -30,6 +30,7 @@ from gradient_service.server.repeat import Repeat
 from gradient_service.server.resting import Resting
 from gradient_service.settings import Settings
 
+CLOSE = (b"connection", b"close")
 LEAST_SHARE = 1 / 16
 TOGETHER_BYTES = 1024 * 1024
 """Bodies that are worked on in one turn: so many, and no more bytes than keep health waiting for some milliseconds.
@@ -77,13 +78,13 @@ class RepeatingProtocol(GuardedProtocol):
 
     def _is_begun(self, head: Head, message: bytes) -> bool:
         """Begin the short way of a call, unless there is none, or no room, or another call is close behind it."""
-        settled = self.heads.find(head)
+        known = self.heads.find(head)
         arrived = len(message) - head.size
-        if settled is None or arrived > head.body_bytes or not self._is_within_bounds(head):
+        if known is None or arrived > head.body_bytes or not self._is_within_bounds(head):
             return False
         if self.readiness.refuses(head.body_bytes):
-            return self._is_refused_at_once(head, arrived)
-        if head.body_bytes > settled.most_bytes:
+            return not known.is_last and self._is_refused_at_once(head, arrived)
+        if head.body_bytes > known.settled.most_bytes:
             return False
         if arrived < head.body_bytes:
             try:
@@ -92,7 +93,7 @@ class RepeatingProtocol(GuardedProtocol):
                 return False
             self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
         self._is_used = True
-        self._repeat = repeat = Repeat.begun(settled, head, message)
+        self._repeat = repeat = Repeat.begun(known, head, message)
         if repeat.body.is_whole:
             self._wait_for_turn(repeat)
             return True
@@ -188,15 +189,19 @@ class RepeatingProtocol(GuardedProtocol):
             start: when its turn came, as `perf_counter` says.
         """
         request_id = repeat.head.request_id
-        num_bytes = len(repeat.body.content), self._send(answer.written, request_id)
+        num_bytes = len(repeat.body.content), self._send(answer.written, request_id, is_last=repeat.known.is_last)
         passage = repeat.passage(start, answer.timing)
         self.log.tell_repeated(repeat.settled.route, num_bytes, request_id, passage)
 
-    def _send(self, written: Written, request_id: str) -> int:
+    def _send(self, written: Written, request_id: str, *, is_last: bool) -> int:
         fields = [*self.server_state.default_headers, *written.fields, (REQUEST_ID, request_id.encode()), NO_SNIFFING]
+        if is_last:
+            fields.append(CLOSE)
         head = b"".join([STATUS_LINE[HTTPStatus.OK], *[b"%b: %b\r\n" % field for field in fields], b"\r\n"])
         self.transport.writelines([head, *written.parts])
         self._note_reply()
+        if is_last:
+            self._closing.close()
         return sum(map(len, written.parts))
 
     def _note_reply(self) -> None:
@@ -209,9 +214,8 @@ class RepeatingProtocol(GuardedProtocol):
     def on_headers_complete(self) -> None:
         """Have the application say how to answer such a call again, where another may come."""
         head, self._head = self._head, None
-        is_plain = self.parser.should_keep_alive() and not self.parser.should_upgrade()
-        if head is not None and is_plain and can_come_again({name for name, _ in self.headers}):
-            self.scope["state"]["keep"] = partial(self.heads.keep, head)
+        if head is not None and can_come_again({name for name, _ in self.headers}):
+            self.scope["state"]["keep"] = partial(self.heads.keep, head, is_last=self._is_last)
         super().on_headers_complete()
 
     def _look_at_the_clock(self) -> None:

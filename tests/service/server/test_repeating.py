@@ -526,7 +526,7 @@ def test_heads_are_few() -> None:
     settled = SimpleNamespace(exchange=SimpleNamespace(hasty_bytes=0, max_bytes=0))
     given = [Head(0, 0, 0, {}, b"%d" % number) for number in range(MAX_HEADS + 1)]
     for head in given:
-        heads.keep(head, settled)  # type: ignore[arg-type]  # it has what is asked for
+        heads.keep(head, settled, is_last=False)  # type: ignore[arg-type]  # it has what is asked for
     assert [heads.find(head) is not None for head in given] == [False] + [True] * MAX_HEADS
 
 
@@ -647,3 +647,47 @@ async def test_a_small_limit_holds_under_a_known_head(small: FastAPI, connect: C
     talk = await connect()
     assert (await outcome(talk, call(BODY)))[0][0][9:12] == b"200"
     assert (await outcome(talk, call(BODY.replace(b" ", b" " * 10))))[0][0][9:12] == b"413"
+
+
+@pytest.mark.parametrize("field", [b"Connection: close", b"Connection: keep-alive, close", b"Proxy-Connection: close"])
+async def test_the_last_call_of_a_connection_is_answered_and_ends_it(
+    connect: Callable[[], Awaitable[Talk]], passed: list[str], field: bytes
+) -> None:
+    """As proxies and simple clients call: each has a connection of its own, and knows the head of the one before."""
+    outcomes = []
+    for _ in range(3):
+        talk = await connect()
+        outcomes.append(await outcome(talk, call(BODY, field)))
+        assert await asyncio.wait_for(talk.reader.read(), 0.5) == b""
+    assert b"connection: close" in outcomes[0][0]
+    assert sorted(outcomes[0][0]) == sorted(outcomes[1][0]) == sorted(outcomes[2][0])
+    assert outcomes[0][1] == outcomes[1][1]
+    assert len(passed) == 1
+
+
+@pytest.mark.parametrize("fields", [[], [b"Connection: keep-alive"]])
+async def test_an_older_version_ends_its_connection(
+    connect: Callable[[], Awaitable[Talk]], passed: list[str], fields: list[bytes]
+) -> None:
+    """HTTP/1.0 knows no other end of a reply, and the server keeps none open for it."""
+    message = call(BODY, *fields).replace(b"HTTP/1.1", b"HTTP/1.0")
+    for _ in range(2):
+        talk = await connect()
+        assert b"connection: close" in (await outcome(talk, message))[0]
+        assert await asyncio.wait_for(talk.reader.read(), 0.5) == b""
+    assert len(passed) == 1
+
+
+async def test_a_refused_call_that_is_the_last_ends_its_connection(
+    connect: Callable[[], Awaitable[Talk]], app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the caller asked for holds for a refusal as well."""
+    await outcome(await connect(), call(BODY, b"Connection: close"))
+    monkeypatch.setattr(type(app.state.readiness), "refuses", lambda *_: True)
+    old = [call(BODY, *fields).replace(b"HTTP/1.1", b"HTTP/1.0") for fields in ([], [b"Connection: keep-alive"])]
+    for message in (call(BODY, b"Connection: close"), *old):
+        talk = await connect()
+        lines, _ = await outcome(talk, message)
+        assert lines[0].startswith(b"http/1.1 503")
+        assert b"connection: close" in lines
+        assert await asyncio.wait_for(talk.reader.read(), 0.5) == b""
