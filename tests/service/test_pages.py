@@ -170,3 +170,10 @@ async def test_pages_are_coded_for_whom_that_suits(http: httpx.AsyncClient, acce
         assert (coded.text, coded.headers.get("content-encoding")) == (plain.text, coding)
         assert {"Accept", "Accept-Encoding"} <= set(coded.headers["vary"].split(", "))
         assert (int(coded.headers["content-length"]) < int(plain.headers["content-length"])) == (coding is not None)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=abc", "bytes=99999999-"])
+async def test_assets_are_sent_whole(http: httpx.AsyncClient, wanted: str) -> None:
+    """Whatever part is asked for: all that is refused is a problem, and nothing is wrong with this."""
+    reply = await http.get("/assets/pages.css", headers={"Range": wanted})
+    assert (reply.status_code, reply.content) == (200, FILES["pages.css"])

@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.codings import is_accepted
 from gradient_service.http.endpoints import ToldMount, ToldRoute
@@ -52,8 +53,17 @@ def routes(settings: Settings) -> list[BaseRoute]:
         ToldRoute("/redoc", redoc),
         ToldRoute("/openapi.json", document),
         ToldRoute("/examples/{name}", example),
-        ToldMount("/assets", StaticFiles(directory=str(ASSETS))),
+        ToldMount("/assets", WholeFiles(directory=str(ASSETS))),
     ]
+
+
+class WholeFiles(StaticFiles):
+    """Files of which nobody gets a part: who asks for one that is not there would be refused by no problem."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as if no part were asked for, which RFC 9110, 14.2 allows."""
+        fields = [field for field in scope["headers"] if field[0] != b"range"]
+        await super().__call__({**scope, "headers": fields}, receive, send)
 
 
 async def entrance(request: Request) -> Response:

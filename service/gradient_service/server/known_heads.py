@@ -31,6 +31,7 @@ READ = OF_OTHER_WAYS | {
     b"host",
     b"inference-header-content-length",
     b"proxy-connection",  # the parser takes it for `connection`
+    b"range",
 }
 """All other fields that anything here reads."""
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
