@@ -25,6 +25,7 @@ ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
 KEPT_BYTES, KEPT_SHARE = 64 * 1024 * 1024, 0.25
 """What bodies that wait for the event loop leave of the memory, the less of both: their work needs some in its turn."""
+TOO_MANY = "Too many calls wait to be computed."
 MEMORY = 8
 """Of how many calls, about, the mean duration is taken."""
 
@@ -142,7 +143,7 @@ class Admission:
 
     def _check_turn(self) -> None:
         if not self._has_turn:
-            raise overloaded("Too many calls wait to be computed.")
+            raise overloaded(TOO_MANY)
 
     @property
     def _has_turn(self) -> bool:

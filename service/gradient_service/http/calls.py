@@ -13,7 +13,7 @@ from gradient_service.core.errors import InvalidInputError
 from gradient_service.core.execution import Execution
 from gradient_service.core.limits import WorkLimits
 from gradient_service.core.records import record
-from gradient_service.http.admission import Admission, Reservation, overloaded
+from gradient_service.http.admission import TOO_MANY, Admission, Reservation, overloaded
 from gradient_service.http.body import (
     PartsResponse,
     check_declared_length,
@@ -122,6 +122,8 @@ class Call:
     async def answer_timed(self, request: Request, timing: StageTiming) -> Response:
         """Answer a request, each stage noted as it ends; what is reserved for it is free once the reply is sent."""
         request.scope["state"]["timing"] = timing
+        if request.scope["state"].get("has_no_room"):  # as the server found, which leaves it to us to say so
+            raise overloaded(TOO_MANY)
         patience = Patience.of(request.headers)
         settings = self._settings
         check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))

@@ -36,10 +36,6 @@ class MessageProtocol(HttpToolsProtocol):
         """Whether the connection ends with the reply to the message: as asked for, or with any of an old version."""
         return self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field without the blanks around its value, which are none of it."""
-        super().on_header(name, value.strip(b" \t"))
-
     def _check_target(self) -> None:
         """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does."""
         if self.parser.get_http_version() not in VERSIONS:

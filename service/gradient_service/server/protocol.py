@@ -18,6 +18,8 @@ from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
 from gradient_service.server.unread import Unread
 
+OF_MESSAGES = frozenset({b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+"""Fields that say where messages end, and connections."""
 IDLE_SECONDS = 1.0
 """When the listener has closed, an idle connection is kept this long: a request may be on its way."""
 
@@ -48,6 +50,7 @@ class GuardedProtocol(RefusingProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Start to wait for the first message."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # however little it is that the other side does not read, it is known
         self._unread = Unread(transport, self.readiness.admission, self.loop)
         self._receipt = Receipt(since=self.loop.time())
         self._watch()
@@ -70,7 +73,7 @@ class GuardedProtocol(RefusingProtocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Parse what arrived, or pass over it where the connection is being closed."""
-        if self._closing.swallows(data):
+        if self._is_deaf or self._closing.swallows(data):
             return
         if self._unparsed is not None:
             data = self._take(self._unparsed, data)
@@ -94,19 +97,21 @@ class GuardedProtocol(RefusingProtocol):
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
-        self._unset_keepalive_if_required()
-        if self._receipt.phase == "idle":
-            self._receipt = Receipt(since=self.loop.time())
+        before = self._receipt.body_bytes
         try:
             self._feed(data)
         except HttpParserError:
             self._refuse("malformed-http", "This is no HTTP/1.1 message.")
             return
-        if self._receipt.phase == "head":
-            self._receipt.head_bytes += len(data)
+        receipt = self._receipt
+        if receipt.phase == "head":
+            receipt.head_bytes += len(data)
             self._check_head()
-        elif self._receipt.phase == "body" and self._is_answered:
+        elif receipt.phase == "body" and self._is_answered:
             self._begin_discard()
+        elif receipt.phase == "body":
+            receipt.framing_bytes = receipt.framing_bytes + len(data) if receipt.body_bytes == before else 0
+            self._check_framing()
 
     def eof_received(self) -> None:
         """End a connection that was only kept to be read."""
@@ -115,8 +120,19 @@ class GuardedProtocol(RefusingProtocol):
 
     def on_message_begin(self) -> None:
         """Note that a head arrives."""
+        self._unset_keepalive_if_required()
         super().on_message_begin()
         self._receipt = Receipt("head", self._receipt.since or self.loop.time())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of a head, without the blanks around its value; those behind a body are not read.
+
+        What they are and whether they may be there no caller can rely on, by RFC 9110, 6.5.1.
+        """
+        if self._receipt.phase != "body":
+            super().on_header(name, value.strip(b" \t"))
+        elif name.lower() in OF_MESSAGES:  # which the parser itself goes by
+            raise HttpParserError
 
     def on_headers_complete(self) -> None:
         """Note that the body is to arrive, and answer through a transport that ends gently."""
@@ -199,11 +215,15 @@ class GuardedProtocol(RefusingProtocol):
             is_worked_on()
             await app(scope, partial(self._receive, cycle), send)
 
+        self._running = cycle
         begin = partial(super()._start_asgi_task, cycle, counted)
-        if cycle.scope["method"] == "POST" and not self._is_due:
-            admission.line.join(lambda _: begin(), None, self.loop.call_soon)
-        else:
+        if cycle.scope["method"] != "POST" or self._is_due:
             begin()
+        elif admission.line.is_long:
+            cycle.scope["state"]["has_no_room"] = True
+            begin()
+        else:
+            admission.line.join(lambda _: begin(), None, self.loop.call_soon)
 
     def shutdown(self) -> None:
         """End the connection with the reply that is under way, or with that to a request which is on its way."""
@@ -221,6 +241,10 @@ class GuardedProtocol(RefusingProtocol):
             return
         slug = "uri-too-long" if len(self.url) > self.max_header_bytes else "headers-too-large"
         self._refuse(slug, f"The limit is {self.max_header_bytes} bytes.")
+
+    def _check_framing(self) -> None:
+        if self._receipt.framing_bytes > self.max_header_bytes:
+            self._refuse("headers-too-large", f"The limit is {self.max_header_bytes} bytes, behind a body too.")
 
     def _watch(self) -> None:
         """Have a timer run where something is waited for, and none elsewhere."""

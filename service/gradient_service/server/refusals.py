@@ -5,14 +5,13 @@ from functools import lru_cache
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gradient_service.http.admission import overloaded
+from gradient_service.http.admission import TOO_MANY, overloaded
 from gradient_service.http.problems import MEDIA_TYPE, HttpProblemError, problem_bytes, problem_error, problem_of
 from gradient_service.schemas.problem import Problem
 from gradient_service.wire.json_writer import dump
 
 KEPT_ID = "0" * 32
 """Stands for the request's id in a problem that is kept."""
-TOO_MANY = "Too many calls wait to be computed."
 KEPT_MEMBER = b'"request_id":"' + KEPT_ID.encode() + b'"'
 
 

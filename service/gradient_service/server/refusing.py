@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gradient_service.http.admission import overloaded
+from gradient_service.http.admission import TOO_MANY, overloaded
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.request_id import new_request_id, request_id_of
@@ -20,7 +20,7 @@ from gradient_service.schemas.problem import Slug
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.receipt import Receipt
-from gradient_service.server.refusals import TOO_MANY, last_refusal, overload_refusal
+from gradient_service.server.refusals import last_refusal, overload_refusal
 from gradient_service.server.resting import Resting
 
 DISCARDED_BYTES = 8 * 1024 * 1024
@@ -44,6 +44,10 @@ class RefusingProtocol(MessageProtocol):
         self._receipt = Receipt()
         self._is_refused = False
         """Whether the message that is arriving was refused before the application saw it."""
+        self._running: RequestResponseCycle | None = None
+        """The request that the application answers, or answered last: others may wait behind it."""
+        self._is_deaf = False
+        """Whether nothing more is read: the reply under way is the last one."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Answer through a transport that ends gently."""
@@ -72,6 +76,17 @@ class RefusingProtocol(MessageProtocol):
         """Whether the message that is arriving has its answer already."""
         cycle: RequestResponseCycle | None = self.cycle
         return self._is_refused or (cycle is not None and cycle.response_complete)
+
+    @staticmethod
+    def _is_under_way(cycle: RequestResponseCycle | None) -> bool:
+        """Return whether a request has arrived whole, or its reply has begun."""
+        return cycle is not None and (cycle.response_started or not cycle.more_body)
+
+    def on_response_complete(self) -> None:
+        """Go on with the request that waits behind the answered one, unless that was the last of the connection."""
+        if self._closing.is_closing():
+            self.pipeline.clear()
+        super().on_response_complete()
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one."""
@@ -105,12 +120,13 @@ class RefusingProtocol(MessageProtocol):
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""
         if self._closing.is_closing():
             return
-        if self.pipeline or (self._receipt.phase == "body" and self._is_answered):
+        if self._receipt.phase == "body" and self._is_answered:
             self.transport.close()
             return
         cycle = self._unanswered
-        if cycle is not None and (cycle.response_started or not cycle.more_body):
-            cycle.keep_alive = False
+        if self._running is not None and (self.pipeline or self._is_under_way(cycle)):
+            self._running.keep_alive = False
+            self._is_deaf = True
             return
         error = HttpProblemError(slug, detail)
         request_id = self._tell_unread(Slug(slug)) if cycle is None else self._give_up(cycle, Slug(slug))

@@ -111,6 +111,7 @@ class RepeatingProtocol(GuardedProtocol):
         if head.body_bytes > DISCARDED_BYTES or self.flow.write_paused:
             return False
         request_id = head.request_id
+        self._closing.flush()
         self.transport.write(overload_refusal(head.target, request_id))
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
         if arrived < head.body_bytes:
@@ -198,6 +199,7 @@ class RepeatingProtocol(GuardedProtocol):
         if is_last:
             fields.append(CLOSE)
         head = b"".join([STATUS_LINE[HTTPStatus.OK], *[b"%b: %b\r\n" % field for field in fields], b"\r\n"])
+        self._closing.flush()
         self.transport.writelines([head, *written.parts])
         self._note_reply()
         if is_last:

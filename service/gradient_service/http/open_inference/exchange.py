@@ -8,7 +8,7 @@ from fastapi import Request
 from gradient_service.http.admission import INLINE_BINARY_BYTES, INLINE_TEXT_BYTES
 from gradient_service.http.body import check_declared_length, declared_length
 from gradient_service.http.catalogue import Operation
-from gradient_service.http.codings import MAX_RATIO, compress, inflate, inflated_bytes, reply_coding, request_coding
+from gradient_service.http.codings import compress, inflate, inflated_bytes, reply_coding, request_coding
 from gradient_service.http.exchange import Reading, Written
 from gradient_service.http.headers import whole_number
 from gradient_service.http.problems import HttpProblemError
@@ -42,9 +42,9 @@ class InferenceExchange:
 
     @property
     def inline_bytes(self) -> int:
-        """The largest body that is decoded on the event loop; a coded one counts as what it may become."""
+        """The largest body that is decoded on the event loop; of a coded one nobody knows what it becomes."""
         if self.request_coding is not None:
-            return INLINE_TEXT_BYTES // MAX_RATIO
+            return 0
         has_short_text = self.json_bytes is not None and self.json_bytes <= INLINE_TEXT_BYTES
         return INLINE_BINARY_BYTES if has_short_text else INLINE_TEXT_BYTES
 
