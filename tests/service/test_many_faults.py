@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from .conftest import MAX_ERRORS, check_problem, post
 
@@ -203,3 +205,40 @@ async def test_long_integers_are_refused(http: httpx.AsyncClient) -> None:
     body = b'{"logits": [[' + b",".join([b"9" * 5000] * 100) + b"]]}"
     reply = await post(http, "/softmax", body)
     check_problem(reply, 422, "number-out-of-range", "/logits/0/0")
+
+
+async def test_many_faults_of_one_field_leave_room_for_others(http: httpx.AsyncClient) -> None:
+    """What is first in the document is told first, however many rows of a later field are undefined."""
+    body = {"labels": [5] * 300, "logits": [[0]] * 300, "element_mask": [[False]] * 300}
+    check_problem(await post(http, "/loss", body), 422, "label-out-of-range", "/labels/0")
+
+
+async def test_an_output_asked_for_twice_counts_where_it_stands(http: httpx.AsyncClient) -> None:
+    """The pointer is into the document, and the reply is no longer for it."""
+    body: dict[str, Any] = {"logits": [[0] * 600] * 600, "labels": [0] * 600, "include": ["loss", "loss", "jacobian"]}
+    check_problem(await post(http, "/gradient", body), 422, "output-too-large", "/include/2")
+
+
+async def test_a_label_of_an_infinite_loss_is_told_once(http: httpx.AsyncClient) -> None:
+    """Where it is on a masked class and alone on it as well."""
+    body = {"logits": [[0, 0]], "labels": [1], "class_mask": [True, False]}
+    reply = await post(http, "/loss", body | {"objective": "softmax_binary_cross_entropy"})
+    assert errors_of(reply) == [("infinite-loss", "/labels/0")]
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [
+        (np.array([[np.nan, 1e300]]), [("non-finite", "/logits/0/0"), ("number-out-of-range", "/logits/0/1")]),
+        (np.array([[-1e300, -np.inf]]), [("number-out-of-range", "/logits/0/0")]),
+    ],
+)
+async def test_beside_a_number_beyond_the_dtype_all_is_told_as_it_was_sent(
+    http: httpx.AsyncClient, logits: Any, expected: list[tuple[str, str]]
+) -> None:
+    """What the number became is not held against others, and hides none."""
+    fields = {"Content-Type": "application/x-safetensors"}
+    reply = await http.post(
+        "/softmax", content=save({"logits": logits}, {"options": '{"dtype":"float32"}'}), headers=fields
+    )
+    assert errors_of(reply) == expected

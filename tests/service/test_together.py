@@ -44,7 +44,15 @@ def targets(size: int) -> Any:
     return drawn / drawn.sum(axis=1, keepdims=True)
 
 
+NO_FIRST = np.arange(NUM_CLASSES) > 0.0
+"""Weights of all classes but the first."""
 ALL = [each for each in GradientOutput if each is not GradientOutput.HESSIAN_DIAGONAL]
+DERIVATIVES = [
+    GradientOutput.GRADIENT,
+    GradientOutput.GRADIENT_DIAGONAL_ONLY,
+    GradientOutput.LOSS_WRT_PROBABILITIES,
+    GradientOutput.LOSSES,
+]
 GRADIENTS: dict[str, Any] = {
     "labels": lambda size: {"labels": labels(size)},
     "float32": lambda size: {"labels": labels(size), "dtype": Dtype.FLOAT32},
@@ -69,6 +77,22 @@ GRADIENTS: dict[str, Any] = {
     },
     "textbook": lambda size: {"labels": labels(size), "objective": "softmax_binary_cross_entropy"},
     "temperature": lambda size: {"labels": labels(size), "temperature": 1e-100},
+    "fast sigmoid in float32": lambda size: {
+        "targets": rng.uniform(size=(size, NUM_CLASSES)), "objective": "sigmoid_binary_cross_entropy",
+        "precision": "fast", "dtype": Dtype.FLOAT32, "include": DERIVATIVES, "temperature": 50.0,
+    },
+    "fast targets in float32": lambda size: {
+        "targets": targets(size), "precision": "fast", "dtype": Dtype.FLOAT32, "include": DERIVATIVES,
+        "temperature": 50.0,
+    },
+    "weights of which some are 0": lambda size: {
+        "labels": np.zeros(size, int), "objective": "softmax_binary_cross_entropy", "include": ALL,
+        "sample_weights": np.arange(size) % 2.0 if size > 1 else np.ones(size), "class_weights": NO_FIRST,
+        "reduction": "sum",
+    },
+    "upstream of both signs": lambda size: {
+        "labels": labels(size), "include": DERIVATIVES, "reduction": "none", "upstream": np.sign(rng.normal(size=size)),
+    },
 }  # fmt: skip
 
 

@@ -4,11 +4,12 @@ A word that is no choice is the schema's to refuse.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, are_finite, never_stops, row_blocks
-from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, first_true, raise_if_any
+from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError, first_true, raise_if_any
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Objective, TargetsSum
 from gradient_service.core.targets import target_rows
@@ -64,7 +65,7 @@ def check_values(
 ) -> None:
     """Raise for the values that break a rule, all fields together; what the checkpoint raises ends the look."""
     faults = [*_not_positive("temperature", scores.temperature), *_non_finite_logits(scores)]
-    faults += _undefined_rows(scores, checkpoint)
+    faults += islice(_undefined_rows(scores, checkpoint), MAX_FAULTS)
     if supervision is not None:
         faults += _supervision_faults(scores, supervision, checkpoint)
     if reduction is not None:
@@ -189,9 +190,9 @@ def _infinite_losses(scores: Scores, supervision: Supervision, checkpoint: Calla
     field = "targets" if supervision.labels is None else "labels"
     detail = "the loss is infinite here: the target meets a probability of 0 with a weight above 0."
     for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
-        is_bad = _is_infinite(scores, supervision, rows)
-        for row, column in first_true(is_bad.T, MAX_FOUND):
-            index = (row + rows.start,) if field == "labels" else (row + rows.start, column)
+        is_bad = _is_infinite(scores, supervision, rows).T
+        for row, *column in first_true(is_bad.any(axis=1) if field == "labels" else is_bad):
+            index = (row + rows.start, *column)
             yield Fault("infinite-loss", field, index, f"{field}{list(index)}: {detail}")
 
 

@@ -28,7 +28,7 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
 
     Args:
         scores: whose shape counts.
-        names: the outputs asked for, in the order of `include`.
+        names: the outputs asked for, as in `include`.
         limits: the bounds.
     """
     num_elements = prod(scores.logits.shape)
@@ -48,13 +48,13 @@ def check_work(scores: Scores, names: Sequence[str], limits: WorkLimits) -> None
 
 
 def num_reply_numbers(shape: tuple[int, int], names: Sequence[str]) -> int:
-    """Return how many numbers the arrays of a reply to N rows of K classes have together."""
+    """Return how many numbers the arrays of a reply to N rows of K classes have together, each output told once."""
     return _num_numbers(shape, tuple(names))
 
 
 @lru_cache(maxsize=256)  # callers ask for the same again and again
 def _num_numbers(shape: tuple[int, int], names: tuple[str, ...]) -> int:
-    return sum(prod(shape_of(name, shape)) for name in names if is_array(name))
+    return sum(prod(shape_of(name, shape)) for name in {*names} if is_array(name))
 
 
 def _too_large(field: str, index: tuple[int, ...], detail: str) -> InvalidInputError:

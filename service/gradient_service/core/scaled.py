@@ -74,7 +74,8 @@ class Scaled:
             return self
         other = Scaled.of(value)
         if self.is_one:
-            return other
+            dtype = np.result_type(self.mantissa, other.mantissa)  # as that of any other product
+            return other if dtype == other.mantissa.dtype else Scaled(other.mantissa.astype(dtype), other.exponent)
         mantissa, shift = np.frexp(self.mantissa * other.mantissa)
         is_zero = (self.mantissa == 0) | (other.mantissa == 0)
         return Scaled(np.where(is_zero, 0, mantissa), self.exponent + other.exponent + shift)
@@ -149,7 +150,7 @@ class Scaled:
             products = np.ldexp(values * factor, late, out=out)
         if (self.mantissa if self.mantissa.ndim == 0 else self.mantissa.min(initial=1.0)) <= 0:
             np.copyto(products, 0.0, where=self.mantissa == 0)
-            products += 0.0  # a negative factor makes no −0
+            np.add(products, 0.0, out=products, where=self.mantissa < 0)  # a negative factor makes no −0
         return products
 
 

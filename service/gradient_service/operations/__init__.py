@@ -76,7 +76,7 @@ def softmax_of_each(requests: Sequence[SoftmaxRequest], work: Work) -> list[Soft
     check_shapes(scores)
     take_on(scores, names, dtype_of(request), work)
     (scores,) = in_dtype(dtype_of(request), scores)
-    arrays = softmax_arrays(scores, names, work.execution)
+    arrays = softmax_arrays(scores, dict.fromkeys(names), work.execution)
     applied = SoftmaxApplied.of(**scores_applied(request))
     return [SoftmaxReply.of(**_of_rows(arrays, rows), applied=applied) for rows in rows_of(requests)]
 
@@ -131,7 +131,7 @@ def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[dict[
     check_shapes(scores, supervision, rule)
     take_on(scores, names, dtype_of(request), work)
     scores, supervision, rule = in_dtype(dtype_of(request), scores, supervision, rule)
-    evaluation = loss_and_gradient(scores, supervision, rule, names, work.execution)
+    evaluation = loss_and_gradient(scores, supervision, rule, dict.fromkeys(names), work.execution)
     for rows, reduced in zip(groups, evaluation.groups, strict=True):
         outputs = _of_rows(evaluation.arrays, rows)
         _add_reduced(outputs, reduced)
@@ -139,8 +139,8 @@ def _evaluated(requests: Sequence[Compared], work: Work) -> Iterator[tuple[dict[
 
 
 def _names(request: SoftmaxRequest | LossRequest | GradientRequest) -> list[str]:
-    """Return the outputs asked for, each once; by default with `losses` in place of the `loss` that `none` has not."""
-    names = [output.value for output in dict.fromkeys(request.include)]
+    """Return the outputs asked for; by default with `losses` in place of the `loss` that `none` has not."""
+    names = [output.value for output in request.include]
     if isinstance(request, SupervisedBody) and request.reduction is Reduction.NONE:
         names = ["losses" if name == "loss" else name for name in names]
     return names

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_values
-from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
+from gradient_service.core.errors import Fault, InvalidInputError, first_true
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Curvature, Objective, Precision
 from gradient_service.schemas.fields import Dtype
@@ -94,9 +94,9 @@ def in_dtype(dtype: np.dtype[np.floating], *inputs: Any) -> tuple[Any, ...]:
     rounded = tuple(_rounded(values, dtype, faults) for values in inputs)
     if faults:
         try:
-            check_values(*rounded)
+            check_values(*inputs)
         except InvalidInputError as error:
-            faults += [fault for fault in error.faults if fault.code != "non-finite"]
+            faults += error.faults
         raise InvalidInputError(faults)
     return rounded
 
@@ -110,10 +110,7 @@ def _rounded(inputs: Inputs, dtype: np.dtype[np.floating], faults: list[Fault]) 
                 rounded[name] = array.astype(dtype)
             is_lost = np.isinf(rounded[name]) & np.isfinite(array)
             detail = f"{name}: this number leaves the range of {dtype}."
-            faults += [
-                Fault("number-out-of-range", name, tuple(map(int, where)), detail)
-                for where in np.argwhere(is_lost)[:MAX_FAULTS]
-            ]
+            faults += [Fault("number-out-of-range", name, where, detail) for where in first_true(is_lost)]
     return replace(inputs, **rounded) if rounded else inputs
 
 
