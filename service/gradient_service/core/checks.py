@@ -191,7 +191,9 @@ def _infinite_losses(scores: Scores, supervision: Supervision, checkpoint: Calla
     detail = "the loss is infinite here: the target meets a probability of 0 with a weight above 0."
     for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
         is_bad = _is_infinite(scores, supervision, rows).T
-        for row, *column in first_true(is_bad.any(axis=1) if field == "labels" else is_bad):
+        if field == "labels":
+            is_bad = np.asarray(is_bad.any(axis=1))
+        for row, *column in first_true(is_bad):
             index = (row + rows.start, *column)
             yield Fault("infinite-loss", field, index, f"{field}{list(index)}: {detail}")
 
