@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from gradient_service.core.vanishing import vanishing_rows
 from tests.core.accuracy_bounds import Measurement
 from tests.core.accuracy_cases import Case
-from tests.core.calls import SIGMOID, SOFTMAX, TEXTBOOK, evaluated, output
+from tests.core.calls import SIGMOID, SOFTMAX, TEXTBOOK, evaluated, output, softmax_of
 
 FAR, HALF = [[760.0, 0.0]], [[0.5, 0.5]]
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -33,6 +34,17 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "sum of targets": (FAR, {"targets": [[1e100, 0.0]], "targets_sum": "any"}),
     "smoothing share": ([[5.0, -700.0]], {"labels": [0], "label_smoothing": 5e-324}),
     "weighted target": ([[0.0, 0.0]], {"targets": HALF, "class_weights": [5e-324, 5e-324], "sample_weights": [1e300]}),
+    "targets whose sum is beyond": ([[0.5, -0.5]], {"targets": [[1e308, 1e308]], "targets_sum": "any"}),
+    "weights whose sum is beyond": (
+        [[40.0, 0.0], [40.0, 0.0]],
+        {
+            "objective": TEXTBOOK,
+            "targets": [[0.0, 1.0], [0.0, 1.0]],
+            "class_weights": [1.7e308, 1.7e308],
+            "reduction": "mean",
+            "denominator": "batch",
+        },
+    ),
     "distant logits": ([[1.7e308, -1.7e308]], {"labels": [1], "sample_weights": [1e-300]}),
     "distant and near": (
         [[1.7e308, 40.0]],
@@ -125,3 +137,12 @@ def test_nothing_times_a_large_factor_stays_nothing(objective: str, num_classes:
     logits = np.zeros((1, num_classes), np.float32)
     options = {"labels": [0], "label_smoothing": 1.0, "reduction": "mean", "denominator_value": 1e-300}
     assert not output("gradient", logits, objective=objective, **options).any()
+
+
+@pytest.mark.parametrize("temperature", [1.9, 1.99, np.nextafter(2.0, 0.0), 2.0, 2.5])
+@pytest.mark.parametrize("precision", ["accurate", "fast"])
+def test_a_difference_beyond_the_range_is_brought_back_by_the_temperature(temperature: float, precision: str) -> None:
+    """Which the log-probability shows: the smallest one is the difference of the logits over the temperature."""
+    rows = softmax_of([[1.7e308, -1.7e308]], ["log_probabilities"], temperature=temperature, precision=precision)
+    expected = float(2 * Fraction(-1.7e308) / Fraction(temperature))
+    assert rows["log_probabilities"][0].tolist() == [0.0, expected]

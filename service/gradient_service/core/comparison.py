@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradient_service.core.blocks import WIDE, Rows
-from gradient_service.core.derivatives import write_derivatives
+from gradient_service.core.derivatives import DERIVATIVES, write_derivatives
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.objectives import BlockObjective, objective_of
 from gradient_service.core.outputs import Outputs
@@ -55,9 +55,11 @@ class Comparison:
         if wide.size:
             again = rows.start + wide
             self._write_losses(again, self._objective(again, WIDE))
-        vanishing = vanishing_rows(objective, self.factors.gain[rows], self.supervision)
-        if vanishing.size:
-            again = rows.start + vanishing
+        wide = vanishing_rows(objective, self.factors.gain[rows], self.supervision)
+        if not self.outputs.are_finite(DERIVATIVES):
+            wide = np.union1d(wide, self.outputs.rows_beyond_range(rows, DERIVATIVES))
+        if wide.size:
+            again = rows.start + wide
             self._write_derivatives(again, self._objective(again, WIDE))
 
     def _objective(self, rows: Rows, dtype: np.dtype[np.floating]) -> BlockObjective:

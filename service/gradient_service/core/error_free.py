@@ -53,7 +53,7 @@ def two_product(left: Doubles, right: Doubles) -> tuple[Doubles, Doubles]:
 
 
 def two_quotient(dividend: Doubles, remainder: Doubles, divisor: float) -> tuple[Doubles, Doubles]:
-    """Return v = fl(x / m) and ρ with (x + remainder) / m = v + ρ to twice the precision, for 1 ≤ m < 2."""
+    """Return v = fl(x / m) and ρ with (x + remainder) / m = v + ρ to twice the precision, for 1/2 < m < 2."""
     quotient = dividend / divisor
     product, error = two_product(quotient, np.asarray(divisor))
     return quotient, ((dividend - product) - error + remainder) / divisor

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from gradient_service.core.blocks import SHORT_ROW, WIDE, Array, Rows, are_finite
 from gradient_service.core.errors import Fault, first_true, raise_if_any
@@ -63,6 +63,17 @@ class Outputs:
         output[rows] = values  # NumPy does nothing where they are these rows already
         if name not in INTEGER_DTYPES and not are_finite(output[rows]):
             self._suspects.add(name)
+
+    def are_finite(self, names: Collection[str]) -> bool:
+        """Return whether all that was written of these outputs is finite, by all threads."""
+        return self._suspects.isdisjoint(names)
+
+    def rows_beyond_range(self, rows: slice, names: Collection[str]) -> NDArray[np.intp]:
+        """Return the places in a block, (n,), where something that was written is not finite."""
+        is_beyond = np.zeros(rows.stop - rows.start, dtype=bool)
+        for name in self._suspects.intersection(names):
+            is_beyond |= ~np.isfinite(self._arrays[name][rows]).reshape(len(is_beyond), -1).all(axis=1)
+        return np.flatnonzero(is_beyond)
 
     def check_finite(self) -> None:
         """Raise `number-out-of-range` where an output left the range of its dtype.

@@ -133,11 +133,13 @@ def _lowered(values: Array) -> Array:
 def shift(logits: Array, reference: Array, temperature: float, *, compensated: bool) -> tuple[Array, Array | None]:
     """Return d = (x − reference) / T and, when compensated, its rounding error ρ (0 where d is not finite).
 
-    T = m 2^e with 1 ≤ m < 2. Powers of two are exact: a T ≥ 2 scales the logits down before they are subtracted, so
-    that a difference that leaves the range but for T does not; a T < 1 scales the quotients up afterwards.
+    T = m 2^e with 1 ≤ m < 2, between 1 and 2 with 1/2 < m < 1. Powers of two are exact: a T > 1 scales the logits down
+    before they are subtracted, so that a difference that leaves the range but for T does not; a T < 1 scales the
+    quotients up afterwards.
     """
-    mantissa, exponent = math.frexp(temperature)
-    divisor, exponent = 2.0 * mantissa, exponent - 1
+    divisor, exponent = math.frexp(temperature)
+    if exponent != 1 or divisor == 0.5:  # noqa: PLR2004  1 = 0.5 · 2
+        divisor, exponent = 2.0 * divisor, exponent - 1
     if exponent > 0:
         logits, reference = np.ldexp(logits, -exponent), np.ldexp(reference, -exponent)
     if not compensated:
