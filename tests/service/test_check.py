@@ -164,3 +164,12 @@ async def test_options_in_force_are_told(http: httpx.AsyncClient) -> None:
         "label_smoothing": 0.0,
         "rtol": 0.5,
     }
+
+
+async def test_a_row_that_lost_digits_is_told_by_its_own_distance(http: httpx.AsyncClient) -> None:
+    """Not by that of another one, which the tolerance lets pass however far it is from nothing."""
+    body = {"logits": [[40, 0], [1, 0]], "labels": [0, 1], "ignore_label": 1, "reduction": "sum"}
+    reply = (await post(http, "/check", body | {"claimed": {"losses": [0, 5]}, "atol": 10})).json()
+    (diagnosis,) = reply["diagnoses"]
+    assert (reply["verdict"], diagnosis["code"]) == ("match", "cancellation")
+    assert 0 < diagnosis["residual"] < 1e-15

@@ -234,7 +234,8 @@ def _check_types(question: Question, source: Source, model: type[Request]) -> No
         tensor, rank = tensor_fields(model)[field], len(question.shapes[field])
         if rank != tensor.rank:
             raise ScoringError(f"{field} has {tensor.rank} dimensions, not {rank} as {column}.")
-        dtype = source.read(column.names[0], slice(0, 0)).dtype
         codes, names = KINDS[tensor.kind]
-        if not re.fullmatch(codes, f"{dtype.kind}{dtype.itemsize}"):
-            raise ScoringError(f"{field}: {column} is of type {dtype}; {names} is needed.")
+        for name in column.names:
+            dtype = source.read(name, slice(0, 0)).dtype
+            if not re.fullmatch(codes, f"{dtype.kind}{dtype.itemsize}"):
+                raise ScoringError(f"{field}: {name} is of type {dtype}; {names} is needed.")

@@ -140,6 +140,11 @@ ARGUMENTS_REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
         {},
         "labels: sample_weights is of type float64; an integer type is needed.",
     ),
+    "one of several stacked": (
+        ("--column", "logits=sample_weights,labels"),
+        {},
+        "logits: labels is of type int64; float16, float32 or float64 is needed.",
+    ),
     "rank": (("--column", "logits=sample_weights"), {}, "logits has 2 dimensions, not 1 as sample_weights."),
     "stacked rows": (("--column", "logits=logits,logits"), {}, "columns side by side hold a number a row"),
     "unknown field": (

@@ -5,6 +5,7 @@ are looked for where no single mistake explains an output. What nothing reproduc
 more within the caller's tolerance.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, islice
@@ -97,7 +98,8 @@ def _closest(found: Comparison, findings: list[Finding]) -> list[Finding]:
 
 
 def _residual(found: Comparison) -> float:
-    return float(found.relative.max(initial=0))
+    """Return how far the rows that lost digits are off; beside nothing any number is infinitely far."""
+    return min(float(found.relative.max(where=found.has_lost_digits, initial=0)), sys.float_info.max)
 
 
 @dataclass(slots=True)

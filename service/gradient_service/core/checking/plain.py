@@ -4,12 +4,12 @@ Per row: s the scores, p the probabilities, c the target row, w the class weight
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import sqrt
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
+from gradient_service.core.cached import cached
 from gradient_service.core.checking.claims import NumberType
 from gradient_service.core.checking.distributions import Distribution, floored, sigmoid, softmax
 from gradient_service.core.checking.recipes import Floor, Recipe
@@ -68,7 +68,7 @@ class PlainRows:
             return self._losses()
         return self._gradient() if name == "gradient" else (self._floored[0].values, self._floored[0].values)
 
-    @cached_property
+    @cached
     def spread(self) -> Array:
         """g, (rows,): the largest distance of a score from the largest whose exponential does not underflow."""
         scores = self._scores
@@ -76,19 +76,19 @@ class PlainRows:
         underflow = -np.log(np.finfo(self.dtype).smallest_subnormal)
         return np.where(far <= underflow, far, 0).max(axis=1, initial=0)
 
-    @cached_property
+    @cached
     def _scores(self) -> Array:
         return self.recipe.scores(self.rows).astype(self.dtype, copy=False)
 
-    @cached_property
+    @cached
     def _targets(self) -> Array:
         return self.recipe.target_rows(self.rows).astype(self.dtype, copy=False)
 
-    @cached_property
+    @cached
     def _weights(self) -> Array:
         return np.asarray(self.recipe.weights, self.dtype)
 
-    @cached_property
+    @cached
     def _first(self) -> Distribution:
         recipe, scores = self.recipe, self._scores
         if not recipe.is_softmax:
@@ -104,7 +104,7 @@ class PlainRows:
         """The least and the largest probability before any is kept away from 0."""
         return float(self._unfloored.values.min()), float(self._unfloored.values.max())
 
-    @cached_property
+    @cached
     def _unfloored(self) -> Distribution:
         recipe, found = self.recipe, self._first
         if recipe.is_applied_twice:
@@ -113,7 +113,7 @@ class PlainRows:
             found = replace(found, values=np.where(recipe.mask(self.rows), found.values, 0))
         return found
 
-    @cached_property
+    @cached
     def _floored(self) -> tuple[Distribution, Array | float]:
         """The probabilities in the end, and what is left of the derivative of each logarithm."""
         recipe, found = self.recipe, self._unfloored

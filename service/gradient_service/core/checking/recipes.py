@@ -7,12 +7,12 @@ them.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cached_property
 from math import inf
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, Rows
+from gradient_service.core.cached import cached
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Denominator, Objective
 
@@ -128,13 +128,13 @@ class Recipe:
         """Whether each class has a loss of its own."""
         return self.objective is not Objective.SOFTMAX_CROSS_ENTROPY
 
-    @cached_property
+    @cached
     def column_totals(self) -> Array:
         """log Σ_n exp(s) of each class, (K,)."""
         top = np.max([self.scores(rows).max(axis=0) for rows in self.blocks()], axis=0)
         return top + np.log(sum(np.exp(self.scores(rows) - top).sum(axis=0) for rows in self.blocks()))
 
-    @cached_property
+    @cached
     def column_weights(self) -> Array:
         """Σ of the weighted targets of each class, with the factors of their rows, (K,)."""
         return np.sum([self.factor(rows) @ self.target_rows(rows) for rows in self.blocks()], axis=0) * self.weights
@@ -144,7 +144,7 @@ class Recipe:
         """w, (K,) or 1."""
         return 1.0 if self.class_weights is None else self.class_weights
 
-    @cached_property
+    @cached
     def weight_total(self) -> float:
         """Σ r V, the sum of the weights of the rows before any smoothing."""
         by_samples = self.by_samples(slice(None))
