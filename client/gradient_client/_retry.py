@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
+from threading import TIMEOUT_MAX
 
 from .errors import ConfigurationError
 
@@ -117,11 +118,12 @@ def next_wait_seconds(
         jitter: a number in [0, 1), drawn anew for each wait.
 
     Returns:
-        Seconds, or None if the call must give up: the retries are used up or the wait would not fit.
+        Seconds, or None if the call must give up: the retries are used up, or the wait would not fit, or is longer
+        than the system can wait.
     """
     if retries_made >= retry.max_retries:
         return None
     # ldexp would overflow on an absurd number of retries; the cap is reached long before 2^64.
     ceiling = min(retry.longest_wait_seconds, retry.first_wait_seconds * 2.0 ** min(retries_made, 64))
     wait = (retry_after or 0.0) + jitter * ceiling
-    return wait if wait < remaining else None
+    return wait if wait < min(remaining, TIMEOUT_MAX) else None

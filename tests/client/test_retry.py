@@ -67,6 +67,12 @@ def test_wait_that_does_not_fit() -> None:
     assert wait(remaining=0.5) is None
 
 
+def test_wait_longer_than_the_system_can() -> None:
+    """A call without a limit of its own ends as well, and not by an error of the system."""
+    assert wait(retry_after=9e9) == 9e9 + 0.5
+    assert wait(retry_after=1e10) is None
+
+
 def test_budget() -> None:
     """Ten retries to start with, then one for every ten calls, never more than ten in store."""
     budget = RetryBudget()
