@@ -38,13 +38,14 @@ class ClosingTransport:
         """What is passed over once nothing more is sent."""
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send; after the other side has gone, to nobody, which the connection itself learns only later.
+        """Send; after the other side has gone, nothing, which the connection itself learns only later.
 
         A head waits for what is written next, until the event loop's next round at the most.
         """
         if self._transport.is_closing():
+            self._head = b""
             self._note_departure()
-        if self._head:
+        elif self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))
         elif data[: len(BEGIN_OF_HEAD)] == BEGIN_OF_HEAD:

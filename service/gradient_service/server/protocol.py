@@ -16,7 +16,6 @@ from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
-from gradient_service.server.unread import Unread
 
 OF_MESSAGES = frozenset({b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """Fields that say where messages end, and connections."""
@@ -29,8 +28,6 @@ class GuardedProtocol(RefusingProtocol):
 
     max_header_bytes: int
     """Set by `repeating_protocol`."""
-
-    _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -51,7 +48,6 @@ class GuardedProtocol(RefusingProtocol):
         """Start to wait for the first message."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # however little it is that the other side does not read, it is known
-        self._unread = Unread(transport, self.readiness.admission, self.loop)
         self._receipt = Receipt(since=self.loop.time())
         self._watch()
 

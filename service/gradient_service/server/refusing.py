@@ -22,6 +22,7 @@ from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import last_refusal, overload_refusal
 from gradient_service.server.resting import Resting
+from gradient_service.server.unread import Unread
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
@@ -38,6 +39,7 @@ class RefusingProtocol(MessageProtocol):
     """All are set by `repeating_protocol`."""
 
     _closing: ClosingTransport
+    _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -53,6 +55,7 @@ class RefusingProtocol(MessageProtocol):
         """Answer through a transport that ends gently."""
         super().connection_made(transport)
         self._closing = ClosingTransport(transport, self.flow, self.loop, self.note_departure)
+        self._unread = Unread(transport, self.readiness.admission, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Have nothing left behind."""
@@ -61,9 +64,12 @@ class RefusingProtocol(MessageProtocol):
         super().connection_lost(exc)
 
     def note_departure(self) -> None:
-        """Have the log say of a reply that is under way that nobody gets it."""
-        if self._unanswered is not None:
-            self._unanswered.scope["state"]["has_left"] = True
+        """Have a reply under way given up, whatever was asked for behind it, and the log say that nobody gets it."""
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.scope["state"]["has_left"] = True
+            running.disconnected = True
+            running.message_event.set()
 
     @property
     def _unanswered(self) -> RequestResponseCycle | None:
@@ -84,6 +90,7 @@ class RefusingProtocol(MessageProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the request that waits behind the answered one, unless that was the last of the connection."""
+        self._unread.end_reply()
         if self._closing.is_closing():
             self.pipeline.clear()
         super().on_response_complete()

@@ -189,7 +189,7 @@ async def test_empty_lines_keep_no_connection(
     make_impatient(monkeypatch)
     talk = await connect()
     begun = asyncio.get_running_loop().time()
-    while asyncio.get_running_loop().time() < begun + 2 and not talk.reader.at_eof():
+    while asyncio.get_running_loop().time() < begun + 2 and not (talk.reader.at_eof() or talk.writer.is_closing()):
         talk.writer.write(b"\r\n")
         await asyncio.sleep(0.05)
     assert asyncio.get_running_loop().time() - begun < 1
@@ -280,3 +280,16 @@ async def test_a_late_body_behind_a_call_takes_nothing_from_it(
     held.set()
     assert await status(talk) == b"200"
     assert await is_ended(talk)
+
+
+async def test_a_caller_who_leaves_with_more_asked_for_is_noticed(
+    talk: Talk, held: asyncio.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call that is computed is the one that is given up, and nothing is sent to nobody."""
+    await talk.send(call(b"X: y") + GET)
+    await asyncio.sleep(0.05)
+    talk.writer.transport.abort()
+    await asyncio.sleep(0.05)
+    held.set()
+    await asyncio.sleep(0.05)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
