@@ -93,19 +93,18 @@ class GuardedProtocol(RefusingProtocol):
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
-        before = self._receipt.body_bytes
+        receipt, before = self._receipt, self._receipt.body_bytes
         try:
             self._feed(data)
         except HttpParserError:
             self._refuse("malformed-http", "This is no HTTP/1.1 message.")
             return
-        receipt = self._receipt
-        if receipt.phase == "head":
-            receipt.head_bytes += len(data)
+        if self._receipt.phase == "head":
+            self._receipt.head_bytes += 0 if receipt.phase == "body" else len(data)  # most is of the body before it
             self._check_head()
-        elif receipt.phase == "body" and self._is_answered:
+        elif self._receipt.phase == "body" and self._is_answered:
             self._begin_discard()
-        elif receipt.phase == "body":
+        elif self._receipt is receipt and receipt.phase == "body":
             receipt.framing_bytes = receipt.framing_bytes + len(data) if receipt.body_bytes == before else 0
             self._check_framing()
 

@@ -114,6 +114,7 @@ class RefusingProtocol(MessageProtocol):
         self._closing.flush()
         if body_bytes <= DISCARDED_BYTES and not self._is_last:
             self.transport.write(overload_refusal(self.url, request_id))
+            self._unread.end_reply()
         else:
             self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))
             self._closing.close()

@@ -207,6 +207,7 @@ class RepeatingProtocol(GuardedProtocol):
         return sum(map(len, written.parts))
 
     def _note_reply(self) -> None:
+        self._unread.end_reply()
         self._is_used = True
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()

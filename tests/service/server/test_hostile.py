@@ -293,3 +293,37 @@ async def test_a_caller_who_leaves_with_more_asked_for_is_noticed(
     held.set()
     await asyncio.sleep(0.05)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_each_reply_has_its_own_time_to_be_read(
+    protocols: list[RepeatingProtocol],
+    talk: Talk,
+    app: FastAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_refused: bool,
+) -> None:
+    """One that was read late takes nothing from those behind it, answered in whatever way."""
+    await talk.send(call())
+    assert await status(talk) == b"200"
+    if is_refused:
+        monkeypatch.setattr(type(app.state.readiness), "refuses", lambda *_: True)
+    for field in (b"X: y", b"Authorization: a"):
+        protocols[0]._unread.begin()
+        protocols[0]._unread.end()
+        await talk.send(call(field))
+        await status(talk)
+        assert protocols[0]._unread._since is None
+
+
+async def test_a_head_behind_a_body_counts_for_itself(talk: Talk) -> None:
+    """However much of the body before it came with it."""
+    message = call(b"X: y", body=BODY + b" " * 200_000)
+    head, end, body = message.partition(b"\r\n\r\n")
+    await talk.send(head + end)
+    await asyncio.sleep(0.02)
+    await talk.send(body + GET[:-2])
+    await asyncio.sleep(0.02)
+    await talk.send(b"\r\n")
+    assert [await status(talk), await status(talk)] == [b"200", b"200"]
