@@ -1,13 +1,23 @@
 """Messages as the rules of HTTP have them, where the parser alone would take others, or leave some unread."""
 
+from typing import Any
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gradient_service.server.receipt import Receipt
+
 VERSIONS = frozenset({"1.0", "1.1"})
+OF_MESSAGES = frozenset({b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+"""Fields that say where messages end, and connections."""
 
 
 class MessageProtocol(HttpToolsProtocol):
     """uvicorn's protocol, more careful with heads than its parser is."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._receipt = Receipt()
 
     def _feed(self, data: bytes | memoryview) -> None:
         """Parse; where the message asks for another protocol, parse it again as one that does not.
@@ -35,6 +45,16 @@ class MessageProtocol(HttpToolsProtocol):
     def _is_last(self) -> bool:
         """Whether the connection ends with the reply to the message: as asked for, or with any of an old version."""
         return self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of a head, without the blanks around its value; those behind a body are not read.
+
+        What they are and whether they may be there no caller can rely on, by RFC 9110, 6.5.1.
+        """
+        if self._receipt.phase != "body":
+            super().on_header(name, value.strip(b" \t"))
+        elif name.lower() in OF_MESSAGES:  # which the parser itself goes by
+            raise HttpParserError
 
     def _check_target(self) -> None:
         """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does."""

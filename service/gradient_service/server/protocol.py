@@ -17,11 +17,6 @@ from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
 
-OF_MESSAGES = frozenset({b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"})
-"""Fields that say where messages end, and connections."""
-IDLE_SECONDS = 1.0
-"""When the listener has closed, an idle connection is kept this long: a request may be on its way."""
-
 
 class GuardedProtocol(RefusingProtocol):
     """A connection whose messages have bounded heads and deadlines for their receipt, and calls their turn."""
@@ -119,16 +114,6 @@ class GuardedProtocol(RefusingProtocol):
         super().on_message_begin()
         self._receipt = Receipt("head", self._receipt.since or self.loop.time())
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of a head, without the blanks around its value; those behind a body are not read.
-
-        What they are and whether they may be there no caller can rely on, by RFC 9110, 6.5.1.
-        """
-        if self._receipt.phase != "body":
-            super().on_header(name, value.strip(b" \t"))
-        elif name.lower() in OF_MESSAGES:  # which the parser itself goes by
-            raise HttpParserError
-
     def on_headers_complete(self) -> None:
         """Note that the body is to arrive, and answer through a transport that ends gently."""
         if self.parser.should_upgrade():
@@ -219,17 +204,6 @@ class GuardedProtocol(RefusingProtocol):
             begin()
         else:
             admission.line.join(lambda _: begin(), None, self.loop.call_soon)
-
-    def shutdown(self) -> None:
-        """End the connection with the reply that is under way, or with that to a request which is on its way."""
-        if self._unanswered is None:
-            self.loop.call_later(IDLE_SECONDS, self._end_if_idle)
-        else:
-            super().shutdown()
-
-    def _end_if_idle(self) -> None:
-        if self._receipt.phase == "idle":
-            super().shutdown()
 
     def _check_head(self) -> None:
         if self._receipt.head_bytes <= self.max_header_bytes:

@@ -19,7 +19,6 @@ from gradient_service.http.trace_context import context_of
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
-from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import last_refusal, overload_refusal
 from gradient_service.server.resting import Resting
 from gradient_service.server.unread import Unread
@@ -43,7 +42,6 @@ class RefusingProtocol(MessageProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._receipt = Receipt()
         self._is_refused = False
         """Whether the message that is arriving was refused before the application saw it."""
         self._running: RequestResponseCycle | None = None

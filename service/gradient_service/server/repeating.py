@@ -21,8 +21,8 @@ from gradient_service.http.repeats import Answer, Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_log import NO_SNIFFING, Passage, RequestLog
 from gradient_service.schemas.problem import Slug
+from gradient_service.server.keeping import KeptProtocol
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
-from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusals import overload_refusal
 from gradient_service.server.refusing import DISCARDED_BYTES
@@ -39,7 +39,7 @@ Of JSON half as many bytes.
 """
 
 
-class RepeatingProtocol(GuardedProtocol):
+class RepeatingProtocol(KeptProtocol):
     """The guarded protocol, with a short way for calls whose head is known."""
 
     max_header_fields: int
@@ -53,7 +53,11 @@ class RepeatingProtocol(GuardedProtocol):
         """A call on its short way: its body arrives, or it waits for its turn."""
         self._is_refused_by_known_head = False
         """Whether the message that is arriving was refused by a head that no parser has seen."""
-        self._answered_at = 0.0
+
+    @property
+    def _has_call(self) -> bool:
+        """Whether a call's body arrives, or it waits for its turn."""
+        return self._repeat is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up a call whose body will not arrive; one that waits is told in its turn."""
@@ -206,14 +210,6 @@ class RepeatingProtocol(GuardedProtocol):
             self._closing.close()
         return sum(map(len, written.parts))
 
-    def _note_reply(self) -> None:
-        self._unread.end_reply()
-        self._is_used = True
-        self.server_state.total_requests += 1
-        self._answered_at = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._keep_alive_for(self.timeout_keep_alive)
-
     def on_headers_complete(self) -> None:
         """Have the application say how to answer such a call again, where another may come."""
         head, self._head = self._head, None
@@ -227,27 +223,6 @@ class RepeatingProtocol(GuardedProtocol):
         if repeat is not None and not repeat.body.is_whole and self.loop.time() >= receipt.deadline:
             self._send_on(repeat)
         super()._look_at_the_clock()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """End the connection where it has been idle since this was due; to put it off each time would take longer."""
-        self.timeout_keep_alive_task = None
-        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
-        if self._repeat is not None or self._receipt.phase == "body" or left > 0:
-            self._keep_alive_for(max(left, 1.0))
-        else:
-            super().timeout_keep_alive_handler()
-
-    def _keep_alive_for(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def shutdown(self) -> None:
-        """End as the guarded protocol does, but where a call waits: its turn comes, and its reply is the last."""
-        if self._repeat is None:
-            super().shutdown()
-
-    def _end_if_idle(self) -> None:
-        if self._repeat is None:
-            super()._end_if_idle()
 
 
 def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None:
