@@ -112,7 +112,7 @@ class GuardedProtocol(RefusingProtocol):
         """Note that a head arrives."""
         self._unset_keepalive_if_required()
         super().on_message_begin()
-        self._receipt = Receipt("head", self._receipt.since or self.loop.time())
+        self._receipt = Receipt("head", self.loop.time() if self._is_used else self._receipt.since)
 
     def on_headers_complete(self) -> None:
         """Note that the body is to arrive, and answer through a transport that ends gently."""

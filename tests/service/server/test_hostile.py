@@ -327,3 +327,31 @@ async def test_a_head_behind_a_body_counts_for_itself(talk: Talk) -> None:
     await asyncio.sleep(0.02)
     await talk.send(b"\r\n")
     assert [await status(talk), await status(talk)] == [b"200", b"200"]
+
+
+async def test_a_head_has_its_time_from_its_own_beginning(
+    connect: Callable[[], Awaitable[Talk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a connection that is used, in whatever way it was answered before."""
+    make_impatient(monkeypatch)
+    for _ in range(2):  # the head is known to the second one
+        talk = await connect()
+        await talk.send(call())
+        assert await status(talk) == b"200"
+    for _ in range(2):
+        await asyncio.sleep(0.4)
+        await talk.send(GET[:20])
+        await asyncio.sleep(0.05)
+        await talk.send(GET[20:])
+        assert await status(talk) == b"200"
+
+
+async def test_the_first_head_has_its_time_from_the_connection_on(
+    connect: Callable[[], Awaitable[Talk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it comes at once or not."""
+    make_impatient(monkeypatch)
+    talk = await connect()
+    await asyncio.sleep(0.12)
+    await talk.send(GET[:20])
+    assert await status(talk) == b"408"
