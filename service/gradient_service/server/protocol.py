@@ -234,4 +234,8 @@ class GuardedProtocol(RefusingProtocol):
         elif self._receipt.phase == "idle":
             self.transport.close()
         else:
-            self._refuse("request-timeout", f"The {self._receipt.phase} of the message did not arrive in time.")
+            self._refuse_late()
+
+    def _refuse_late(self) -> None:
+        """Refuse a message of which not all has arrived in time."""
+        self._refuse("request-timeout", f"The {self._receipt.phase} of the message did not arrive in time.")

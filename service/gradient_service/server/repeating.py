@@ -217,12 +217,11 @@ class RepeatingProtocol(KeptProtocol):
             self.scope["state"]["keep"] = partial(self.heads.keep, head, is_last=self._is_last)
         super().on_headers_complete()
 
-    def _look_at_the_clock(self) -> None:
+    def _refuse_late(self) -> None:
         """Have a body that is late refused as any other."""
-        receipt, repeat = self._receipt, self._repeat
-        if repeat is not None and not repeat.body.is_whole and self.loop.time() >= receipt.deadline:
-            self._send_on(repeat)
-        super()._look_at_the_clock()
+        if self._repeat is not None and not self._repeat.body.is_whole:
+            self._send_on(self._repeat)
+        super()._refuse_late()
 
 
 def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None:

@@ -355,3 +355,36 @@ async def test_the_first_head_has_its_time_from_the_connection_on(
     await asyncio.sleep(0.12)
     await talk.send(GET[:20])
     assert await status(talk) == b"408"
+
+
+class Clock:
+    """An event loop whose clock is late by some seconds, but not yet when it is first looked at."""
+
+    def __init__(self, loop: Any, seconds: float) -> None:
+        self.loop = loop
+        self.looks = iter([0.0])
+        self.seconds = seconds
+
+    def time(self) -> float:
+        """What it shows."""
+        seconds: float = self.loop.time()
+        return seconds + next(self.looks, self.seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loop, name)
+
+
+async def test_a_body_that_is_late_between_two_looks_is_told_so(
+    connect: Callable[[], Awaitable[Talk]], protocols: list[RepeatingProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a known head as well, whenever the moment comes."""
+    make_impatient(monkeypatch)
+    for message in (call(), call()[:-5]):
+        talk = await connect()
+        await talk.send(message)
+        await asyncio.sleep(0.05)
+    protocol: Any = protocols[1]
+    protocol.loop = Clock(protocol.loop, 60.0)
+    protocol._look_at_the_clock()
+    assert await status(talk) == b"408"
+    assert await is_ended(talk)
