@@ -22,7 +22,6 @@ class KeptProtocol(GuardedProtocol):
 
     def _note_reply(self) -> None:
         """Note that a message is answered that no parser has seen."""
-        self._unread.end_reply()
         self._is_used = True
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
@@ -33,7 +32,7 @@ class KeptProtocol(GuardedProtocol):
         """End the connection where it has been idle since this was due; to put it off each time would take longer."""
         self.timeout_keep_alive_task = None
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
-        if self._has_call or self._receipt.phase == "body" or left > 0:
+        if self._has_call or self._unanswered is not None or self._receipt.phase != "idle" or left > 0:
             self._keep_alive_for(max(left, 1.0))
         else:
             super().timeout_keep_alive_handler()

@@ -64,7 +64,7 @@ class GuardedProtocol(RefusingProtocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Parse what arrived, or pass over it where the connection is being closed."""
-        if self._is_deaf or self._closing.swallows(data):
+        if self._closing.swallows(data) or self._is_deaf:
             return
         if self._unparsed is not None:
             data = self._take(self._unparsed, data)

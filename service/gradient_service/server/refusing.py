@@ -47,7 +47,7 @@ class RefusingProtocol(MessageProtocol):
         self._running: RequestResponseCycle | None = None
         """The request that the application answers, or answered last: others may wait behind it."""
         self._is_deaf = False
-        """Whether nothing more is read: the reply under way is the last one."""
+        """Whether what arrives is passed over: the reply under way is the last one."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Answer through a transport that ends gently."""
@@ -88,7 +88,6 @@ class RefusingProtocol(MessageProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the request that waits behind the answered one, unless that was the last of the connection."""
-        self._unread.end_reply()
         if self._closing.is_closing():
             self.pipeline.clear()
         super().on_response_complete()
@@ -112,7 +111,6 @@ class RefusingProtocol(MessageProtocol):
         self._closing.flush()
         if body_bytes <= DISCARDED_BYTES and not self._is_last:
             self.transport.write(overload_refusal(self.url, request_id))
-            self._unread.end_reply()
         else:
             self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))
             self._closing.close()

@@ -295,28 +295,6 @@ async def test_a_caller_who_leaves_with_more_asked_for_is_noticed(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-@pytest.mark.parametrize("is_refused", [False, True])
-async def test_each_reply_has_its_own_time_to_be_read(
-    protocols: list[RepeatingProtocol],
-    talk: Talk,
-    app: FastAPI,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    is_refused: bool,
-) -> None:
-    """One that was read late takes nothing from those behind it, answered in whatever way."""
-    await talk.send(call())
-    assert await status(talk) == b"200"
-    if is_refused:
-        monkeypatch.setattr(type(app.state.readiness), "refuses", lambda *_: True)
-    for field in (b"X: y", b"Authorization: a"):
-        protocols[0]._unread.begin()
-        protocols[0]._unread.end()
-        await talk.send(call(field))
-        await status(talk)
-        assert protocols[0]._unread._since is None
-
-
 async def test_a_head_behind_a_body_counts_for_itself(talk: Talk) -> None:
     """However much of the body before it came with it."""
     message = call(b"X: y", body=BODY + b" " * 200_000)
@@ -352,9 +330,11 @@ async def test_the_first_head_has_its_time_from_the_connection_on(
     """Whether it comes at once or not."""
     make_impatient(monkeypatch)
     talk = await connect()
+    begun = asyncio.get_running_loop().time()
     await asyncio.sleep(0.12)
     await talk.send(GET[:20])
     assert await status(talk) == b"408"
+    assert 0.15 < asyncio.get_running_loop().time() - begun < 0.3
 
 
 class Clock:
@@ -388,3 +368,21 @@ async def test_a_body_that_is_late_between_two_looks_is_told_so(
     protocol._look_at_the_clock()
     assert await status(talk) == b"408"
     assert await is_ended(talk)
+
+
+async def test_a_call_whose_head_began_behind_another_is_not_idle(
+    protocols: list[RepeatingProtocol], talk: Talk, held: asyncio.Event
+) -> None:
+    """Its connection is kept while it is computed, however long that takes."""
+    await talk.send(call(b"X: y")[:-1])
+    protocols[0].timeout_keep_alive = 0.1  # type: ignore[assignment]  # a whole second is long here
+    message = call(b"Authorization: a")
+    await talk.send(call(b"X: y")[-1:] + message[:30])
+    await asyncio.sleep(0.05)
+    held.set()
+    assert await status(talk) == b"200"
+    held.clear()
+    await talk.send(message[30:])
+    await asyncio.sleep(0.4)
+    held.set()
+    assert await status(talk) == b"200"

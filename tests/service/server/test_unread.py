@@ -107,22 +107,3 @@ async def test_who_does_not_read_holds_no_memory_for_long(
         await asyncio.sleep(1.5)
     await asyncio.sleep(0.05)
     assert app.state.admission.in_flight_bytes == 0
-
-
-async def test_a_long_reply_is_to_be_read_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Piece by piece, no piece begins the time anew; the next reply does."""
-    monkeypatch.setattr(unread, "UNREAD_SECONDS", 0.2)
-    transport = Waiting()
-    waits = Unread(transport, Admission(Settings.model_construct()), asyncio.get_running_loop())
-    for _ in range(3):
-        waits.begin()
-        await asyncio.sleep(0.05)
-        waits.end()
-    waits.end_reply()
-    for _ in range(5):
-        assert not transport.is_aborted
-        waits.begin()
-        await asyncio.sleep(0.06)
-        if not transport.is_aborted:
-            waits.end()
-    assert transport.is_aborted
