@@ -16,6 +16,7 @@ from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
+from gradient_service.server.unread import Unread
 
 
 class GuardedProtocol(RefusingProtocol):
@@ -23,6 +24,8 @@ class GuardedProtocol(RefusingProtocol):
 
     max_header_bytes: int
     """Set by `repeating_protocol`."""
+
+    _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -42,6 +45,7 @@ class GuardedProtocol(RefusingProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Start to wait for the first message."""
         super().connection_made(transport)
+        self._unread = Unread(transport, self.readiness.admission, self.loop)
         transport.set_write_buffer_limits(high=0)  # however little it is that the other side does not read, it is known
         self._receipt = Receipt(since=self.loop.time())
         self._watch()

@@ -21,7 +21,6 @@ from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.refusals import last_refusal, overload_refusal
 from gradient_service.server.resting import Resting
-from gradient_service.server.unread import Unread
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
@@ -38,7 +37,6 @@ class RefusingProtocol(MessageProtocol):
     """All are set by `repeating_protocol`."""
 
     _closing: ClosingTransport
-    _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -53,7 +51,6 @@ class RefusingProtocol(MessageProtocol):
         """Answer through a transport that ends gently."""
         super().connection_made(transport)
         self._closing = ClosingTransport(transport, self.flow, self.loop, self.note_departure)
-        self._unread = Unread(transport, self.readiness.admission, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Have nothing left behind."""

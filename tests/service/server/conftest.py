@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from gradient_service.app import create_app
@@ -141,6 +142,21 @@ def app() -> FastAPI:
     app = create_app(Settings.model_construct())
     app.state.lifecycle.is_started = True
     return app
+
+
+@pytest.fixture
+def asked(app: FastAPI) -> list[Scope]:
+    """What the application is asked."""
+    scopes: list[Scope] = []
+    answering = app.middleware_stack
+    assert answering is not None
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await answering(scope, receive, send)
+
+    app.middleware_stack = told
+    return scopes
 
 
 @pytest.fixture

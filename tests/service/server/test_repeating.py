@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from safetensors.numpy import save
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
@@ -97,21 +97,6 @@ def small(app: FastAPI) -> FastAPI:
 
 
 @pytest.fixture
-def passed(app: FastAPI) -> list[str]:
-    """The paths of the calls that reach the application."""
-    paths: list[str] = []
-    answering = app.middleware_stack
-    assert answering is not None
-
-    async def told(scope: Scope, receive: Receive, send: Send) -> None:
-        paths.append(scope["path"])
-        await answering(scope, receive, send)
-
-    app.middleware_stack = told
-    return paths
-
-
-@pytest.fixture
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many calls were computed together, each time."""
     sizes: list[int] = []
@@ -126,17 +111,17 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_the_same_call_has_the_same_answer_again(talk: Talk, passed: list[str], name: str) -> None:
+async def test_the_same_call_has_the_same_answer_again(talk: Talk, asked: list[Scope], name: str) -> None:
     """Status, fields and content are those of the long way, which is gone once."""
     path = b"/" + name.partition(".")[0].encode()
     message = call(CALLS[name], path=path, media_type=TENSORS)
     first, *others = [await outcome(talk, message) for _ in range(3)]
     assert first[0][0] == b"http/1.1 200 ok"
     assert others == [first, first]
-    assert passed == [path.decode()]
+    assert [scope["path"] for scope in asked] == [path.decode()]
 
 
-async def test_json_and_the_protocol_for_inference_are_answered_again(talk: Talk, passed: list[str]) -> None:
+async def test_json_and_the_protocol_for_inference_are_answered_again(talk: Talk, asked: list[Scope]) -> None:
     """Every dialect has a short way."""
     tensor = {"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}
     infer = json.dumps({"inputs": [tensor]}).encode()
@@ -144,7 +129,7 @@ async def test_json_and_the_protocol_for_inference_are_answered_again(talk: Talk
         first, again = [await outcome(talk, call(body, path=path)) for _ in range(2)]
         assert again == first
         assert first[0][0] == b"http/1.1 200 ok"
-    assert passed == ["/loss", "/v2/models/softmax/infer"]
+    assert [scope["path"] for scope in asked] == ["/loss", "/v2/models/softmax/infer"]
 
 
 async def test_only_the_body_counts_where_the_head_is_known(talk: Talk) -> None:
@@ -180,7 +165,7 @@ async def test_what_is_wrong_is_told_as_ever(talk: Talk, body: bytes) -> None:
     ],
 )
 async def test_short_work_takes_the_short_way(
-    talk: Talk, passed: list[str], shape: tuple[int, int], include: list[str], num_passed: int
+    talk: Talk, asked: list[Scope], shape: tuple[int, int], include: list[str], num_passed: int
 ) -> None:
     """Its bytes count, and the numbers that its reply will have, and its rows."""
     logits, labels = np.ones(shape, np.float32), np.zeros(shape[0], np.uint8)
@@ -188,31 +173,31 @@ async def test_short_work_takes_the_short_way(
     replies = [await outcome(talk, call(body, media_type=TENSORS)) for _ in range(2)]
     assert replies[0][0][0] == b"http/1.1 200 ok"
     assert replies[0] == replies[1]
-    assert len(passed) == num_passed
+    assert len(asked) == num_passed
 
 
-async def test_a_text_of_some_length_is_answered_again(talk: Talk, passed: list[str]) -> None:
+async def test_a_text_of_some_length_is_answered_again(talk: Talk, asked: list[Scope]) -> None:
     """What is right with it is read at once; with something wrong at its end it has the problem of the long way."""
     rows = np.linspace(-3, 3, 20_000).reshape(20, 1000).tolist()
     text = json.dumps({"logits": rows, "labels": [7] * 20}).encode()
     first, again = [await outcome(talk, call(text)) for _ in range(2)]
     assert again == first
     assert first[0][0] == b"http/1.1 200 ok"
-    assert passed == ["/gradient"]
+    assert [scope["path"] for scope in asked] == ["/gradient"]
     _, problem = await outcome(talk, call(text.replace(b"7]}", b"true]}")))
     assert json.loads(problem)["errors"][0]["pointer"] == "/labels/19"
-    assert len(passed) == 2
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("size", [1, 700, 60_000])
-async def test_a_body_may_arrive_in_parts(talk: Talk, passed: list[str], size: int) -> None:
+async def test_a_body_may_arrive_in_parts(talk: Talk, asked: list[Scope], size: int) -> None:
     """However a large body is cut, its answer is the same, and the application is not asked again."""
     message = call(LARGE, media_type=TENSORS)
     first = await outcome(talk, message)
     cut = len(message) - len(LARGE) + size
     assert await outcome(talk, message[:cut], message[cut : cut + 9], message[cut + 9 :]) == first
     assert await outcome(talk, message) == first
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 async def test_calls_close_behind_each_other_are_answered_in_order(talk: Talk) -> None:
@@ -228,18 +213,18 @@ async def test_calls_close_behind_each_other_are_answered_in_order(talk: Talk) -
 
 
 @pytest.mark.parametrize("field", [b"Expect: 100-continue", b"Origin: http://localhost"])
-async def test_what_is_answered_in_more_steps_takes_the_long_way(talk: Talk, passed: list[str], field: bytes) -> None:
+async def test_what_is_answered_in_more_steps_takes_the_long_way(talk: Talk, asked: list[Scope], field: bytes) -> None:
     """A head with such a field is never known."""
     for _ in range(3):
         await talk.send(call(BODY, field))
         if field.startswith(b"Expect"):
             assert (await talk.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
         assert (await talk.answer())[0].startswith(b"http/1.1 200")
-    assert len(passed) == 3
+    assert len(asked) == 3
 
 
 async def test_what_a_call_says_of_itself_is_heard(
-    talk: Talk, passed: list[str], caplog: pytest.LogCaptureFixture
+    talk: Talk, asked: list[Scope], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its id is in the reply and in the log, and its trace in the log, though a known head leaves them out."""
     caplog.set_level(logging.INFO)
@@ -253,23 +238,23 @@ async def test_what_a_call_says_of_itself_is_heard(
     assert [line["request_id"] for line in lines] == ["id-1", "id-2"]
     assert [(int(line["trace_id"], 16), int(line["parent_id"], 16)) for line in lines] == [(1, 1), (2, 2)]
     assert len({line["span_id"] for line in lines}) == 2
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
-async def test_what_nobody_reads_may_differ(talk: Talk, passed: list[str]) -> None:
+async def test_what_nobody_reads_may_differ(talk: Talk, asked: list[Scope]) -> None:
     """Proxies and tracers send fields of their own with each call, and clients their names."""
     first = await outcome(talk, call(BODY, b"User-Agent: one", b"X-Amzn-Trace-Id: Root=1-67891233"))
     for fields in ([], [b"X-Amzn-Trace-Id: Root=1-67891234", b"X-Forwarded-For:a", b"X-Forwarded-For: b"], [b"X: "]):
         assert await outcome(talk, call(BODY, *fields)) == first
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("field", [b"Accept: application/x-safetensors", b"accept-encoding: gzip", b"Authorization: a"])
-async def test_what_is_read_may_not(talk: Talk, passed: list[str], field: bytes) -> None:
+async def test_what_is_read_may_not(talk: Talk, asked: list[Scope], field: bytes) -> None:
     """A field that settles something makes another head."""
     await outcome(talk, call(BODY))
     await outcome(talk, call(BODY, field))
-    assert len(passed) == 2
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("name", [b"X", b"tracestate", b"traceparent", b"X-Request-ID", b"Accept"])
@@ -290,12 +275,12 @@ async def test_too_many_fields_are_refused_under_a_known_head(talk: Talk) -> Non
     assert (await outcome(talk, call(BODY, *[b"X: a"] * 98)))[0][0].startswith(b"http/1.1 431")
 
 
-async def test_an_id_that_is_none_is_not_told(talk: Talk, passed: list[str]) -> None:
+async def test_an_id_that_is_none_is_not_told(talk: Talk, asked: list[Scope]) -> None:
     """What the long way does not take as an id, the short way does not either."""
     await outcome(talk, call(BODY))
     head, _ = await outcome_with_id(talk, call(BODY, b"X-Request-ID: a b"))
     assert b"x-request-id: a b" not in head
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(("deadline", "status"), [(b"5000", b"200"), (b"0", b"400"), (b"-1", b"400"), (b"x", b"400")])
@@ -305,12 +290,12 @@ async def test_a_deadline_is_heard(talk: Talk, deadline: bytes, status: bytes) -
     assert (await outcome(talk, call(BODY, b"X-Request-Deadline-Ms: " + deadline)))[0][0][9:12] == status
 
 
-async def test_a_deadline_that_passes_is_told(talk: Talk, passed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deadline_that_passes_is_told(talk: Talk, asked: list[Scope], monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that is not done in time takes the long way, which says so."""
     await outcome(talk, call(BODY))
     monkeypatch.setattr(Patience, "check", late)
     assert (await outcome(talk, call(BODY, b"X-Request-Deadline-Ms: 5000")))[0][0][9:12] == b"504"
-    assert len(passed) == 2
+    assert len(asked) == 2
 
 
 async def test_a_body_that_is_late_for_the_deadline_is_told(talk: Talk, app: FastAPI) -> None:
@@ -325,14 +310,14 @@ async def test_a_body_that_is_late_for_the_deadline_is_told(talk: Talk, app: Fas
     assert app.state.admission.in_flight_bytes == 0
 
 
-async def test_a_body_in_time_for_the_deadline_is_answered(talk: Talk, passed: list[str]) -> None:
+async def test_a_body_in_time_for_the_deadline_is_answered(talk: Talk, asked: list[Scope]) -> None:
     """In parts too, and its deadline is forgotten then."""
     message = call(LARGE, b"X-Request-Deadline-Ms: 400", media_type=TENSORS)
     first = await outcome(talk, call(LARGE, media_type=TENSORS))
     assert await outcome(talk, message[:1000], message[1000:]) == first
     await asyncio.sleep(0.5)
     assert await outcome(talk, message[:1000], message[1000:]) == first
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 async def test_a_deadline_that_passes_in_the_line_is_told_once(talk: Talk, app: FastAPI) -> None:
@@ -386,7 +371,7 @@ async def test_where_there_is_no_room_the_call_is_refused(
 
 @pytest.mark.parametrize("size", [1, 100_000, MIB, DISCARDED_BYTES])
 async def test_the_connection_of_a_refused_call_goes_on(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str], size: int
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, asked: list[Scope], size: int
 ) -> None:
     """Behind a body of any length that is passed over under a known head, however it arrives, the next call is read."""
     await outcome(talk, call(BODY))
@@ -402,7 +387,7 @@ async def test_the_connection_of_a_refused_call_goes_on(
     assert refused[0][0][9:12] == b"503"
     monkeypatch.undo()
     assert (await outcome(talk, call(BODY)))[0][0][9:12] == b"200"
-    assert passed == ["/gradient"]
+    assert [scope["path"] for scope in asked] == ["/gradient"]
 
 
 async def test_a_refused_body_is_slower_than_an_idle_connection_may_be(
@@ -419,7 +404,7 @@ async def test_a_refused_body_is_slower_than_an_idle_connection_may_be(
 
 
 async def test_a_body_that_is_too_long_to_pass_over_ends_its_connection(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, passed: list[str]
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, asked: list[Scope]
 ) -> None:
     """Under a known head as under any, without the application; the caller is told."""
     await outcome(talk, call(BODY))
@@ -430,7 +415,7 @@ async def test_a_body_that_is_too_long_to_pass_over_ends_its_connection(
     assert b"\r\nretry-after: 1\r\n" in head
     assert b"\r\nconnection: close\r\n" in head
     assert await asyncio.wait_for(talk.reader.read(), 5) == b""
-    assert passed == ["/gradient"]
+    assert [scope["path"] for scope in asked] == ["/gradient"]
 
 
 async def test_memory_is_reserved_for_a_text_that_is_read(
@@ -563,13 +548,13 @@ async def test_a_second_length_is_refused_as_ever(talk: Talk) -> None:
     assert (await outcome(talk, twice))[0][0].startswith(b"http/1.1 400")
 
 
-async def test_another_length_is_the_same_head(talk: Talk, passed: list[str]) -> None:
+async def test_another_length_is_the_same_head(talk: Talk, asked: list[Scope]) -> None:
     """A longer body under the same fields takes the short way too, and ends where its own length says."""
     longer = BODY.replace(b" ", b"   ")
     first = await outcome(talk, call(BODY))
     await talk.send(call(longer))
     assert (await talk.answer())[1] == first[1]
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 async def test_calls_of_many_connections_are_answered_together(
@@ -589,7 +574,7 @@ async def test_calls_of_many_connections_are_answered_together(
 
 
 async def test_a_turn_has_no_more_work_than_a_few_large_calls(
-    connect: Callable[[], Awaitable[Talk]], passed: list[str], sizes: list[int]
+    connect: Callable[[], Awaitable[Talk]], asked: list[Scope], sizes: list[int]
 ) -> None:
     """Of short bodies with much work not all are computed together; the others have turns of their own."""
     talks = [await connect() for _ in range(12)]
@@ -600,7 +585,7 @@ async def test_a_turn_has_no_more_work_than_a_few_large_calls(
     answers = [await talk.answer() for talk in talks]
     assert [content for _, content in answers] == [first[1]] * len(talks)
     assert 1 < max(sizes) <= WORK_TOGETHER // (2 * 200 * 200 * 25)
-    assert len(passed) > 1
+    assert len(asked) > 1
 
 
 @pytest.mark.parametrize(("is_binary", "most"), [([False] * 4, 4), ([True, False, False, True], 2)])
@@ -651,7 +636,7 @@ async def test_a_small_limit_holds_under_a_known_head(small: FastAPI, connect: C
 
 @pytest.mark.parametrize("field", [b"Connection: close", b"Connection: keep-alive, close", b"Proxy-Connection: close"])
 async def test_the_last_call_of_a_connection_is_answered_and_ends_it(
-    connect: Callable[[], Awaitable[Talk]], passed: list[str], field: bytes
+    connect: Callable[[], Awaitable[Talk]], asked: list[Scope], field: bytes
 ) -> None:
     """As proxies and simple clients call: each has a connection of its own, and knows the head of the one before."""
     outcomes = []
@@ -662,12 +647,12 @@ async def test_the_last_call_of_a_connection_is_answered_and_ends_it(
     assert b"connection: close" in outcomes[0][0]
     assert sorted(outcomes[0][0]) == sorted(outcomes[1][0]) == sorted(outcomes[2][0])
     assert outcomes[0][1] == outcomes[1][1]
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("fields", [[], [b"Connection: keep-alive"]])
 async def test_an_older_version_ends_its_connection(
-    connect: Callable[[], Awaitable[Talk]], passed: list[str], fields: list[bytes]
+    connect: Callable[[], Awaitable[Talk]], asked: list[Scope], fields: list[bytes]
 ) -> None:
     """HTTP/1.0 knows no other end of a reply, and the server keeps none open for it."""
     message = call(BODY, *fields).replace(b"HTTP/1.1", b"HTTP/1.0")
@@ -675,7 +660,7 @@ async def test_an_older_version_ends_its_connection(
         talk = await connect()
         assert b"connection: close" in (await outcome(talk, message))[0]
         assert await asyncio.wait_for(talk.reader.read(), 0.5) == b""
-    assert len(passed) == 1
+    assert len(asked) == 1
 
 
 async def test_a_refused_call_that_is_the_last_ends_its_connection(
