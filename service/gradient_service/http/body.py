@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from gradient_service.http.headers import number_of
+from gradient_service.http.headers import Field, number_of
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.wire.tensor_codec import Buffer
 
@@ -76,7 +76,7 @@ async def read_body_in_place(request: Request, max_bytes: int, arrived: Arrived)
 class PartsResponse(Response):
     """A reply sent from where its parts lie, in pieces that a socket takes: a long one is never in memory twice."""
 
-    def __init__(self, parts: Sequence[Buffer], fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, parts: Sequence[Buffer], fields: Iterable[Field]) -> None:
         super().__init__()
         self.raw_headers = [*fields]  # in place of those of no body
         self.parts = parts

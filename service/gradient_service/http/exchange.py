@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from gradient_service import operations
 from gradient_service.core.records import record
+from gradient_service.http.headers import Field
 from gradient_service.schemas.fields import Body
 from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.decoded import Decoded
@@ -12,9 +13,6 @@ from gradient_service.wire.tensor_codec import Buffer
 
 CODED = 4
 """The work on a coded reply, as a multiple."""
-
-Field = tuple[bytes, bytes]
-"""A field of a head: its name in small letters, and its value."""
 
 
 @record()

@@ -1,10 +1,13 @@
-"""Header fields that hold a number."""
+"""Header fields, and those that hold a number."""
 
 from starlette.datastructures import Headers
 
 from gradient_service.http.problems import HttpProblemError
 
 MAX_DIGITS = 18
+
+Field = tuple[bytes, bytes]
+"""A field of a head: its name in small letters, and its value."""
 
 
 def whole_number(headers: Headers, name: str) -> int | None:

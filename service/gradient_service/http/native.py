@@ -12,6 +12,7 @@ from gradient_service.http.body import check_declared_length
 from gradient_service.http.catalogue import Operation
 from gradient_service.http.codings import reply_coding, request_coding
 from gradient_service.http.exchange import Reading, Written
+from gradient_service.http.headers import Field
 from gradient_service.http.negotiation import reply_media_type, request_media_type
 from gradient_service.operations import CallRequest
 from gradient_service.schemas.fields import Body
@@ -26,9 +27,6 @@ from gradient_service.wire.tensor_codec import Buffer
 READ_BY = frozenset({b"content-encoding", b"content-type"})
 WRITTEN_BY = frozenset({b"accept", b"accept-encoding"})
 VARY = (b"vary", b"Accept")
-
-Fields = tuple[tuple[bytes, bytes], ...]
-"""Header fields as they were sent."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +115,13 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Nat
     return NativeExchange(operation.request, settings, reader, reply_type)
 
 
-def _fields(request: Request, names: Collection[bytes]) -> Fields:
+def _fields(request: Request, names: Collection[bytes]) -> tuple[Field, ...]:
     return tuple(field for field in request.scope["headers"] if field[0] in names)
 
 
 # Callers send the same few fields again and again.
 @lru_cache(maxsize=256)
-def _reader(fields: Fields) -> Dialect:
+def _reader(fields: tuple[Field, ...]) -> Dialect:
     """Return how the body is read."""
     headers = Headers(raw=list(fields))
     reader = DIALECTS[request_media_type(headers, tuple(DIALECTS))]
@@ -132,7 +130,7 @@ def _reader(fields: Fields) -> Dialect:
 
 
 @lru_cache(maxsize=256)
-def _reply_type(fields: Fields, spoken: tuple[str, ...], preferred: str) -> str:
+def _reply_type(fields: tuple[Field, ...], spoken: tuple[str, ...], preferred: str) -> str:
     """Return the type of the reply, which has no coding."""
     headers = Headers(raw=list(fields))
     reply_coding(headers, spoken=())
