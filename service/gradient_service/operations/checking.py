@@ -1,19 +1,28 @@
 """What `/check` does: a request with a claim in, a verdict out."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from gradient_service.core.blocks import Array
-from gradient_service.core.checking.claims import BFLOAT16, CLAIMED, Claim, NumberType, Tolerance, check_claims
+from gradient_service.core.checking.claims import (
+    BFLOAT16,
+    CLAIMED,
+    Claim,
+    NumberType,
+    Tolerance,
+    check_claims,
+    tolerance_faults,
+)
 from gradient_service.core.checking.comparison import Comparison
 from gradient_service.core.checking.examination import Examination, examine
 from gradient_service.core.checking.examination import WorstRow as FoundRow
 from gradient_service.core.checking.figures import ERRORS, Errors
 from gradient_service.core.checks import check_shapes
-from gradient_service.core.errors import MAX_FAULTS, Fault, raise_if_any
+from gradient_service.core.errors import Fault, first_true
 from gradient_service.core.limits import check_work
 from gradient_service.operations.inputs import (
     dtype_of,
@@ -57,9 +66,11 @@ def check(request: CheckRequest, work: Work) -> CheckReply:
     numbers = scores.logits.size + COPIES * sum(array.size for array in arrays.values())
     work.reserve(NUMBER_BYTES * numbers + ROW_BYTES * len(arrays) * scores.batch_size)
     claims = [_claim(name, array, dtype_of(request)) for name, array in arrays.items()]
-    rounded = in_dtype(dtype_of(request), scores, supervision, rule)
+    tolerance = Tolerance(request.rtol, request.atol)
+    faults = [*tolerance_faults(tolerance), *chain.from_iterable(map(_beyond, claims, arrays.values()))]
+    rounded = in_dtype(dtype_of(request), scores, supervision, rule, beside=faults)
     scores, supervision, rule = in_dtype(np.dtype(np.float64), *rounded)
-    found = examine(scores, supervision, rule, (claims, Tolerance(request.rtol, request.atol)), work.execution)
+    found = examine(scores, supervision, rule, (claims, tolerance), work.execution)
     return CheckReply.of(
         verdict=Verdict.MATCH if found.is_match else Verdict.MISMATCH,
         diagnoses=[
@@ -82,27 +93,21 @@ def check_each(requests: Sequence[CheckRequest], work: Work) -> list[CheckReply]
 
 
 def _claim(name: str, array: Array, dtype: np.dtype[np.floating]) -> Claim:
-    """Return a claim in its own type; what came without one has the type of the answer.
-
-    Raises:
-        InvalidInputError: `number-out-of-range` where that type does not hold a number.
-    """
+    """Return a claim in its own type; what came without one has the type of the answer."""
     of = NumberType.of(dtype if is_untyped(array) else array.dtype)
     if roundoff(array) == BFLOAT16.epsilon / 2:
         of = BFLOAT16  # which was widened as it was read
     with np.errstate(invalid="ignore"):  # a NaN that signals
         values = array.astype(np.float64)
-    if is_untyped(array):
-        values = of.rounded(values)
-        raise_if_any(_beyond(name, values, of))
-    return Claim(name, values, of)
+    return Claim(name, of.rounded(values) if is_untyped(array) else values, of)
 
 
-def _beyond(name: str, values: Array, of: NumberType) -> Iterator[Fault]:
-    for where in np.argwhere(np.isinf(values))[:MAX_FAULTS]:
-        index = () if name == "loss" else tuple(map(int, where))
-        detail = f"claimed.{name}: this number leaves the range of {of.name}."
-        yield Fault("number-out-of-range", "claimed", (name, *index), detail)
+def _beyond(claim: Claim, array: Array) -> Iterator[Fault]:
+    """Yield `number-out-of-range` where the type of the answer does not hold a number that came without one."""
+    for where in first_true(np.isinf(claim.values)) if is_untyped(array) else ():
+        index = () if claim.name == "loss" else where
+        detail = f"claimed.{claim.name}: this number leaves the range of {claim.type.name}."
+        yield Fault("number-out-of-range", "claimed", (claim.name, *index), detail)
 
 
 def _worst_row(found: FoundRow) -> WorstRow:

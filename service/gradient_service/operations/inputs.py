@@ -1,5 +1,6 @@
 """From a request to the inputs of core, and back to what is said of the options in force."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -83,14 +84,14 @@ def dtype_of(request: ScoresBody) -> np.dtype[np.floating]:
     return np.promote_types(request.logits.dtype, np.float32)
 
 
-def in_dtype(dtype: np.dtype[np.floating], *inputs: Any) -> tuple[Any, ...]:
+def in_dtype(dtype: np.dtype[np.floating], *inputs: Any, beside: Iterable[Fault] = ()) -> tuple[Any, ...]:
     """Return the inputs with every array of numbers rounded to the dtype.
 
     Raises:
-        InvalidInputError: `number-out-of-range` where a number is too large for it, beside what else is wrong with
-            the values.
+        InvalidInputError: `number-out-of-range` where a number is too large for it, beside what was found already, and
+            what else is wrong with the values.
     """
-    faults: list[Fault] = []
+    faults = [*beside]
     rounded = tuple(_rounded(values, dtype, faults) for values in inputs)
     if faults:
         try:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
+from gradient_service.core.checking.claims import Tolerance, tolerance_faults
 from gradient_service.core.checking.invariants import Invariant
 from gradient_service.core.errors import InvalidInputError
 from tests.core.calls import SIGMOID, TEXTBOOK, evaluated
@@ -260,12 +261,58 @@ def test_a_claim_must_fit(claims: dict[str, Any], code: str, index: tuple[str, .
     assert (fault.code, fault.field, fault.index) == (code, "claimed", index)
 
 
-@pytest.mark.parametrize("name", ["rtol", "atol"])
 @pytest.mark.parametrize("value", [-1e-300, np.inf, np.nan])
-def test_a_tolerance_is_a_number_from_0_up(name: str, value: float) -> None:
+def test_a_tolerance_is_a_number_from_0_up(value: float) -> None:
     """Nothing below 0 and nothing that is not finite is tolerated."""
-    batch = draw(1, "float64")
-    with pytest.raises(InvalidInputError, match=name):
-        examined(
-            batch, wrong.right(batch), rtol=value if name == "rtol" else None, atol=value if name == "atol" else None
-        )
+    assert [fault.field for fault in tolerance_faults(Tolerance(rtol=value, atol=value))] == ["rtol", "atol"]
+    assert not [*tolerance_faults(Tolerance(rtol=0.0))]
+
+
+def test_an_error_beyond_all_doubt_is_no_match() -> None:
+    """Where 1 − p has no digit left, half of a term was once taken for rounding."""
+    options = {"objective": TEXTBOOK, "reduction": "none"}
+    batch = Batch(np.array([[20, 0, -3]], np.float32), np.array([1]), options)
+    right = computed("gradient", batch)
+    assert examined(batch, {"gradient": right.astype(np.float32)}).is_match
+    assert not examined(batch, {"gradient": (right * 1.002).astype(np.float32)}).is_match
+
+
+def test_a_match_by_doubt_alone_says_so() -> None:
+    """Where 1 − p has lost some digits, what is right but for these has the code for it."""
+    options = {"objective": SIGMOID, "targets": np.array([[0.3, 0.8, 0.3]]), "reduction": "none"}
+    batch = Batch(np.array([[12, -5, 3]], np.float32), np.array([0]), options)
+    found = examined(batch, {"losses": (computed("losses", batch) * 1.0005).astype(np.float32)})
+    assert (found.is_match, codes_of(found)) == (True, ["cancellation"])
+
+
+def test_equal_numbers_are_right_where_the_reference_differs_by_roundings() -> None:
+    """Rows that are permutations of each other have losses apart by a unit in the last place, or by none."""
+    row = [3.882191443194622, 3.020172945917383, -8.133487436897905, -5.667039737903018, -0.5243162761654858]
+    batch = Batch(np.array([row, [row[0], *row[2:], row[1]]]), np.array([0, 0]), {"reduction": "none"})
+    losses = computed("losses", batch)
+    assert np.ptp(losses) > 0
+    assert examined(batch, {"losses": np.full(2, losses[0])}).is_match
+    batch.logits[1, 0] += 1e-9
+    assert not examined(batch, {"losses": np.full(2, losses[0])}, rtol=1.0).is_match
+
+
+def test_scores_that_overflow_over_the_temperature_are_followed() -> None:
+    """Only differences count, and these are within the range."""
+    batch = Batch(np.array([[1e308, 1e308, 1e307]]), np.array([0]), {"temperature": 0.5, "reduction": "none"})
+    claims = {name: np.nextafter(computed(name, batch), 9) for name in ("losses", "gradient")}
+    found = examined(batch, claims)
+    assert (found.is_match, found.diagnoses) == (True, [])
+    assert all(held.holds for held in found.invariants)
+
+
+def test_the_tolerance_is_that_of_the_claimed_type() -> None:
+    """exp(−700) vanishes in float32, so that g is 0 there; it was once that of float64."""
+    batch = Batch(np.array([[0, -700]], np.float32), np.array([0]))
+    assert not examined(batch, {"probabilities": np.array([[1.00015, 0]], np.float32)}).is_match
+
+
+def test_sizes_beyond_the_range_let_nothing_pass() -> None:
+    """The sum of two class weights near the end of the range is no reason to take anything for right."""
+    options = {"objective": TEXTBOOK, "reduction": "sum", "class_weights": np.array([1e308, 1e308])}
+    found = examined(Batch(np.array([[800.0, 0]]), np.array([0]), options), {"losses": np.array([1.7e308])})
+    assert (found.is_match, found.diagnoses) == (False, [])

@@ -79,17 +79,24 @@ def test_a_right_program_is_a_match(name: str, options: dict[str, Any], dtype: s
 
 
 @pytest.mark.parametrize(
-    ("program", "options"), [(right_in_jax, {"scale": 1.0}), (textbook_in_jax, {"scale": 3.0, "objective": TEXTBOOK})]
+    ("program", "options", "lost"),
+    [
+        (right_in_jax, {"scale": 1.0}, set()),
+        (textbook_in_jax, {"scale": 3.0, "objective": TEXTBOOK}, {"cancellation"}),
+    ],
 )
-def test_a_right_program_in_jax_is_a_match(program: Program, options: dict[str, Any], dtype: str) -> None:
-    """JAX with optax is right on ordinary rows as well; it runs elsewhere, for it does not bear a fork."""
+def test_a_right_program_in_jax_is_a_match(
+    program: Program, options: dict[str, Any], lost: set[str], dtype: str
+) -> None:
+    """JAX with optax is right, too, but for digits of 1 − p; it runs elsewhere, for it does not bear a fork."""
     batches = [draw(seed, dtype, **options) for seed in SEEDS]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
         made = list(elsewhere.map(program, batches))
     for seed, batch, claims in zip(SEEDS, batches, made, strict=True):
         assert claims["gradient"].dtype == dtype
         found = examined(batch, claims)
-        assert (found.is_match, found.diagnoses) == (True, []), seed
+        assert found.is_match, seed
+        assert set(codes_of(found)) <= lost, seed
 
 
 def test_the_binary_formula_over_softmax_is_a_match(dtype: str) -> None:

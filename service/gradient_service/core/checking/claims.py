@@ -1,8 +1,8 @@
 """What a caller claims to have computed, and how far a right claim may lie from the reference."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 
 import numpy as np
 
@@ -60,6 +60,11 @@ class NumberType:
             bits = values.astype(np.float32).view(np.uint32)
             halves = (bits >> 16) & 1  # ties go to the even neighbour
             return ((bits + 0x7FFF + halves) & 0xFFFF0000).view(np.float32).astype(np.float64)
+
+    @property
+    def underflow(self) -> float:
+        """How far below 0 the exponentials vanish that such numbers are computed with."""
+        return -log(float(np.finfo(self.computed_in).smallest_subnormal))
 
     def spacing(self, sizes: Array) -> Array:
         """Return the distance of neighbours of the type at numbers ≥ 0 of float64."""
@@ -134,10 +139,8 @@ def check_claims(scores: Scores, shapes: Mapping[str, tuple[int, ...]]) -> None:
     )
 
 
-def check_tolerance(tolerance: Tolerance) -> None:
-    """Raise `out-of-range` for what is no finite number from 0 up."""
-    raise_if_any(
-        Fault("out-of-range", name, (), f"{name} must be a finite number ≥ 0.")
-        for name, value in (("rtol", tolerance.rtol), ("atol", tolerance.atol))
-        if value is not None and not 0 <= value < np.inf
-    )
+def tolerance_faults(tolerance: Tolerance) -> Iterator[Fault]:
+    """Yield `out-of-range` for what is no finite number from 0 up."""
+    for name, value in (("rtol", tolerance.rtol), ("atol", tolerance.atol)):
+        if value is not None and not 0 <= value < np.inf:
+            yield Fault("out-of-range", name, (), f"{name} must be a finite number ≥ 0.")

@@ -14,6 +14,8 @@ from gradient_service.core.checking.recipes import Recipe
 USUAL = Tolerance()
 MANY_TIMES = 1000
 """An error so many times the usual one has lost digits that the number itself has."""
+ROUNDINGS = 4
+"""Units in the last place of the largest number that equal numbers of a type may differ by in the reference."""
 SURE = 0.01
 """Of a row's weight: a loss below it, or a derivative at its target, is what is left where much cancels."""
 
@@ -54,11 +56,11 @@ class Comparison:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the claim says nothing: all its elements are equal, and the reference's, in its type, are not."""
+        """Whether the claim says nothing: its elements are equal, and the reference's differ by more than roundings."""
         if not self.claim.is_constant:
             return False
-        rounded = self.claim.type.rounded(self.reference)
-        return not bool((rounded == rounded.flat[0]).all())
+        of, largest = self.claim.type, float(np.abs(self.reference).max())
+        return bool(np.ptp(self.reference) > ROUNDINGS * of.spacing(np.array([largest]))[0])
 
     @property
     def says_nothing(self) -> bool:
@@ -79,13 +81,17 @@ class Comparison:
 class _Sizes:
     """What the errors of some rows are measured by, (rows,) or (rows, K)."""
 
+    spread: Array
+    """g, (rows,)."""
     values: Array
     tolerated: Array
     usual: Array
     doubt: Array | float
-    """What of that is only usual where numbers go through 1 − p."""
+    """What of `usual` is so only where numbers go through 1 − p."""
     of_number: Array
     """What is usual for an error of the number itself, however small beside the size."""
+    of_digits: Array
+    """The same where it is only usual through 1 − p."""
     of_ulp: Array
 
 
@@ -118,7 +124,7 @@ class Comparing:
             is_sampled = number % every == 0
             here = PlainRows(recipe, rows)
             sizes = self._sizes(here, self.reference[rows])
-            found.append(self._judged(rows, here, sizes))
+            found.append(self._judged(rows, sizes))
             claimed.add(claim.values[rows], self.reference[rows], sizes.of_ulp, is_sampled=is_sampled)
             if is_sampled:
                 plain.add(self._as_usual(rows, here), self.reference[rows], sizes.of_ulp)
@@ -153,15 +159,17 @@ class Comparing:
         of, recipe, magnitudes = self.claim.type, self.recipe, np.abs(reference)
         sizes = magnitudes  # at the least: the terms of a result may vanish where it does not
         if self.claim.name != "probabilities":
-            sizes = np.maximum(sizes, here.output(self.claim.name)[1])
+            sizes = np.fmax(sizes, here.output(self.claim.name)[1])
+        spread = here.spread(of)
 
         def relative(tolerance: Tolerance) -> Array:
-            by_rows = tolerance.relative(of, here.spread, recipe.num_classes)
+            by_rows = tolerance.relative(of, spread, recipe.num_classes)
             return by_rows if sizes.ndim == 1 else by_rows[:, np.newaxis]
 
         doubt = here.doubt(self.claim.name, of)
         is_difference = recipe.labels is None or recipe.smoothing > 0 or (recipe.is_softmax and recipe.is_binary)
         return _Sizes(
+            spread=spread,
             values=sizes,
             tolerated=self.tolerance.absolute(of)
             + relative(self.tolerance) * sizes
@@ -169,14 +177,15 @@ class Comparing:
             usual=USUAL.absolute(of) + relative(USUAL) * sizes + doubt,
             doubt=doubt,
             of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
+            of_digits=MANY_TIMES * of.epsilon * magnitudes,
             of_ulp=sizes if self.claim.name == "gradient" and is_difference else magnitudes,
         )
 
-    def _judged(self, rows: slice, here: PlainRows, sizes: _Sizes) -> dict[str, Array]:
+    def _judged(self, rows: slice, sizes: _Sizes) -> dict[str, Array]:
         claimed, reference = self.claim.values[rows], self.reference[rows]
         error = np.abs(claimed - reference)
         error[~np.isfinite(claimed)] = np.inf
-        excess, usual = (np.where(error == 0, 0, error / each) for each in (sizes.tolerated, sizes.usual))
+        excess, usual = (np.where(error == 0, 0, error / np.fmax(each, 0)) for each in (sizes.tolerated, sizes.usual))
         relative = np.where(error == 0, 0, error / np.maximum(sizes.values, self.claim.type.smallest_normal))
         is_opposite = (np.sign(claimed) * np.sign(reference) < 0) & (usual > 1)
         judged = {
@@ -185,17 +194,17 @@ class Comparing:
             "usual_excess": _largest(usual),
             "relative": _largest(relative),
             "has_lost_digits": self._has_lost_digits(rows, sizes, error, (error > sizes.of_number) & (usual <= 1)),
-            "spread": here.spread,
+            "spread": sizes.spread,
             "opposite": is_opposite.reshape(len(error), -1).sum(axis=1),
         }
         return judged | self._row_sums(claimed, sizes)
 
     def _has_lost_digits(self, rows: slice, sizes: _Sizes, error: Array, is_off: Array) -> Array:
         """Return the rows where some number is off that a row's weight nearly cancels to, or that 1 − p has made."""
-        is_lost = is_off & (error > sizes.usual - sizes.doubt)
+        is_lost = (error > np.maximum(sizes.usual - sizes.doubt, sizes.of_digits)) & (error <= sizes.usual)
         if self.claim.name == "losses":
             return is_lost | (is_off & (np.abs(self.reference[rows]) < SURE * sizes.values))
-        if self.claim.name == "probabilities" or not is_off.any():
+        if self.claim.name == "probabilities" or not (is_off | is_lost).any():
             return np.zeros(len(is_off), bool)
         weighted = self.recipe.weights * self.recipe.target_rows(rows)
         total = weighted.sum(axis=1, keepdims=True) if self.recipe.is_softmax else self.recipe.weights

@@ -17,7 +17,7 @@ from gradient_service.core.checking.fewer_digits import lower_precision
 from gradient_service.core.checking.infinities import infinities
 from gradient_service.core.checking.mistakes import SCALINGS, STEPS, Scaling
 from gradient_service.core.checking.recipes import Recipe
-from gradient_service.core.checking.variants import Judge, Variant, judge_of
+from gradient_service.core.checking.variants import Judge, Left, Variant, judge_of
 
 BETTER = 4
 """What explains a claim leaves so many times less of its error."""
@@ -82,19 +82,13 @@ def _findings(recipe: Recipe, found: Comparison, tolerance: Tolerance, checkpoin
     exact = Search(recipe, found, USUAL, BETTER, checkpoint).findings()
     if tolerance == USUAL or any(finding.codes != (DiagnosisCode.LOWER_PRECISION,) for finding in exact):
         return exact
-    return exact + _closest(found, Search(recipe, found, tolerance, CLEARLY_BETTER, checkpoint).findings())
+    return exact + _closest(Search(recipe, found, tolerance, CLEARLY_BETTER, checkpoint).findings())
 
 
-def _closest(found: Comparison, findings: list[Finding]) -> list[Finding]:
-    """Return those that leave little more than the best does, and are not near by chance."""
+def _closest(findings: list[Finding]) -> list[Finding]:
+    """Return those that leave little more than the best does."""
     least = min((finding.excess for finding in findings), default=0.0)
-    is_single = found.claim.values.size == 1
-    return [
-        finding
-        for finding in findings
-        if finding.excess <= BETTER * least
-        if not is_single or finding.residual <= BY_CHANCE[len(finding.codes) - 1]
-    ]
+    return [finding for finding in findings if finding.excess <= BETTER * least]
 
 
 def _residual(found: Comparison) -> float:
@@ -117,7 +111,7 @@ class Search:
     """What explains the claim leaves no more of its error, over what is tolerated."""
 
     def __post_init__(self) -> None:
-        self._judge = judge_of(self.recipe, self.found, self.tolerance)
+        self._judge = judge_of(self.recipe, self.found, self.tolerance, self.checkpoint)
         self._most = min(1.0, self.found.excess_over(self.tolerance).max(initial=0) / self.better)
 
     def findings(self) -> list[Finding]:
@@ -131,16 +125,18 @@ class Search:
             self.checkpoint()
             if self._judge.at_a_glance(variant).excess <= self._most:
                 left = self._judge.in_full(variant)
-                if left.excess <= self._most:
+                if left.excess <= self._most and not self._is_by_chance(variant, left):
                     yield Finding(variant.codes, self.found.claim.name, left.residual, left.excess)
+
+    def _is_by_chance(self, variant: Variant, left: Left) -> bool:
+        return self.found.claim.values.size == 1 and left.residual > BY_CHANCE[len(variant.codes) - 1]
 
     def _number_faults(self) -> Iterator[Finding]:
         """Yield what the usual errors tell, and no tolerance."""
         if self.tolerance is not USUAL:
             return
-        told = infinities(self.recipe, self.found)
-        self.checkpoint()
-        residual = None if self.found.says_nothing else lower_precision(self.recipe, self.found)
+        told = infinities(self.recipe, self.found, self.checkpoint)
+        residual = None if self.found.says_nothing else lower_precision(self.recipe, self.found, self.checkpoint)
         if residual is not None:
             told[DiagnosisCode.LOWER_PRECISION] = residual
         for code, left in told.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradient_service.core.checking.claims import Claim, Tolerance, check_claims, check_tolerance
+from gradient_service.core.checking.claims import Claim, Tolerance, check_claims
 from gradient_service.core.checking.comparison import Comparing, Comparison
 from gradient_service.core.checking.diagnosis import Diagnosis, diagnose
 from gradient_service.core.checking.invariants import Held, invariants_of
@@ -70,7 +70,6 @@ def examine(
     """
     claimed, tolerance = claims
     check_claims(scores, {claim.name: claim.values.shape for claim in claimed})
-    check_tolerance(tolerance)
     check_values(scores, supervision, reduction, checkpoint=execution.checkpoint)
     names = [claim.name for claim in claimed]
     evaluation = loss_and_gradient(scores, supervision, reduction, names, execution)
@@ -92,7 +91,7 @@ def _compared(
     claim: Claim, evaluation: Evaluation, recipe: Recipe, tolerance: Tolerance, execution: Execution
 ) -> Comparison:
     if claim.name == "loss":
-        return compare_loss(claim, np.array([evaluation.loss], np.float64), recipe, tolerance)
+        return compare_loss(claim, np.array([evaluation.loss], np.float64), recipe, tolerance, execution.checkpoint)
     reference = evaluation.arrays[claim.name]
     return Comparing(claim, reference, recipe, tolerance, execution.checkpoint).compared()
 

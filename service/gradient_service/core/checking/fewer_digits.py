@@ -1,5 +1,7 @@
 """A mistake of floating point itself: numbers with fewer digits than they show."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gradient_service.core.blocks import Array
@@ -18,17 +20,20 @@ HALF = 0.5
 """At least so many rows are off where the type is to blame."""
 
 
-def lower_precision(recipe: Recipe, found: Comparison) -> float | None:
-    """Return the error where most rows have one, and all have what is usual of a type with fewer digits; else None."""
+def lower_precision(recipe: Recipe, found: Comparison, checkpoint: Callable[[], None]) -> float | None:
+    """Return the error where most rows have one, and all have what is usual of a type with fewer digits; else None.
+
+    What the checkpoint raises ends the work.
+    """
     is_something = found.reference.reshape(len(found.excess), -1).any(axis=1)
     if np.count_nonzero(found.usual_excess[is_something] > 1) < max(1, HALF * np.count_nonzero(is_something)):
         return None
     lower_types = [each for each in (FLOAT32, BFLOAT16, FLOAT16) if each.epsilon > found.claim.type.epsilon]
-    errors = (_usual_error(recipe, found, each) for each in lower_types)
+    errors = (_usual_error(recipe, found, each, checkpoint) for each in lower_types)
     return next((error for error in errors if error is not None), None)
 
 
-def _usual_error(recipe: Recipe, found: Comparison, lower: NumberType) -> float | None:
+def _usual_error(recipe: Recipe, found: Comparison, lower: NumberType, checkpoint: Callable[[], None]) -> float | None:
     """Return the largest error, by the size of a number or by the smallest normal one, if all are usual of a type.
 
     Half precision shows in every number, or in fewer digits than it has where it was only read.
@@ -46,6 +51,7 @@ def _usual_error(recipe: Recipe, found: Comparison, lower: NumberType) -> float 
         return float(found.relative[0]) if found.relative[0] <= relative[0] else None
     largest = 0.0
     for rows in recipe.blocks():
+        checkpoint()
         sizes = PlainRows(recipe, rows).output(found.claim.name)[1]
         error = np.abs(values[rows] - found.reference[rows])
         if not (error <= least + _by_row(relative[rows], sizes) * sizes).all():

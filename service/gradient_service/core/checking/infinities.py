@@ -4,7 +4,7 @@ Where NaN stands, and where ∞, depends on the type and on how a formula is wri
 and must spoil the same numbers as are spoilt. Callers may have put 0 for NaN, and the largest number for ∞.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import log
 
@@ -151,21 +151,25 @@ WAYS: dict[str, dict[DiagnosisCode, list[Way]]] = {
 """Those that are met most often first."""
 
 
-def infinities(recipe: Recipe, found: Comparison) -> dict[DiagnosisCode, float]:
+def infinities(recipe: Recipe, found: Comparison, checkpoint: Callable[[], None]) -> dict[DiagnosisCode, float]:
     """Return the mistakes that spoil the very numbers that are none, and what is left of the error beside these.
 
-    A reduced loss tells only NaN or ∞, which the way that is met most often explains.
+    A reduced loss tells only NaN or ∞, which the way that is met most often explains. What the checkpoint raises ends
+    the work.
     """
     if not (found.num_not_finite or _is_mended(found)):
         return {}
     output, told = found.claim.name, dict[DiagnosisCode, float]()
     ways = WAYS["losses" if output == "loss" else output]
+    types = {
+        code: _types(recipe, found.claim.type, is_beyond=code is DiagnosisCode.OVERFLOW_UNSHIFTED) for code in ways
+    }
     for place in range(max(map(len, ways.values()))):
         for code in ways:
-            if code not in told and not (told and output == "loss") and place < len(ways[code]):
-                types = _types(recipe, found.claim.type, is_beyond=code is DiagnosisCode.OVERFLOW_UNSHIFTED)
-                if any(_explains(ways[code][place], recipe, found, dtype) for dtype in types):
-                    told[code] = float(found.relative[found.usual_excess <= 1].max(initial=0))
+            if code in told or (told and output == "loss") or place >= len(ways[code]):
+                continue
+            if any(_explains(ways[code][place], recipe, found, dtype, checkpoint) for dtype in types[code]):
+                told[code] = float(found.relative[found.usual_excess <= 1].max(initial=0))
     return told
 
 
@@ -193,13 +197,23 @@ def _is_beyond(recipe: Recipe, tops: Array, numbers: np.finfo[np.floating]) -> b
     return bool(all_vanish or tops.max() + log(recipe.num_classes) >= log(numbers.max))
 
 
-def _explains(way: Way, recipe: Recipe, found: Comparison, dtype: Type) -> bool:
+def _explains(way: Way, recipe: Recipe, found: Comparison, dtype: Type, checkpoint: Callable[[], None]) -> bool:
     """Return whether a way comes to what is claimed; the first rows that it does not explain dismiss it."""
-    blocks = ((rows, way(Naive(recipe, rows, dtype, found.claim.name))) for rows in recipe.blocks())
+
+    def blocks() -> Iterator[tuple[slice, Made]]:
+        for rows in recipe.blocks():
+            checkpoint()
+            yield rows, way(Naive(recipe, rows, dtype, found.claim.name))
+
     if found.claim.name == "loss":
-        total = np.sum([made.sum() for _, (made, _) in blocks], keepdims=True)
+        total = np.sum([made.sum() for _, (made, _) in blocks()], keepdims=True)
         return not np.isfinite(total[0]) and bool(_is_like(found, found.claim.values, total)[0])
-    return all(_fits(found, rows, made) for rows, made in blocks)
+    spoils_any = False
+    for rows, made in blocks():
+        if not _fits(found, rows, made):
+            return False
+        spoils_any |= bool((made[1] & (found.usual_excess[rows] > 1)).any())
+    return spoils_any
 
 
 def _fits(found: Comparison, rows: slice, made: Made) -> bool:
@@ -208,7 +222,9 @@ def _fits(found: Comparison, rows: slice, made: Made) -> bool:
     claimed, is_off = found.claim.values[rows], found.usual_excess[rows] > 1
     is_like = _is_like(found, claimed, values)
     if claimed.ndim == 1:
-        return bool(np.where(is_spoilt, is_like, ~is_off | is_like).all())
+        off_by, of_way = (np.abs(each - found.reference[rows]) for each in (claimed, values))
+        is_rough = of_way * found.usual_excess[rows] > off_by  # the way itself is off by more than is usual
+        return bool(np.where(is_spoilt, is_like, ~is_off | (is_like & is_rough)).all())
     return bool(np.where(is_spoilt, is_like.all(axis=1), ~is_off).all())
 
 

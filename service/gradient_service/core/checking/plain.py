@@ -35,13 +35,14 @@ class PlainRows:
         """Return how far `losses` or `gradient` of binary formulas may be off more, as they go through 1 − p.
 
         As most write it, 1 − p has the error of p: the smaller it is, the fewer digits have its logarithm and 1/(1−p).
-        At most half of a term: one that is left out is no rounding.
+        At most half of a term, and nothing where 1 − p has no digit: a term that is left out is no rounding.
         """
         recipe = self.recipe
         if not recipe.is_binary or name == "probabilities":
             return 0.0
         found, epsilon = self._floored[0], float(np.finfo(of.computed_in).eps) * (DOUBT + sqrt(recipe.num_classes))
-        share = np.minimum(epsilon / found.complements, HALF)
+        share = epsilon / found.complements
+        share = np.where(share > 1, 0, np.minimum(share, HALF))
         missed = self._weights * (1 - self._targets) * found.values * share
         if name == "losses":
             return recipe.by_samples(self.rows) * missed.sum(axis=1)
@@ -63,18 +64,20 @@ class PlainRows:
         return _product(factor * (missed + 2 * lost * complement), shares)
 
     def output(self, name: str) -> Sized:
-        """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes."""
-        if name == "losses":
-            return self._losses()
-        return self._gradient() if name == "gradient" else (self._floored[0].values, self._floored[0].values)
+        """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes, of which none is ∞.
 
-    @cached
-    def spread(self) -> Array:
-        """g, (rows,): the largest distance of a score from the largest whose exponential does not underflow."""
+        A size without bounds would let any claim pass.
+        """
+        if name == "probabilities":
+            return self._floored[0].values, self._floored[0].values
+        values, sizes = self._losses() if name == "losses" else self._gradient()
+        return values, np.minimum(sizes, np.finfo(self.dtype).max)
+
+    def spread(self, of: NumberType) -> Array:
+        """g, (rows,): the largest distance of a score from the largest whose exponential a type holds."""
         scores = self._scores
         far = scores.max(axis=1, keepdims=True) - scores if self.recipe.is_softmax else np.abs(scores)
-        underflow = -np.log(np.finfo(self.dtype).smallest_subnormal)
-        return np.where(far <= underflow, far, 0).max(axis=1, initial=0)
+        return np.where(far <= of.underflow, far, 0).max(axis=1, initial=0)
 
     @cached
     def _scores(self) -> Array:

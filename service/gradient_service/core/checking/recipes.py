@@ -170,11 +170,14 @@ class Recipe:
     def scores(self, rows: Rows) -> Array:
         """Return s = logits / T of some rows, (rows, K), −∞ where a class takes no part."""
         scores = self.read(self.logits[rows])
-        if self.temperature != 1:
-            scores = scores / self.temperature
-        if self.mask is None or (self.is_mask_late and not self.is_mask_zero):
+        if self.mask is not None and (self.is_mask_zero or not self.is_mask_late):
+            scores = np.where(self.mask(rows), scores, 0.0 if self.is_mask_zero else -np.inf)
+        if self.temperature == 1:
             return scores
-        return np.where(self.mask(rows), scores, 0.0 if self.is_mask_zero else -np.inf)
+        divided = scores / self.temperature
+        if self.is_softmax and np.isinf(divided.max(axis=1)).any():  # the differences alone count
+            divided = (scores - scores.max(axis=1, keepdims=True)) / self.temperature
+        return divided
 
     def by_samples(self, rows: Rows) -> Array:
         """Return r of some rows, 0 for ignored ones, (rows,)."""
@@ -197,7 +200,7 @@ class Recipe:
             return given
         mask = None if self.mask is None else self.mask(rows)
         count = self.num_classes if mask is None else mask.sum(axis=1, keepdims=True)
-        shared = self.smoothing * ((1.0 - given) / (count - 1) if self.smooths_others else 1 / count)
+        shared = self.smoothing * ((1.0 - given) / np.maximum(count - 1, 1) if self.smooths_others else 1 / count)
         return (1 - self.smoothing) * given + (shared if mask is None else np.where(mask, shared, 0.0))
 
 

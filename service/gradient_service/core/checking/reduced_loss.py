@@ -1,5 +1,6 @@
 """A claimed reduced loss held against the reference, and what recipes make of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,10 @@ from gradient_service.core.checking.figures import Figures
 from gradient_service.core.checking.plain import FLOAT64, PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
-MOST = float(np.finfo(np.float64).max)
 
-
-def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tolerance) -> Comparison:
+def compare_loss(
+    claim: Claim, reference: Array, recipe: Recipe, tolerance: Tolerance, checkpoint: Callable[[], None]
+) -> Comparison:
     """Hold a reduced loss against the reference; its size is the sum of the rows' sizes.
 
     Args:
@@ -22,20 +23,22 @@ def compare_loss(claim: Claim, reference: Array, recipe: Recipe, tolerance: Tole
         reference: (1,).
         recipe: the right one.
         tolerance: what the caller tolerates.
+        checkpoint: called now and then; what it raises ends the work.
     """
-    of, found = claim.type, reduced(recipe, claim.type)
-    as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, of.computed_in)
-    usual, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
+    of, found = claim.type, reduced(recipe, claim.type, checkpoint)
+    as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, checkpoint, of.computed_in)
+    plainly, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
+    usual, tolerated = plainly + found.doubt, tolerated + (found.doubt if tolerance.rtol is None else 0.0)
     error = np.where(np.isfinite(claim.values), np.abs(claim.values - reference), np.inf)
     excess, usual_excess = (np.where(error == 0, 0, error / each) for each in (tolerated, usual))
     relative = error / max(found.size, of.smallest_normal)
-    plainly = usual - found.doubt
     of_number = MANY_TIMES * (plainly - of.smallest_normal) / max(found.size, of.smallest_normal) * np.abs(reference)
     claimed, plain = Figures(of), Figures(of)
     claimed.add(claim.values, reference, np.abs(reference))
     plain.add(of.rounded(np.array([as_usual.loss])), reference, np.abs(reference))
-    is_lost = (np.abs(reference) < SURE * found.size) | (error > plainly)
-    is_lost &= (error > of_number + of.smallest_normal) & (usual_excess <= 1)
+    is_lost = (np.abs(reference) < SURE * found.size) & (error > of_number + of.smallest_normal)
+    is_lost |= error > np.maximum(plainly, MANY_TIMES * of.epsilon * np.abs(reference))
+    is_lost &= usual_excess <= 1
     return Comparison(
         claim,
         reference,
@@ -72,20 +75,25 @@ class Reduced:
         return tolerance.absolute(claim.type) + self.relative(tolerance, claim)
 
     def relative(self, tolerance: Tolerance, claim: Claim) -> float:
-        """Return Σ rtol_n size_n / D, and by default what 1 − p adds."""
+        """Return Σ rtol_n size_n / D."""
         if not self.size:
             return 0.0
         mean_spread = np.array([self.spread_size / self.size])
         relative = tolerance.relative(claim.type, mean_spread, self.num_classes, self.num_rows)
-        return float(relative[0]) * self.size + (self.doubt if tolerance.rtol is None else 0.0)
+        return float(relative[0]) * self.size
 
 
-def reduced(recipe: Recipe, of: NumberType, dtype: np.dtype[np.floating] = FLOAT64) -> Reduced:
+def reduced(
+    recipe: Recipe, of: NumberType, checkpoint: Callable[[], None], dtype: np.dtype[np.floating] = FLOAT64
+) -> Reduced:
     """Follow a recipe through all rows, and reduce their losses in a dtype, for a claim of some type."""
-    parts = [PlainRows(recipe, rows, dtype) for rows in recipe.blocks()]
-    found = [(*part.output("losses"), part.spread) for part in parts]
+    found, doubt = [], 0.0
+    for rows in recipe.blocks():
+        checkpoint()
+        here = PlainRows(recipe, rows, dtype)
+        found.append((*here.output("losses"), here.spread(of)))
+        doubt += float(np.sum(here.doubt("losses", of)))
     losses, sizes, spread = (np.concatenate([np.zeros(0), *(part[place] for part in found)]) for place in range(3))
-    doubt = sum(float(np.sum(part.doubt("losses", of))) for part in parts)
     divisor = recipe.denominator
     return Reduced(
         loss=float(losses.sum() / divisor),
@@ -98,7 +106,7 @@ def reduced(recipe: Recipe, of: NumberType, dtype: np.dtype[np.floating] = FLOAT
 
 
 def _reduced_size(sizes: Array, divisor: float) -> float:
-    """Return Σ sizes / D within the range: a size without bounds would let any claim pass."""
+    """Return Σ sizes / D within the range."""
     with np.errstate(over="ignore"):
-        total = (np.minimum(sizes, MOST) / divisor).sum()
-    return float(np.minimum(total, MOST))
+        total = (sizes / divisor).sum()
+    return float(np.minimum(total, np.finfo(np.float64).max))

@@ -1,6 +1,6 @@
 """How well a recipe with mistakes in it reproduces one claimed output: on a few rows, and on all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +19,8 @@ SAMPLED_ROWS = 4
 SAMPLED_ELEMENTS = 4 * 1024
 CONFIRMED_ELEMENTS = 1 << 22
 """A recipe is followed through so many elements at the most; of a larger batch these are rows spread over it."""
+GLANCED_ELEMENTS = 1 << 27
+"""So many elements are gone through in glances; where the rows are very long these are fewer than there are recipes."""
 REDUCED_ELEMENTS = 1 << 24
 """So many elements are gone through for all recipes of a reduced loss together, which no few rows can dismiss."""
 
@@ -73,8 +75,10 @@ class RowsJudge:
     recipe: Recipe
     found: Comparison
     tolerance: Tolerance
+    checkpoint: Callable[[], None]
     _sample: Array = field(init=False)
     _turned: dict[Layout, Array] = field(default_factory=dict)
+    _num_glanced: int = 0
     _last: tuple[Recipe, Array, Array, Array] | None = None
     _followed_through: dict[tuple[int, float], tuple[Recipe, Left]] = field(default_factory=dict)
     """By recipe, told apart by its id while it is kept, and factor."""
@@ -87,9 +91,11 @@ class RowsJudge:
         self._sample = np.unique(np.concatenate([worst, even]))
 
     def at_a_glance(self, variant: Variant) -> Left:
-        """Return what is left on the worst rows and some others."""
+        """Return what is left on the worst rows and some others; everything once time is up."""
         if self._last is None or self._last[0] is not variant.recipe:
-            self._last = variant.recipe, *self._followed(variant.recipe, self._sample)
+            if self._num_glanced > GLANCED_ELEMENTS:
+                return EVERYTHING
+            self._last = variant.recipe, *self._glanced(variant.recipe)
         return self._left(variant, self._sample, self._last[1:])
 
     def in_full(self, variant: Variant) -> Left:
@@ -110,15 +116,21 @@ class RowsJudge:
 
     def has_effect(self, variant: Variant) -> bool:
         """Return whether the mistake changes anything on the few rows."""
-        right, sizes, tolerated = self._followed(self.recipe, self._sample)
-        made = self._followed(variant.recipe, self._sample)[0]
         if variant.recipe.layout is not Layout.ROWS:
             return True
+        if self._num_glanced > GLANCED_ELEMENTS:
+            return False
+        right, sizes, tolerated = self._glanced(self.recipe)
+        made = self._glanced(variant.recipe)[0]
         return Left.of(np.abs(made - right), tolerated, sizes).excess > 1
 
     def extremes(self, recipe: Recipe) -> tuple[float, float]:
         """Return the same of the few rows."""
         return PlainRows(recipe, self._sample).extremes
+
+    def _glanced(self, recipe: Recipe) -> tuple[Array, Array, Array]:
+        self._num_glanced += len(self._sample) * recipe.num_classes
+        return self._followed(recipe, self._sample)
 
     def _all_rows(self) -> Iterator[Rows]:
         batch_size, num_classes = self.recipe.logits.shape
@@ -130,10 +142,11 @@ class RowsJudge:
 
     def _followed(self, recipe: Recipe, rows: Rows) -> tuple[Array, Array, Array]:
         """Return the output of some rows, its sizes, and what errors of it are tolerated but for the smallest."""
-        here = PlainRows(recipe, rows)
+        self.checkpoint()
+        here, of = PlainRows(recipe, rows), self.found.claim.type
         values, sizes = here.output(self.found.claim.name)
-        of = self.found.claim.type
-        usual, given = (each.relative(of, here.spread, recipe.num_classes) for each in (USUAL, self.tolerance))
+        spread = here.spread(of)
+        usual, given = (each.relative(of, spread, recipe.num_classes) for each in (USUAL, self.tolerance))
         relative = usual + given
         tolerated = sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
         return values, sizes, tolerated + here.doubt(self.found.claim.name, of)
@@ -161,6 +174,7 @@ class LossJudge:
     recipe: Recipe
     found: Comparison
     tolerance: Tolerance
+    checkpoint: Callable[[], None]
     _right: Reduced | None = None
     _num_elements: int = 0
     _last: tuple[Recipe, Reduced] | None = None
@@ -177,7 +191,7 @@ class LossJudge:
         scale, claim = abs(variant.factor), self.found.claim
         error = np.abs(claim.values - variant.factor * made.loss)
         least = sum(each.absolute(claim.type) for each in (self.tolerance, USUAL))
-        relative = sum(made.relative(each, claim) for each in (self.tolerance, USUAL))
+        relative = sum(made.relative(each, claim) for each in (self.tolerance, USUAL)) + made.doubt
         return Left.of(error, np.array([scale * relative + least]), np.array([max(scale * made.size, least)]))
 
     def has_effect(self, variant: Variant) -> bool:
@@ -202,12 +216,12 @@ class LossJudge:
             if self._num_elements > REDUCED_ELEMENTS:
                 return None
             self._num_elements += recipe.logits.size
-            self._last = recipe, reduced(recipe, self.found.claim.type)
+            self._last = recipe, reduced(recipe, self.found.claim.type, self.checkpoint)
         if recipe is self.recipe:
             self._right = self._last[1]
         return self._last[1]
 
 
-def judge_of(recipe: Recipe, found: Comparison, tolerance: Tolerance) -> Judge:
-    """Return who judges an output by what is tolerated."""
-    return (LossJudge if found.claim.name == "loss" else RowsJudge)(recipe, found, tolerance)
+def judge_of(recipe: Recipe, found: Comparison, tolerance: Tolerance, checkpoint: Callable[[], None]) -> Judge:
+    """Return who judges an output by what is tolerated; what the checkpoint raises ends the work."""
+    return (LossJudge if found.claim.name == "loss" else RowsJudge)(recipe, found, tolerance, checkpoint)
