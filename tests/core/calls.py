@@ -14,7 +14,7 @@ from gradient_service.core.options import Curvature, Denominator, Objective, Pre
 Array = np.ndarray[Any, Any]
 SOFTMAX, SIGMOID, TEXTBOOK = (objective.value for objective in Objective)
 FROM_SCORES = ("probabilities", "log_probabilities", "entropy", "log_normalizer", "predicted_labels", "one_hot")
-OF_SCORES = ("class_mask", "element_mask", "temperature", "precision")
+OF_SCORES = ("class_mask", "element_mask", "temperature", "precision", "has_masking_logits")
 OF_SUPERVISION = (
     "labels",
     "targets",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,14 @@ def test_parts_add_up_to_the_whole(denominator: Denominator, rows_a_part: int) -
     assert total is not None
     assert expected is not None
     assert total.units == expected.units
+
+
+def test_a_target_sum_is_exact_for_the_largest_weights() -> None:
+    """What rounding leaves out of a product is known where halves of the weight would overflow."""
+    weights = np.array([5.348999931723383e303, 8.480579390302146e303])
+    targets = np.array([[0.9996083146075878, 0.0003916853924121879]])
+    question = Scores(logits=np.zeros((1, 2))), Supervision(targets=targets, class_weights=weights)
+    denominator = denominator_of(ReductionRule(), weigh(*question))
+    exact = sum(Fraction(weight) * Fraction(target) for weight, target in zip(weights, targets[0], strict=True))
+    assert denominator is not None
+    assert denominator.nearest == float(exact)

@@ -120,6 +120,22 @@ def test_memory_layouts(num_classes: int, layout: str) -> None:
     assert_same_bits(answers((LAYOUTS[layout](logits), {**options, **laid})), answers((logits, options)))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("is_masked_by", ["element_mask", "logits"])
+def test_memory_layouts_of_masks_of_smoothed_labels(is_masked_by: str, layout: str) -> None:
+    """A mask in Fortran order once had what is left at a label stand at another class of another row."""
+    logits, options = drawn(64)
+    mask = options.pop("element_mask")
+    options |= {"targets": None, "class_weights": None, "labels": mask.argmax(axis=1), "label_smoothing": 0.1}
+    if is_masked_by == "logits":
+        logits, options["has_masking_logits"] = np.where(mask, logits, -np.inf), True
+    else:
+        options["element_mask"] = mask
+    laid = {is_masked_by: LAYOUTS[layout](mask)} if is_masked_by == "element_mask" else {}
+    expected = evaluated(logits, NAMES, **options).arrays
+    assert_same_bits(evaluated(LAYOUTS[layout](logits), NAMES, **{**options, **laid}).arrays, expected)
+
+
 @pytest.mark.parametrize("block_bytes", [1, 8 * 64 * 3, 10_000, 10**9])
 @pytest.mark.parametrize("num_classes", CLASS_COUNTS)
 def test_block_sizes(num_classes: int, block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:

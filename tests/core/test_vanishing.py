@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -146,3 +147,19 @@ def test_a_difference_beyond_the_range_is_brought_back_by_the_temperature(temper
     rows = softmax_of([[1.7e308, -1.7e308]], ["log_probabilities"], temperature=temperature, precision=precision)
     expected = float(2 * Fraction(-1.7e308) / Fraction(temperature))
     assert rows["log_probabilities"][0].tolist() == [0.0, expected]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "num_classes", "score"),
+    [(np.float64, "accurate", 1000, -713.3), (np.float64, "accurate", 3000, -735.2), (np.float32, "fast", 3000, -93.3)],
+)
+def test_many_sigmoids_that_vanish_keep_the_digits_of_their_sum(
+    dtype: Any, precision: str, num_classes: int, score: float
+) -> None:
+    """Each exp(−|s|) is rounded to a multiple of the smallest number; K of them are not."""
+    logits = np.full((1, num_classes), score, dtype)
+    options = {"objective": SIGMOID, "targets": np.zeros_like(logits), "reduction": "none", "precision": precision}
+    (loss,) = evaluated(logits, ("losses",), **options).arrays["losses"]
+    with mpmath.workdps(50):
+        expected = dtype(num_classes * mpmath.log1p(mpmath.exp(mpmath.mpf(float(logits[0, 0])))))
+    assert abs(loss - expected) <= (5 if precision == "accurate" else 105) * np.spacing(expected)

@@ -77,14 +77,14 @@ class Scores:
         return self.class_mask is not None or self.element_mask is not None or self.has_masking_logits
 
     def mask(self, rows: Rows) -> Booleans | None:
-        """The classes that take part, (K, rows) or broadcastable to it; None when all do."""
+        """The classes that take part, (K, rows) in the layout of blocks, or broadcastable to it; None when all do."""
         masks = []
         if self.class_mask is not None:
             masks.append(self.class_mask[:, np.newaxis])
         if self.element_mask is not None:
-            masks.append(self.element_mask[rows].T)
+            masks.append(view_of(self.element_mask[rows], np.bool_))
         if self.has_masking_logits:
-            masks.append(np.not_equal(self.logits[rows].T, -np.inf))
+            masks.append(view_of(np.not_equal(self.logits[rows], -np.inf), np.bool_))
         return reduce(np.logical_and, masks) if masks else None
 
     def block(self, rows: Rows, dtype: np.dtype[np.floating]) -> Array:

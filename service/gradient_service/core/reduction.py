@@ -20,6 +20,9 @@ from gradient_service.core.summary import Summary
 IN_EVERY_RANGE = 1e38
 """Smaller numbers are within the range of every dtype that results have, and need no look at what becomes of them."""
 
+LARGE_WEIGHT, SHRINKING = 2.0**900, 2.0**-64
+"""The error of a product is found with smaller numbers where a weight is so large; this changes no digit of it."""
+
 
 @record()
 class Weighing:
@@ -115,13 +118,16 @@ def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[
     weights = supervision.class_weights
     if supervision.targets is None:
         return (1.0 if weights is None else weights.astype(np.float64)[supervision.safe_labels()],)
+    if weights is not None:
+        weights = weights.astype(np.float64)[:, np.newaxis]
+        scale = np.where(weights > LARGE_WEIGHT, SHRINKING, 1.0)
     sums, left_out = np.empty((2, scores.batch_size))
     for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
         block = block_of(supervision.targets[rows], np.float64)
         if weights is None:
             sums[rows], left_out[rows] = sum_over_classes(block)
         else:
-            products, errors = two_product(block, weights.astype(np.float64)[:, np.newaxis])
+            products, errors = (each / scale for each in two_product(block, weights * scale))
             sums[rows], left_out[rows] = sum_over_classes(products)
             left_out[rows] += np.where(np.isfinite(errors), errors, 0).sum(axis=0)
     return sums, left_out

@@ -8,7 +8,7 @@ import numpy as np
 from gradient_service.core.blocks import Array, first_largest, row_sum
 from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
-from gradient_service.core.softmax import shift
+from gradient_service.core.softmax import LIFT, TINY_SUM, lowered, shift
 from gradient_service.core.targets import TargetRows
 
 
@@ -93,7 +93,9 @@ class SigmoidBinaryCrossEntropy:
     def losses(self) -> Array:
         """E = Σ_j w_j [|s_j| · (1−c_j if s_j > 0 else c_j) + log1p(z_j)], (rows,)."""
         terms = self._distances(self.elements.score) + np.log1p(self.elements.decay)
-        return row_sum(self._weighted(terms))
+        losses = row_sum(self._weighted(terms))
+        is_tiny = losses < TINY_SUM[losses.dtype.itemsize]
+        return np.where(is_tiny, self._tiny_losses(), losses) if is_tiny.any() else losses
 
     def gradient(self, factor: Scaled, out: Array | None = None) -> Array:
         """∂E/∂s = w (p − c), as w [(1−c) − z/(1+z)] for s > 0, else w [z/(1+z) − c], times the factor; (K, rows)."""
@@ -129,6 +131,14 @@ class SigmoidBinaryCrossEntropy:
 
     def _variance(self) -> Array:
         return self.elements.lesser / (1 + self.elements.decay)
+
+    def _tiny_losses(self) -> Array:
+        """The same where all z_j vanish, log1p(z_j) = z_j, with z_j exp(LIFT) added up, and scaled once."""
+        score, excess = self.elements.score, self.elements.excess
+        lifted = np.exp(score.dtype.type(LIFT[score.dtype.itemsize]) - np.abs(score))
+        if excess is not None:
+            lifted -= lifted * excess
+        return lowered(row_sum(self._weighted(lifted))) + row_sum(self._weighted(self._distances(score)))
 
     def _distances(self, score: Array) -> Array:
         targets = self.targets.given

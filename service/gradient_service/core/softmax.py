@@ -113,7 +113,7 @@ def _with_lifted_sums(rest_sum: Array, where: Array, difference: Array, remainde
     is_tiny = rest_sum < TINY_SUM[rest_sum.dtype.itemsize]
     if not is_tiny.any():
         return rest_sum
-    return np.where(is_tiny, _lowered(row_sum(_lifted(where, difference, remainder))), rest_sum)
+    return np.where(is_tiny, lowered(row_sum(_lifted(where, difference, remainder))), rest_sum)
 
 
 def _lifted(where: Array, difference: Array, remainder: Array | None) -> Array:
@@ -125,7 +125,7 @@ def _lifted(where: Array, difference: Array, remainder: Array | None) -> Array:
     return lifted
 
 
-def _lowered(values: Array) -> Array:
+def lowered(values: Array) -> Array:
     """Undo the lift."""
     return values * values.dtype.type(math.exp(-LIFT[values.dtype.itemsize]))
 
@@ -192,7 +192,7 @@ def entropy(rows: SoftmaxRows) -> Array:
     lifted = _lifted(rows.top_position, rows.difference, rows.remainder)
     terms = lifted * (1 - rows.difference)  # S = 1 and L = σ here
     np.copyto(terms, 0.0, where=lifted == 0)
-    return np.where(is_tiny, _lowered(row_sum(terms)), values)
+    return np.where(is_tiny, lowered(row_sum(terms)), values)
 
 
 def one_hot(classes: Array, num_classes: int) -> Array:

@@ -44,7 +44,7 @@ class NumpyFiles:
 
     def read(self, column: str, rows: slice) -> Array:
         """Return a block of an array, copied, so that the file is not kept in memory."""
-        return np.array(self._mapped(column)[rows])
+        return np.array(self._mapped(column)[rows], order="C")
 
     def _path(self, column: str) -> Path:
         return self.path if column == OWN else self.folder / column
