@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gradient_service.app import create_app
 from gradient_service.http.problem_types import PROBLEM_TYPES
 from gradient_service.schemas.problem import Slug
 from gradient_service.settings import Settings
+
+from .openapi_document import contents, documented, operations, parts
 
 ROOT = Path(__file__).parents[2]
 CALLS = ("softmax", "loss", "gradient")
@@ -56,8 +56,7 @@ BINARY_TYPE = "application/x-safetensors"
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The document as the application says it."""
-    content: dict[str, Any] = json.loads(json.dumps(create_app(Settings.model_construct()).openapi()))
-    return content
+    return documented()
 
 
 @pytest.fixture(scope="module")
@@ -65,32 +64,6 @@ def schemas(document: dict[str, Any]) -> dict[str, Any]:
     """The named schemas."""
     named: dict[str, Any] = document["components"]["schemas"]
     return named
-
-
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each operation."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method, path, operation
-
-
-def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Media type and content of every body of an operation."""
-    if "requestBody" in operation:
-        yield from operation["requestBody"]["content"].items()
-    for response in operation["responses"].values():
-        yield from response["content"].items()
-
-
-def parts(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object within a schema with its place."""
-    if isinstance(schema, dict):
-        yield place, schema
-        for name, part in schema.items():
-            yield from parts(part, f"{place}/{name}")
-    elif isinstance(schema, list):
-        for position, part in enumerate(schema):
-            yield from parts(part, f"{place}/{position}")
 
 
 def named_of(reference: dict[str, Any]) -> str:
@@ -145,6 +118,19 @@ def test_there_are_no_unions(schemas: dict[str, Any]) -> None:
     """Generated clients meet no unions: every field has one type, every array one rank."""
     for name, schema in schemas.items():
         assert [place for place, part in parts(schema) if set(UNION_WORDS) & set(part)] == [], name
+
+
+def test_bounds_are_numbers_of_the_format_that_they_bound(schemas: dict[str, Any]) -> None:
+    """The bounds of a 64-bit integer are such integers themselves: typed languages write them as literals."""
+    bounds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    beyond = [
+        (name, place, part[bound])
+        for name, schema in schemas.items()
+        for place, part in parts(schema)
+        for bound in bounds
+        if part.get("format") == "int64" and not -(2**63) <= part.get(bound, 0) < 2**63
+    ]
+    assert beyond == []
 
 
 def test_null_occurs_in_one_place(schemas: dict[str, Any]) -> None:
@@ -258,7 +244,7 @@ def test_that_repeating_is_safe_is_said(document: dict[str, Any]) -> None:
 def test_every_call_tells_the_limits_in_force(name: str) -> None:
     """A call's description has the limits of the running service as numbers, not the default ones."""
     settings = Settings.model_construct(max_json_body_bytes=1234567, max_elements=7654321)
-    description = create_app(settings).openapi()["paths"][f"/{name}"]["post"]["description"]
+    description = documented(settings)["paths"][f"/{name}"]["post"]["description"]
     assert all(number in description for number in ("1\u202f234\u202f567", "7\u202f654\u202f321"))
 
 
