@@ -248,6 +248,15 @@ def test_every_call_tells_the_limits_in_force(name: str) -> None:
     assert all(number in description for number in ("1\u202f234\u202f567", "7\u202f654\u202f321"))
 
 
+def test_derivatives_tell_the_factor_of_their_row(schemas: dict[str, Any]) -> None:
+    """Every derivative of the loss has the factor of its row, and the gradient says what it is by reduction."""
+    described = {name: field.get("description", "") for name, field in schemas["GradientReply"]["properties"].items()}
+    derivatives = ("gradient", "loss_wrt_probabilities", "hessian_diagonal")
+    assert [name for name in derivatives if "row's factor" not in " ".join(described[name].split())] == []
+    told = [f"`{reduction}`" for reduction in schemas["Reduction"]["enum"]]
+    assert [word for word in (*told, "`upstream`", "sample weight") if word not in described["gradient"]] == []
+
+
 def test_no_formula_holds_underscores(document: dict[str, Any]) -> None:
     """Outside of code no description has an underscore: some pages take two of them for emphasis."""
     described = {place: part["description"] for place, part in parts(document) if "description" in part}
