@@ -72,7 +72,7 @@ PROBLEM_STATUSES = {
     503: "The service is starting, draining or overloaded.",
     504: "The work was not done within the deadline that the caller set.",
 }
-CALL_STATUSES = (400, 401, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500, 503, 504)
+CALL_STATUSES = (400, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500, 503, 504)
 
 
 DEADLINE = {
@@ -156,6 +156,16 @@ def text_document(media_type: str) -> dict[str, Any]:
     """Return the reply of an endpoint that tells in a text of its own form."""
     described = {"description": "The text.", "content": {media_type: {"schema": {"type": "string"}}}}
     return {"responses": {"200": described}}
+
+
+def path_document(document: dict[str, Any], *, is_open: bool) -> dict[str, Any]:
+    """Return the document of a path with what follows from who may call: all, or those who have a key.
+
+    What the whole document says of `security` is true of the paths that are not open.
+    """
+    if is_open:
+        return document | {"security": []}
+    return document | {"responses": document["responses"] | {"401": _problem_response(401, {})}}
 
 
 def _of_status(shown: Examples, status: int) -> Examples:
