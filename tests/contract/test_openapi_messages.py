@@ -18,7 +18,27 @@ pytestmark = pytest.mark.anyio
 DOCUMENT = documented()
 OPERATIONS = {(method, path): operation for method, path, operation in operations(DOCUMENT)}
 NAMES = {"model": "softmax", "version": "1"}
+OPEN = Settings.model_construct()
 GUARDED = Settings.model_construct(api_keys=SecretStr("a-key"))
+
+
+OF_HTTP = {"cache-control", "content-length", "content-type", "x-content-type-options"}
+"""Fields of replies that say nothing of this service."""
+ASKED: dict[str, tuple[Settings, dict[str, Any]]] = {
+    "as it is": (OPEN, {}),
+    "without a key": (GUARDED, {}),
+    "for another type": (OPEN, {"headers": {"Accept": "image/png"}}),
+    "for another coding": (OPEN, {"headers": {"Accept-Encoding": "br, identity;q=0"}}),
+    "in another type": (OPEN, {"content": b"{}", "headers": {"Content-Type": "image/png"}}),
+    "in another coding": (OPEN, {"content": b"{}", "headers": {"Content-Encoding": "br"}}),
+}
+CALLS: dict[str, dict[str, Any]] = {
+    "/softmax": {"logits": [[0, 1]]},
+    "/loss": {"logits": [[0, 1]], "labels": [0]},
+    "/gradient": {"logits": [[0, 1]], "labels": [0]},
+    "/check": {"logits": [[0, 1]], "labels": [0], "claimed": {"loss": 1}},
+    "/v2/models/{model}/infer": {"inputs": [{"name": "logits", "datatype": "FP64", "shape": [1, 2], "data": [0, 1]}]},
+}
 
 
 async def answer(settings: Settings, method: str, path: str, **options: Any) -> httpx.Response:
@@ -35,3 +55,34 @@ async def test_what_needs_a_key_says_so(method: str, path: str) -> None:
     is_guarded = (await answer(GUARDED, method, path)).status_code == 401
     assert ("401" in operation["responses"]) == is_guarded
     assert operation.get("security", DOCUMENT["security"]) == ([{}, {"key": []}] if is_guarded else [])
+
+
+def check_head(reply: httpx.Response, operation: dict[str, Any]) -> None:
+    """The head of a reply has each field that its status always has, and none that the document leaves out."""
+    described = operation["responses"][str(reply.status_code)]["headers"]
+    assert described == {name: {"$ref": f"#/components/headers/{name}"} for name in described}
+    certain = {name.lower() for name in described if DOCUMENT["components"]["headers"][name]["required"]}
+    assert certain <= set(reply.headers)
+    assert set(reply.headers) - OF_HTTP <= {name.lower() for name in described}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_the_head_of_a_reply_is_as_described(method: str, path: str, asked: str) -> None:
+    """Whatever a path answers, its fields are those that the document names, by reference to one description."""
+    settings, options = ASKED[asked]
+    check_head(await answer(settings, method, path, **options), OPERATIONS[method, path])
+
+
+@pytest.mark.parametrize("path", CALLS)
+async def test_the_head_of_an_answered_call_is_as_described(path: str) -> None:
+    """The reply to a call that was right has the fields that the document names."""
+    reply = await answer(OPEN, "post", path, json=CALLS[path])
+    assert reply.status_code == 200
+    check_head(reply, OPERATIONS["post", path])
+
+
+def test_every_reply_has_an_id() -> None:
+    """The request's id is a field of every response."""
+    for operation in OPERATIONS.values():
+        assert all("X-Request-ID" in response["headers"] for response in operation["responses"].values())

@@ -13,6 +13,7 @@ from gradient_service.http.health import Readiness
 from gradient_service.http.keys import Endpoint
 from gradient_service.http.metrics import Metrics
 from gradient_service.http.open_inference.endpoints import InferenceServer
+from gradient_service.http.openapi_components import schema_of
 from gradient_service.schemas.open_inference import (
     InferenceReply,
     InferenceRequest,
@@ -103,8 +104,8 @@ def _not_offered() -> Iterator[tuple[str, str]]:
 def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
     """Return the document of a path with what its braces stand for."""
     schemas = {
-        "model": {"$ref": openapi.REFERENCE.format(model=ModelName.__name__)},
-        "version": {"$ref": openapi.REFERENCE.format(model=ModelVersion.__name__)},
+        "model": schema_of(ModelName),
+        "version": schema_of(ModelVersion),
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": schema}
