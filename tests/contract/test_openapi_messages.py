@@ -86,3 +86,29 @@ def test_every_reply_has_an_id() -> None:
     """The request's id is a field of every response."""
     for operation in OPERATIONS.values():
         assert all("X-Request-ID" in response["headers"] for response in operation["responses"].values())
+
+
+def asked_of(operation: dict[str, Any], place: str) -> set[str]:
+    """The names of an operation's parameters in one place, wherever they are described."""
+    named = {f"#/components/parameters/{name}": asked for name, asked in DOCUMENT["components"]["parameters"].items()}
+    described = [named[asked["$ref"]] if "$ref" in asked else asked for asked in operation["parameters"]]
+    return {asked["name"] for asked in described if asked["in"] == place}
+
+
+def test_every_request_may_have_an_id_and_a_trace() -> None:
+    """Each operation takes the header fields that the service reads in every request."""
+    for operation in OPERATIONS.values():
+        assert {"X-Request-ID", "traceparent", "tracestate"} <= asked_of(operation, "header")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_what_has_a_deadline_says_so(method: str, path: str) -> None:
+    """A path that refuses a deadline of 0 takes one, by the document too; any other takes none."""
+    refused = (await answer(OPEN, method, path, headers={"X-Request-Deadline-Ms": "0"})).status_code == 400
+    assert ("X-Request-Deadline-Ms" in asked_of(OPERATIONS[method, path], "header")) == refused
+
+
+def test_health_takes_verbose() -> None:
+    """The two health endpoints take `verbose`, and nothing else takes a query."""
+    asked = {path: asked_of(operation, "query") for (_, path), operation in OPERATIONS.items()}
+    assert {path: names for path, names in asked.items() if names} == {"/livez": {"verbose"}, "/readyz": {"verbose"}}

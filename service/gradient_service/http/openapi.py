@@ -12,10 +12,12 @@ from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.http.example_files import Examples, examples, file_name
 from gradient_service.http.limits import shown_limits
 from gradient_service.http.openapi_components import (
+    OF_EVERY_REQUEST,
     SECURITY_SCHEMES,
     components,
     headers,
     headers_of_status,
+    parameters,
     schema_of,
 )
 from gradient_service.http.text_templates import template
@@ -79,12 +81,6 @@ PROBLEM_STATUSES = {
 CALL_STATUSES = (400, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500, 503, 504)
 OF_ANSWERED_CALLS = ("Server-Timing", "Vary")
 """Fields of their heads."""
-DEADLINE = {
-    "name": patience.HEADER,
-    "in": "header",
-    "description": "Milliseconds after which the answer is of no use: waiting counts, and past it the work ends.",
-    "schema": {"type": "integer", "minimum": 1},
-}
 
 
 def call_document(operation: Operation) -> dict[str, Any]:
@@ -130,16 +126,17 @@ def body_document(
         content["examples"][name]["description"] = sample
     body = {"required": True, "content": {json_body.MEDIA_TYPE: content}}
     return {
-        "parameters": [DEADLINE],
+        "parameters": parameters(patience.HEADER),
         "requestBody": body,
         "responses": {str(status): response for status, response in described.items()},
     }
 
 
-def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
-    """Return the replies of an endpoint that only tells."""
+def get_document(reply: type[BaseModel], *problem_statuses: int, asked: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the parameters and the replies of an endpoint that only tells."""
     described = {"200": _response(reply, json_body.MEDIA_TYPE, {})}
-    return {"responses": described | {str(status): _problem_response(status, {}) for status in problem_statuses}}
+    described |= {str(status): _problem_response(status, {}) for status in problem_statuses}
+    return {"parameters": parameters(*asked), "responses": described}
 
 
 def text_document(media_type: str) -> dict[str, Any]:
@@ -152,14 +149,15 @@ def path_document(document: dict[str, Any], *, is_open: bool) -> dict[str, Any]:
     """Return the document of a path with what holds of all paths.
 
     Those that are not open are 401 without a key, and what the whole document says of `security` is true of them. Every
-    reply has the header fields of its status.
+    request may have the header fields of all requests, and every reply has those of its status.
     """
+    asked = [*document.get("parameters", ()), *parameters(*OF_EVERY_REQUEST)]
     responses = document["responses"] | ({} if is_open else {"401": _problem_response(401, {})})
     described = {
         status: response | {"headers": headers_of_status(status) | response.get("headers", {})}
         for status, response in sorted(responses.items())
     }
-    return document | {"responses": described} | ({"security": []} if is_open else {})
+    return document | {"parameters": asked, "responses": described} | ({"security": []} if is_open else {})
 
 
 def _of_status(shown: Examples, status: int) -> Examples:

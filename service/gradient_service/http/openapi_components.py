@@ -1,4 +1,4 @@
-"""What the OpenAPI document says once and refers to by name: schemas, header fields, and who may call."""
+"""What the OpenAPI document says once and refers to by name: schemas, header fields, parameters, and who may call."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from gradient_service.core.options import Choice
+from gradient_service.http import patience
 
 SCHEMA = "#/components/schemas/{model}"
 SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "Where the operator gave out keys."}}
@@ -20,7 +21,39 @@ def _told(description: str, schema: Described, *, is_certain: bool = True) -> De
     return {"description": description, "required": is_certain, "schema": schema}
 
 
+def _asked(name: str, place: str, description: str, schema: Described) -> Described:
+    """Return what there is to say of a parameter, which may be left out."""
+    return {"name": name, "in": place, "description": description, "schema": schema}
+
+
 TEXT: Described = {"type": "string"}
+"""Of fields that are never refused, too: what is malformed in them counts as left out."""
+PARAMETERS = {
+    asked["name"]: asked
+    for asked in (
+        _asked(
+            "X-Request-ID",
+            "header",
+            "An id for the request, 1 to 128 visible ASCII characters; without one the service makes it.",
+            TEXT,
+        ),
+        _asked(
+            "traceparent",
+            "header",
+            "The caller's trace and span, by W3C Trace Context: the request becomes part of that trace.",
+            TEXT,
+        ),
+        _asked("tracestate", "header", "What other systems say of that trace; it is passed on.", TEXT),
+        _asked(
+            patience.HEADER,
+            "header",
+            "Milliseconds after which the answer is of no use: waiting counts, and past it the work ends.",
+            {"type": "integer", "minimum": 1},
+        ),
+        _asked("verbose", "query", "Lists the parts, whatever its value.", TEXT) | {"allowEmptyValue": True},
+    )
+}
+OF_EVERY_REQUEST = ("X-Request-ID", "traceparent", "tracestate")
 HEADERS = {
     "X-Request-ID": _told(
         "The id of the request, the caller's if it sent one; problems and the log name it, too.",
@@ -59,12 +92,22 @@ class SchemaGenerator(GenerateJsonSchema):
 
 def components(models: Iterable[type[BaseModel]]) -> Described:
     """Return everything that is referred to, given the models of all bodies."""
-    return {"schemas": _schemas(models), "headers": HEADERS, "securitySchemes": SECURITY_SCHEMES}
+    return {
+        "schemas": _schemas(models),
+        "parameters": PARAMETERS,
+        "headers": HEADERS,
+        "securitySchemes": SECURITY_SCHEMES,
+    }
 
 
 def schema_of(model: type[BaseModel | Choice]) -> Described:
     """Return a reference to the schema of a model, or of an enumeration."""
     return {"$ref": SCHEMA.format(model=model.__name__)}
+
+
+def parameters(*names: str) -> list[Described]:
+    """Return references to parameters, by their names."""
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
 def headers(*names: str) -> Described:

@@ -16,6 +16,8 @@ from gradient_service.http.open_inference.routes import paths as open_inference_
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 
+VERBOSE = ("verbose",)
+
 
 def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Metrics) -> None:
     """Add every route to the application."""
@@ -48,10 +50,11 @@ def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
 
 def _service_paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> list[Path]:
     health, limits = Health(readiness), Limits(settings)
-    unready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE)
+    alive = openapi.get_document(HealthReply, asked=VERBOSE)
+    ready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE, asked=VERBOSE)
     return [
         Path("/metrics", "metrics", metrics.metrics, openapi.text_document(MEDIA_TYPE), "service"),
         Path("/limits", "limits", limits.limits, openapi.get_document(LimitsReply), "service"),
-        Path("/livez", "livez", health.livez, openapi.get_document(HealthReply), "service", is_open=True),
-        Path("/readyz", "readyz", health.readyz, unready, "service", is_open=True),
+        Path("/livez", "livez", health.livez, alive, "service", is_open=True),
+        Path("/readyz", "readyz", health.readyz, ready, "service", is_open=True),
     ]

@@ -112,5 +112,4 @@ def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
         for name, schema in schemas.items()
         if f"{{{name}}}" in path
     ]
-    parameters += document.get("parameters", [])
-    return document | {"parameters": parameters} if parameters else document
+    return document | {"parameters": [*parameters, *document["parameters"]]}
