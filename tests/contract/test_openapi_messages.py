@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from gradient_service.app import create_app
+from gradient_service.http.cross_origin import REPLY_HEADERS, REQUEST_HEADERS
 from gradient_service.settings import Settings
 
 from .openapi_document import documented, operations
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.anyio
 DOCUMENT = documented()
 OPERATIONS = {(method, path): operation for method, path, operation in operations(DOCUMENT)}
 NAMES = {"model": "softmax", "version": "1"}
+INFER = "/v2/models/{model}/infer"
 OPEN = Settings.model_construct()
 GUARDED = Settings.model_construct(api_keys=SecretStr("a-key"))
 
@@ -37,7 +40,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "/loss": {"logits": [[0, 1]], "labels": [0]},
     "/gradient": {"logits": [[0, 1]], "labels": [0]},
     "/check": {"logits": [[0, 1]], "labels": [0], "claimed": {"loss": 1}},
-    "/v2/models/{model}/infer": {"inputs": [{"name": "logits", "datatype": "FP64", "shape": [1, 2], "data": [0, 1]}]},
+    INFER: {"inputs": [{"name": "logits", "datatype": "FP64", "shape": [1, 2], "data": [0, 1]}]},
 }
 
 
@@ -112,3 +115,42 @@ def test_health_takes_verbose() -> None:
     """The two health endpoints take `verbose`, and nothing else takes a query."""
     asked = {path: asked_of(operation, "query") for (_, path), operation in OPERATIONS.items()}
     assert {path: names for path, names in asked.items() if names} == {"/livez": {"verbose"}, "/readyz": {"verbose"}}
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_what_may_have_tensors_behind_its_json_says_so(method: str, path: str) -> None:
+    """A path that refuses a length of the JSON part which is no number takes one, by the document too."""
+    refused = (await answer(OPEN, method, path, headers={"Inference-Header-Content-Length": "x"})).status_code == 400
+    assert ("Inference-Header-Content-Length" in asked_of(OPERATIONS[method, path], "header")) == refused
+
+
+@pytest.mark.parametrize("path", [INFER, "/v2/models/{model}/versions/{version}/infer"])
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_binary_inference_is_as_described(path: str, coding: str) -> None:
+    """A body with tensors behind its JSON, and its reply, have a type that the document gives them, and its fields."""
+    tensor = {"name": "logits", "datatype": "FP64", "shape": [1, 2], "parameters": {"binary_data_size": 16}}
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    fields = {"Inference-Header-Content-Length": str(len(head)), "Accept-Encoding": coding}
+    reply = await answer(OPEN, "post", path, content=head + bytes(16), headers=fields)
+    assert reply.status_code == 200
+    assert ("content-encoding" in reply.headers) == (coding == "gzip")
+    assert "inference-header-content-length" in reply.headers
+    operation = OPERATIONS["post", path]
+    check_head(reply, operation)
+    for body in (operation["requestBody"], operation["responses"]["200"]):
+        assert body["content"][reply.headers["content-type"]] == {"schema": {"type": "string", "format": "binary"}}
+
+
+def test_a_malformed_body_is_no_file_where_none_is_read() -> None:
+    """What is said of 400 names no format that the path does not read."""
+    for operation in OPERATIONS.values():
+        reads_files = "application/x-safetensors" in operation.get("requestBody", {}).get("content", {})
+        said = operation["responses"].get("400", {"description": ""})["description"]
+        assert reads_files or "safetensors" not in said
+
+
+def test_what_pages_of_other_origins_may_send_and_read_is_described() -> None:
+    """Fields that browsers are told of are in the document; keys are there as `security`, codings as a text."""
+    sent = {asked["name"].lower() for asked in DOCUMENT["components"]["parameters"].values()}
+    assert {name.lower() for name in REQUEST_HEADERS} - sent == {"authorization", "content-encoding"}
+    assert set(REPLY_HEADERS) <= set(DOCUMENT["components"]["headers"])

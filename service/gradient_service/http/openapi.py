@@ -58,9 +58,10 @@ What was computed is one object: the tensors `claimed.gradient`, `claimed.losses
 Each example that is answered is also there as a file, such as
 [`examples/{everyday_request}`](examples/{everyday_request}); the others have their names in place of `everyday`.
 """
-BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+BINARY_SCHEMA = {"schema": {"type": "string", "format": "binary"}}
+BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: BINARY_SCHEMA}
 PROBLEM_STATUSES = {
-    400: "The bytes are no JSON object, or no safetensors file.",
+    400: "The bytes are not what they are read as, JSON or tensors, or a header field is malformed.",
     401: "A key is needed, and this is none.",
     404: "There is no such model, or no such version of it.",
     406: "No media type that is accepted can be written.",

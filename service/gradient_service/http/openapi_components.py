@@ -9,6 +9,7 @@ from pydantic_core import core_schema
 
 from gradient_service.core.options import Choice
 from gradient_service.http import patience
+from gradient_service.http.open_inference.exchange import JSON_BYTES
 
 SCHEMA = "#/components/schemas/{model}"
 SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "Where the operator gave out keys."}}
@@ -50,6 +51,12 @@ PARAMETERS = {
             "Milliseconds after which the answer is of no use: waiting counts, and past it the work ends.",
             {"type": "integer", "minimum": 1},
         ),
+        _asked(
+            JSON_BYTES,
+            "header",
+            "Bytes of the JSON part, behind which the tensors stand; without it the whole body is JSON.",
+            {"type": "integer", "format": "int64", "minimum": 0},
+        ),
         _asked("verbose", "query", "Lists the parts, whatever its value.", TEXT) | {"allowEmptyValue": True},
     )
 }
@@ -63,6 +70,12 @@ HEADERS = {
     "Retry-After": _told("Seconds after which to ask again.", {"type": "integer", "minimum": 0}),
     "Server-Timing": _told("Milliseconds of each stage, as `dur`: `read`, `parse`, `compute`, `encode`.", TEXT),
     "Vary": _told("The fields of the request by which the form of the reply was chosen.", TEXT),
+    JSON_BYTES: _told(
+        "Bytes of the JSON part, where tensors stand behind it.",
+        {"type": "integer", "format": "int64", "minimum": 0},
+        is_certain=False,
+    ),
+    "Content-Encoding": _told("The coding of the reply, where it has one.", TEXT, is_certain=False),
     "Accept": _told("The media types that could be read, or written.", TEXT, is_certain=False),
     "Accept-Encoding": _told("The content codings that could be read, or written.", TEXT, is_certain=False),
 }
