@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from openapi_schema_validator import OAS31Validator
 from pydantic import SecretStr
 
 from gradient_service.app import create_app
 from gradient_service.http.cross_origin import REPLY_HEADERS, REQUEST_HEADERS
+from gradient_service.http.problem_types import PROBLEM_TYPES
 from gradient_service.settings import Settings
 
 from .openapi_document import documented, operations
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 DOCUMENT = documented()
 OPERATIONS = {(method, path): operation for method, path, operation in operations(DOCUMENT)}
-NAMES = {"model": "softmax", "version": "1"}
+NAMES = {"model": "softmax", "version": "1", "slug": "ragged"}
 INFER = "/v2/models/{model}/infer"
 OPEN = Settings.model_construct()
 GUARDED = Settings.model_construct(api_keys=SecretStr("a-key"))
@@ -139,6 +141,16 @@ async def test_binary_inference_is_as_described(path: str, coding: str) -> None:
     check_head(reply, operation)
     for body in (operation["requestBody"], operation["responses"]["200"]):
         assert body["content"][reply.headers["content-type"]] == {"schema": {"type": "string", "format": "binary"}}
+
+
+@pytest.mark.parametrize("path", ["/problems", *(f"/problems/{slug}" for slug in PROBLEM_TYPES)])
+async def test_problem_types_are_as_described(path: str) -> None:
+    """What programs read of problem types is valid by the schema of its path; browsers get the page that is told."""
+    described = OPERATIONS["get", path if path == "/problems" else "/problems/{slug}"]["responses"]["200"]["content"]
+    schema = described["application/json"]["schema"] | {"components": DOCUMENT["components"]}
+    OAS31Validator(schema).validate((await answer(OPEN, "get", path)).json())
+    page = await answer(OPEN, "get", path, headers={"Accept": "text/html"})
+    assert page.headers["content-type"].partition(";")[0] in described
 
 
 def test_a_malformed_body_is_no_file_where_none_is_read() -> None:

@@ -23,6 +23,7 @@ from gradient_service.http.openapi_components import (
 from gradient_service.http.text_templates import template
 from gradient_service.schemas.open_inference import BODIES as OPEN_INFERENCE_BODIES
 from gradient_service.schemas.problem import Problem
+from gradient_service.schemas.problem_type import ProblemTypeReply, ProblemTypesReply
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body, safetensors_body
@@ -63,7 +64,7 @@ BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: BINARY_SCHEMA}
 PROBLEM_STATUSES = {
     400: "The bytes are not what they are read as, JSON or tensors, or a header field is malformed.",
     401: "A key is needed, and this is none.",
-    404: "There is no such model, or no such version of it.",
+    404: "There is no such model, version or problem type.",
     406: "No media type that is accepted can be written.",
     408: "The message did not arrive in time.",
     411: "The length of the body is not said, and it is not sent in chunks.",
@@ -138,6 +139,15 @@ def get_document(reply: type[BaseModel], *problem_statuses: int, asked: tuple[st
     described = {"200": _response(reply, json_body.MEDIA_TYPE, {})}
     described |= {str(status): _problem_response(status, {}) for status in problem_statuses}
     return {"parameters": parameters(*asked), "responses": described}
+
+
+def page_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
+    """Return the replies of an endpoint that tells programs, and shows people a page."""
+    document = get_document(reply, *problem_statuses)
+    answer = document["responses"]["200"]
+    answer["content"] |= {"text/html": {"schema": {"type": "string"}}}
+    answer["headers"] = headers("Vary")
+    return document
 
 
 def text_document(media_type: str) -> dict[str, Any]:
@@ -215,7 +225,7 @@ def install(app: FastAPI) -> None:
 
 def _models() -> Iterator[type[BaseModel]]:
     """Yield the models of all bodies."""
-    yield from (LimitsReply, HealthReply, Problem)
+    yield from (LimitsReply, HealthReply, Problem, ProblemTypesReply, ProblemTypeReply)
     yield from OPEN_INFERENCE_BODIES
     for operation in OPERATIONS:
         yield from (operation.request, operation.reply)

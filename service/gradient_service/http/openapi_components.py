@@ -123,6 +123,11 @@ def parameters(*names: str) -> list[Described]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
+def in_path(name: str, model: type[BaseModel | Choice]) -> Described:
+    """Return a parameter that stands in braces in the path."""
+    return {"name": name, "in": "path", "required": True, "schema": schema_of(model)}
+
+
 def headers(*names: str) -> Described:
     """Return references to fields of replies, by their names."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

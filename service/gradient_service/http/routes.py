@@ -13,6 +13,7 @@ from gradient_service.http.keys import Keys
 from gradient_service.http.limits import Limits
 from gradient_service.http.metrics import MEDIA_TYPE, Metrics
 from gradient_service.http.open_inference.routes import paths as open_inference_paths
+from gradient_service.http.problem_pages import ProblemPages
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 
@@ -25,11 +26,12 @@ def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Met
     paths = (
         *_call_paths(settings, readiness),
         *_service_paths(settings, readiness, metrics),
+        *ProblemPages(settings).paths(),
         *open_inference_paths(settings, readiness, metrics),
     )
     for path in paths:
         endpoints.add(app, path, keys)
-    app.router.routes.extend(pages.routes(settings))
+    app.router.routes.extend(pages.routes())
 
 
 def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:

@@ -14,7 +14,7 @@ from gradient_service.http.keys import Endpoint
 from gradient_service.http.metrics import Metrics
 from gradient_service.http.open_inference.endpoints import InferenceServer
 from gradient_service.http.open_inference.exchange import BINARY_TYPE, JSON_BYTES
-from gradient_service.http.openapi_components import headers, parameters, schema_of
+from gradient_service.http.openapi_components import headers, in_path, parameters
 from gradient_service.schemas.open_inference import (
     InferenceReply,
     InferenceRequest,
@@ -115,13 +115,6 @@ def _not_offered() -> Iterator[tuple[str, str]]:
 
 def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
     """Return the document of a path with what its braces stand for."""
-    schemas = {
-        "model": schema_of(ModelName),
-        "version": schema_of(ModelVersion),
-    }
-    asked = [
-        {"name": name, "in": "path", "required": True, "schema": schema}
-        for name, schema in schemas.items()
-        if f"{{{name}}}" in path
-    ]
+    models = {"model": ModelName, "version": ModelVersion}
+    asked = [in_path(name, model) for name, model in models.items() if f"{{{name}}}" in path]
     return document | {"parameters": [*asked, *document["parameters"]]}
