@@ -2,11 +2,13 @@
 
 A request that the schema allows is made rectangular and free of conflicts before it is sent, from what was drawn; one
 that the schema forbids is sent as it is. Deadlines are made long enough, since one of a millisecond is rightly missed,
-and whole numbers are written without a point, since 1.0 is an integer to JSON Schema, but no label.
+and whole numbers are written without a point, since 1.0 is an integer to JSON Schema, but no label. Bytes that are to
+be tensors are those of a file, or stand behind JSON whose length is told.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ import schemathesis
 EXAMPLES = Path(__file__).parents[2] / "openapi/examples"
 DEADLINE = "X-Request-Deadline-Ms"
 PATIENT = "60000"
+JSON_BYTES = "Inference-Header-Content-Length"
+LOGITS: dict[str, Any] = {"name": "logits", "datatype": "FP64", "shape": [1, 2], "parameters": {"binary_data_size": 16}}
+LABELS: dict[str, Any] = {"name": "labels", "datatype": "INT32", "shape": [1], "parameters": {"binary_data_size": 4}}
 SIGMOID, TEXTBOOK = "sigmoid_binary_cross_entropy", "softmax_binary_cross_entropy"
 LARGEST_LOGIT = 10.0
 FLOATS = ("temperature", "denominator_value")
@@ -49,7 +54,7 @@ def before_call(context: Any, case: Any, kwargs: Mapping[str, Any]) -> None:
         else:
             case.body = (EXAMPLES / f"{name}.everyday.request.safetensors").read_bytes()
     elif is_allowed and case.operation.path.endswith("/infer"):
-        case.body = fitted_inference(case.body, case.path_parameters["model"])
+        fit_inference(case)
 
 
 def fitted(body: Body, name: str) -> Body:
@@ -108,6 +113,21 @@ def weights(body: Body, field: str, length: int) -> list[float]:
 def cycled(values: list[Any], length: int) -> list[Any]:
     """The values, again and again."""
     return [values[position % len(values)] for position in range(length)]
+
+
+def fit_inference(case: Any) -> None:
+    """Make the body of an allowed inference one that can be computed, and its head tell how long the JSON is."""
+    model = case.path_parameters["model"]
+    case.headers.pop(JSON_BYTES, None)
+    if case.media_type == "application/json":
+        case.body = fitted_inference(case.body, model)
+        return
+    inputs, tensors = [LOGITS], bytes(LOGITS["parameters"]["binary_data_size"])
+    if model != "softmax":
+        inputs, tensors = [LOGITS, LABELS], tensors + bytes(LABELS["parameters"]["binary_data_size"])
+    text = json.dumps({"inputs": inputs}).encode()
+    case.headers[JSON_BYTES] = str(len(text))
+    case.body = text + tensors
 
 
 def fitted_inference(body: Body, model: str) -> Body:

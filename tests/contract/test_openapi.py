@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gradient_service.app import create_app
 from gradient_service.http.problem_types import PROBLEM_TYPES
 from gradient_service.schemas.problem import Slug
 from gradient_service.settings import Settings
+
+from .openapi_document import contents, documented, operations, parts
 
 ROOT = Path(__file__).parents[2]
 CALLS = ("softmax", "loss", "gradient")
@@ -30,6 +30,8 @@ OPERATION_IDS = {
     ("get", "/metrics"): "metrics",
     ("get", "/livez"): "livez",
     ("get", "/readyz"): "readyz",
+    ("get", "/problems"): "problems",
+    ("get", "/problems/{slug}"): "problem",
     ("get", "/v2"): "v2_metadata",
     ("get", "/v2/"): "v2_metadata_slash",
     ("get", "/v2/health/live"): "v2_live",
@@ -51,13 +53,13 @@ UNION_WORDS = ("anyOf", "oneOf", "allOf", "not", "prefixItems")
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
 BINARY_TYPE = "application/x-safetensors"
+BINARY_TYPES = {BINARY_TYPE, "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The document as the application says it."""
-    content: dict[str, Any] = json.loads(json.dumps(create_app(Settings.model_construct()).openapi()))
-    return content
+    return documented()
 
 
 @pytest.fixture(scope="module")
@@ -65,32 +67,6 @@ def schemas(document: dict[str, Any]) -> dict[str, Any]:
     """The named schemas."""
     named: dict[str, Any] = document["components"]["schemas"]
     return named
-
-
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each operation."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method, path, operation
-
-
-def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Media type and content of every body of an operation."""
-    if "requestBody" in operation:
-        yield from operation["requestBody"]["content"].items()
-    for response in operation["responses"].values():
-        yield from response["content"].items()
-
-
-def parts(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object within a schema with its place."""
-    if isinstance(schema, dict):
-        yield place, schema
-        for name, part in schema.items():
-            yield from parts(part, f"{place}/{name}")
-    elif isinstance(schema, list):
-        for position, part in enumerate(schema):
-            yield from parts(part, f"{place}/{position}")
 
 
 def named_of(reference: dict[str, Any]) -> str:
@@ -121,7 +97,7 @@ def test_every_body_is_a_named_component(document: dict[str, Any], schemas: dict
     """Requests, replies and problems in JSON are references to named schemas."""
     for _, path, operation in operations(document):
         for media_type, content in contents(operation):
-            if media_type == BINARY_TYPE or media_type.startswith("text/"):
+            if media_type in BINARY_TYPES or media_type.startswith("text/"):
                 continue
             name = named_of(content["schema"])
             assert name in schemas, path
@@ -135,16 +111,30 @@ def test_every_object_within_is_a_named_component(schemas: dict[str, Any]) -> No
         assert [place for place in within if place != "/properties"] == [], name
 
 
-def test_no_component_is_unused(document: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Every named schema is referred to."""
-    used = {part["$ref"].rpartition("/")[2] for _, part in parts(document) if "$ref" in part}
-    assert used == set(schemas)
+def test_no_component_is_unused(document: dict[str, Any]) -> None:
+    """Every named part, schemas and others, is referred to."""
+    components = {kind: named for kind, named in document["components"].items() if kind != "securitySchemes"}
+    named = {f"#/components/{kind}/{name}" for kind, known in components.items() for name in known}
+    assert {part["$ref"] for _, part in parts(document) if "$ref" in part} == named
 
 
 def test_there_are_no_unions(schemas: dict[str, Any]) -> None:
     """Generated clients meet no unions: every field has one type, every array one rank."""
     for name, schema in schemas.items():
         assert [place for place, part in parts(schema) if set(UNION_WORDS) & set(part)] == [], name
+
+
+def test_bounds_are_numbers_of_the_format_that_they_bound(schemas: dict[str, Any]) -> None:
+    """The bounds of a 64-bit integer are such integers themselves: typed languages write them as literals."""
+    bounds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    beyond = [
+        (name, place, part[bound])
+        for name, schema in schemas.items()
+        for place, part in parts(schema)
+        for bound in bounds
+        if part.get("format") == "int64" and not -(2**63) <= part.get(bound, 0) < 2**63
+    ]
+    assert beyond == []
 
 
 def test_null_occurs_in_one_place(schemas: dict[str, Any]) -> None:
@@ -159,10 +149,10 @@ def test_null_occurs_in_one_place(schemas: dict[str, Any]) -> None:
 
 
 def test_requests_take_no_unknown_field(schemas: dict[str, Any]) -> None:
-    """Each object says that it holds nothing else; the parts of health are named by the service."""
+    """Each object says that it holds nothing else, or what its names are; the service names the parts of health."""
     for name, schema in schemas.items():
         if schema["type"] == "object":
-            assert schema["additionalProperties"] is False, name
+            assert schema["additionalProperties"] is False or named_of(schema["propertyNames"]) in schemas, name
 
 
 def test_replies_have_no_defaults(schemas: dict[str, Any]) -> None:
@@ -258,8 +248,17 @@ def test_that_repeating_is_safe_is_said(document: dict[str, Any]) -> None:
 def test_every_call_tells_the_limits_in_force(name: str) -> None:
     """A call's description has the limits of the running service as numbers, not the default ones."""
     settings = Settings.model_construct(max_json_body_bytes=1234567, max_elements=7654321)
-    description = create_app(settings).openapi()["paths"][f"/{name}"]["post"]["description"]
+    description = documented(settings)["paths"][f"/{name}"]["post"]["description"]
     assert all(number in description for number in ("1\u202f234\u202f567", "7\u202f654\u202f321"))
+
+
+def test_derivatives_tell_the_factor_of_their_row(schemas: dict[str, Any]) -> None:
+    """Every derivative of the loss has the factor of its row, and the gradient says what it is by reduction."""
+    described = {name: field.get("description", "") for name, field in schemas["GradientReply"]["properties"].items()}
+    derivatives = ("gradient", "loss_wrt_probabilities", "hessian_diagonal")
+    assert [name for name in derivatives if "row's factor" not in " ".join(described[name].split())] == []
+    told = [f"`{reduction}`" for reduction in schemas["Reduction"]["enum"]]
+    assert [word for word in (*told, "`upstream`", "sample weight") if word not in described["gradient"]] == []
 
 
 def test_no_formula_holds_underscores(document: dict[str, Any]) -> None:

@@ -58,6 +58,12 @@ async def test_a_distant_ignored_label_is_an_integer(http: httpx.AsyncClient, la
     assert reply.status_code == 200 or reply.json()["type"] == "/problems/out-of-range"
 
 
+@pytest.mark.parametrize("label", [2**63 - 1, -(2**63)])
+async def test_every_label_of_64_bits_can_be_ignored(http: httpx.AsyncClient, label: int) -> None:
+    """The least and the largest integer of 64 bits are taken as an ignore_label."""
+    assert (await post(http, "/loss", LABELLED | {"ignore_label": label})).status_code == 200
+
+
 @pytest.mark.parametrize("depth", [9, 900, 1020, 100_000])
 @pytest.mark.parametrize("field", ["logits", "include", "temperature", "class_mask", "element_mask", "nope"])
 async def test_deep_nesting_in_any_field_is_told_as_such(http: httpx.AsyncClient, field: str, depth: int) -> None:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gradient_service.http import openapi
 from gradient_service.http.keys import Endpoint, Keys
 
 
@@ -103,6 +104,6 @@ def add(app: FastAPI, path: Path, keys: Keys) -> None:
         summary=path.summary or (path.endpoint.__doc__ or "").strip().splitlines()[0].rstrip("."),
         description=path.description,
         response_class=Response,
-        openapi_extra=path.document,
+        openapi_extra=openapi.path_document(path.document, is_open=path.is_open),
         tags=[path.tag],
     )

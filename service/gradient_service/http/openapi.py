@@ -1,26 +1,33 @@
 """The OpenAPI document: the framework's paths, the models' schemas, and examples that tests execute."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core import core_schema
 
 from gradient_service.http import code_samples, patience, problems
 from gradient_service.http.catalogue import OPERATIONS, Operation
 from gradient_service.http.example_files import Examples, examples, file_name
 from gradient_service.http.limits import shown_limits
+from gradient_service.http.openapi_components import (
+    OF_EVERY_REQUEST,
+    SECURITY_SCHEMES,
+    components,
+    headers,
+    headers_of_status,
+    parameters,
+    schema_of,
+)
 from gradient_service.http.text_templates import template
 from gradient_service.schemas.open_inference import BODIES as OPEN_INFERENCE_BODIES
 from gradient_service.schemas.problem import Problem
+from gradient_service.schemas.problem_type import ProblemTypeReply, ProblemTypesReply
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
 from gradient_service.wire import json_body, safetensors_body
 
-REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """\
 A network's scores become probabilities by **softmax**; **one-hot encoding** turns them into a decision;
 **cross-entropy** compares them with the true label; and back-propagation needs **∂E/∂score**, taken by the chain rule
@@ -52,11 +59,12 @@ What was computed is one object: the tensors `claimed.gradient`, `claimed.losses
 Each example that is answered is also there as a file, such as
 [`examples/{everyday_request}`](examples/{everyday_request}); the others have their names in place of `everyday`.
 """
-BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+BINARY_SCHEMA = {"schema": {"type": "string", "format": "binary"}}
+BINARY_CONTENT = {safetensors_body.MEDIA_TYPE: BINARY_SCHEMA}
 PROBLEM_STATUSES = {
-    400: "The bytes are no JSON object, or no safetensors file.",
+    400: "The bytes are not what they are read as, JSON or tensors, or a header field is malformed.",
     401: "A key is needed, and this is none.",
-    404: "There is no such model, or no such version of it.",
+    404: "There is no such model, version or problem type.",
     406: "No media type that is accepted can be written.",
     408: "The message did not arrive in time.",
     411: "The length of the body is not said, and it is not sent in chunks.",
@@ -72,30 +80,9 @@ PROBLEM_STATUSES = {
     503: "The service is starting, draining or overloaded.",
     504: "The work was not done within the deadline that the caller set.",
 }
-CALL_STATUSES = (400, 401, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500, 503, 504)
-
-
-DEADLINE = {
-    "name": patience.HEADER,
-    "in": "header",
-    "description": "Milliseconds after which the answer is of no use: waiting counts, and past it the work ends.",
-    "schema": {"type": "integer", "minimum": 1},
-}
-SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "Where the operator gave out keys."}}
-
-
-class SchemaGenerator(GenerateJsonSchema):
-    """Schemas without `default: null` (such a field may be left out, not sent as null) and without echoing titles."""
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Leave out a default that means absence."""
-        if schema.get("default", ...) is None:
-            return self.generate_inner(schema["schema"])
-        return super().default_schema(schema)
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        """Leave out titles that only repeat the field's name."""
-        return False
+CALL_STATUSES = (400, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 500, 503, 504)
+OF_ANSWERED_CALLS = ("Server-Timing", "Vary")
+"""Fields of their heads."""
 
 
 def call_document(operation: Operation) -> dict[str, Any]:
@@ -132,7 +119,8 @@ def body_document(
         samples: code that sends them, as Markdown, by the same names.
         statuses: of the problems that may answer.
     """
-    described = {200: _response(reply, json_body.MEDIA_TYPE, _of_status(shown, 200))}
+    answer = _response(reply, json_body.MEDIA_TYPE, _of_status(shown, 200))
+    described = {200: answer | {"headers": headers(*OF_ANSWERED_CALLS)}}
     for status in statuses:
         described[status] = _problem_response(status, _of_status(shown, status))
     content = _content(request, shown, "request")
@@ -140,22 +128,47 @@ def body_document(
         content["examples"][name]["description"] = sample
     body = {"required": True, "content": {json_body.MEDIA_TYPE: content}}
     return {
-        "parameters": [DEADLINE],
+        "parameters": parameters(patience.HEADER),
         "requestBody": body,
         "responses": {str(status): response for status, response in described.items()},
     }
 
 
-def get_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
-    """Return the replies of an endpoint that only tells."""
+def get_document(reply: type[BaseModel], *problem_statuses: int, asked: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the parameters and the replies of an endpoint that only tells."""
     described = {"200": _response(reply, json_body.MEDIA_TYPE, {})}
-    return {"responses": described | {str(status): _problem_response(status, {}) for status in problem_statuses}}
+    described |= {str(status): _problem_response(status, {}) for status in problem_statuses}
+    return {"parameters": parameters(*asked), "responses": described}
+
+
+def page_document(reply: type[BaseModel], *problem_statuses: int) -> dict[str, Any]:
+    """Return the replies of an endpoint that tells programs, and shows people a page."""
+    document = get_document(reply, *problem_statuses)
+    answer = document["responses"]["200"]
+    answer["content"] |= {"text/html": {"schema": {"type": "string"}}}
+    answer["headers"] = headers("Vary")
+    return document
 
 
 def text_document(media_type: str) -> dict[str, Any]:
     """Return the reply of an endpoint that tells in a text of its own form."""
     described = {"description": "The text.", "content": {media_type: {"schema": {"type": "string"}}}}
     return {"responses": {"200": described}}
+
+
+def path_document(document: dict[str, Any], *, is_open: bool) -> dict[str, Any]:
+    """Return the document of a path with what holds of all paths.
+
+    Those that are not open are 401 without a key, and what the whole document says of `security` is true of them. Every
+    request may have the header fields of all requests, and every reply has those of its status.
+    """
+    asked = [*document.get("parameters", ()), *parameters(*OF_EVERY_REQUEST)]
+    responses = document["responses"] | ({} if is_open else {"401": _problem_response(401, {})})
+    described = {
+        status: response | {"headers": headers_of_status(status) | response.get("headers", {})}
+        for status, response in sorted(responses.items())
+    }
+    return document | {"parameters": asked, "responses": described} | ({"security": []} if is_open else {})
 
 
 def _of_status(shown: Examples, status: int) -> Examples:
@@ -171,7 +184,7 @@ def _problem_response(status: int, shown: Examples) -> dict[str, Any]:
 
 
 def _content(model: type[BaseModel], shown: Examples, part: str) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}
+    content: dict[str, Any] = {"schema": schema_of(model)}
     if shown:
         content["examples"] = {
             name: {"summary": example["summary"], "value": example[part]} for name, example in shown.items()
@@ -202,7 +215,7 @@ def install(app: FastAPI) -> None:
                 description=app.description,
                 routes=app.routes,
             )
-            described["components"] = {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES}
+            described["components"] = components(_models())
             described["security"] = [{}, {name: [] for name in SECURITY_SCHEMES}]
             app.openapi_schema = described
         return app.openapi_schema
@@ -210,14 +223,9 @@ def install(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # the framework's documented way
 
 
-def _schemas() -> dict[str, Any]:
-    """Return the schemas of all bodies and of everything they refer to, by name."""
-    models: list[type[BaseModel]] = [LimitsReply, HealthReply, Problem, *OPEN_INFERENCE_BODIES]
+def _models() -> Iterator[type[BaseModel]]:
+    """Yield the models of all bodies."""
+    yield from (LimitsReply, HealthReply, Problem, ProblemTypesReply, ProblemTypeReply)
+    yield from OPEN_INFERENCE_BODIES
     for operation in OPERATIONS:
-        models += [operation.request, operation.reply]
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in models],
-        ref_template=REFERENCE,
-        schema_generator=SchemaGenerator,
-    )
-    return dict(sorted(definitions["$defs"].items()))
+        yield from (operation.request, operation.reply)

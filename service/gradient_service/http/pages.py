@@ -1,4 +1,4 @@
-"""The pages for people: entrance, explorable derivation, problem types, two views of the OpenAPI document, assets.
+"""The pages for people: entrance, explorable derivation, two views of the OpenAPI document, assets.
 
 No other host is asked.
 """
@@ -19,8 +19,6 @@ from gradient_service.http.codings import is_accepted
 from gradient_service.http.endpoints import ToldMount, ToldRoute
 from gradient_service.http.example_files import binary_files
 from gradient_service.http.html_reply import OWN_POLICY, STRICT, html_reply, is_for_people
-from gradient_service.http.problem_pages import ProblemPages
-from gradient_service.settings import Settings
 from gradient_service.wire import safetensors_body
 
 ASSETS = files("gradient_service.http") / "assets"
@@ -43,12 +41,11 @@ LINKS = {
 }
 
 
-def routes(settings: Settings) -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """Return the routes of the pages; none of them is part of the OpenAPI document."""
     return [
         ToldRoute("/", entrance),
         ToldRoute("/explore", explore),
-        *ProblemPages(settings).routes(),
         ToldRoute("/docs", docs),
         ToldRoute("/redoc", redoc),
         ToldRoute("/openapi.json", document),

@@ -7,15 +7,17 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
 
-from gradient_service.http.endpoints import ToldRoute
+from gradient_service.http import openapi
+from gradient_service.http.endpoints import Path
 from gradient_service.http.example_files import examples
 from gradient_service.http.html_reply import html_reply, is_for_people, marked_up
 from gradient_service.http.limits import grouped, limits_of
+from gradient_service.http.openapi_components import in_path
 from gradient_service.http.problem_types import FAMILIES, PROBLEM_TYPES, title_of
 from gradient_service.http.text_templates import template
 from gradient_service.schemas.problem import Slug
+from gradient_service.schemas.problem_type import ProblemTypeReply, ProblemTypesReply
 from gradient_service.schemas.replies import LimitsReply
 from gradient_service.settings import Settings
 
@@ -26,9 +28,15 @@ class ProblemPages:
     def __init__(self, settings: Settings) -> None:
         self._limits = limits_of(settings)
 
-    def routes(self) -> list[BaseRoute]:
-        """Return the routes of the index and of its pages."""
-        return [ToldRoute("/problems", self.index), ToldRoute("/problems/{slug}", self.page)]
+    def paths(self) -> list[Path]:
+        """Return the paths of the index and of its pages."""
+        index = openapi.page_document(ProblemTypesReply, HTTPStatus.NOT_ACCEPTABLE)
+        page = openapi.page_document(ProblemTypeReply, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE)
+        page["parameters"] += [in_path("slug", Slug)]
+        return [
+            Path("/problems", "problems", self.index, index, "service", is_open=True),
+            Path("/problems/{slug}", "problem", self.page, page, "service", is_open=True),
+        ]
 
     async def index(self, request: Request) -> Response:
         """Answer with all problem types."""

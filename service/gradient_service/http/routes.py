@@ -13,8 +13,11 @@ from gradient_service.http.keys import Keys
 from gradient_service.http.limits import Limits
 from gradient_service.http.metrics import MEDIA_TYPE, Metrics
 from gradient_service.http.open_inference.routes import paths as open_inference_paths
+from gradient_service.http.problem_pages import ProblemPages
 from gradient_service.schemas.replies import HealthReply, LimitsReply
 from gradient_service.settings import Settings
+
+VERBOSE = ("verbose",)
 
 
 def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Metrics) -> None:
@@ -23,11 +26,12 @@ def install(app: FastAPI, settings: Settings, readiness: Readiness, metrics: Met
     paths = (
         *_call_paths(settings, readiness),
         *_service_paths(settings, readiness, metrics),
+        *ProblemPages(settings).paths(),
         *open_inference_paths(settings, readiness, metrics),
     )
     for path in paths:
         endpoints.add(app, path, keys)
-    app.router.routes.extend(pages.routes(settings))
+    app.router.routes.extend(pages.routes())
 
 
 def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
@@ -48,10 +52,11 @@ def _call_paths(settings: Settings, readiness: Readiness) -> list[Path]:
 
 def _service_paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> list[Path]:
     health, limits = Health(readiness), Limits(settings)
-    unready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE)
+    alive = openapi.get_document(HealthReply, asked=VERBOSE)
+    ready = openapi.get_document(HealthReply, HTTPStatus.SERVICE_UNAVAILABLE, asked=VERBOSE)
     return [
         Path("/metrics", "metrics", metrics.metrics, openapi.text_document(MEDIA_TYPE), "service"),
         Path("/limits", "limits", limits.limits, openapi.get_document(LimitsReply), "service"),
-        Path("/livez", "livez", health.livez, openapi.get_document(HealthReply), "service", is_open=True),
-        Path("/readyz", "readyz", health.readyz, unready, "service", is_open=True),
+        Path("/livez", "livez", health.livez, alive, "service", is_open=True),
+        Path("/readyz", "readyz", health.readyz, ready, "service", is_open=True),
     ]

@@ -22,7 +22,7 @@ NumberFromZero = Annotated[float, Field(strict=True, json_schema_extra=DOUBLE | 
 PositiveNumber = Annotated[float, Field(strict=True, json_schema_extra=DOUBLE | {"exclusiveMinimum": 0})]
 Fraction = Annotated[float, Field(strict=True, json_schema_extra=DOUBLE | {"minimum": 0, "maximum": 1})]
 """The bounds only describe, as those of arrays do: values come after shapes, and the core checks them."""
-Integer = Annotated[int, Field(strict=True, ge=INT64_RANGE.start, lt=INT64_RANGE.stop, json_schema_extra=INT64)]
+Integer = Annotated[int, Field(strict=True, ge=INT64_RANGE.start, le=INT64_RANGE[-1], json_schema_extra=INT64)]
 Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
 
 Scalar = Annotated[Array, Tensor(rank=0, kind="number")]

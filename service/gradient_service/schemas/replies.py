@@ -131,13 +131,14 @@ class GradientReply(Body):
     losses: Vector | Absent = None
     """(N,): the loss of each row in nats, with its weights."""
     gradient: Rows | Absent = None
-    """∂loss/∂logits (N, K), with the reduction's factor: rₙ/D for `mean`, rₙ for `sum`."""
+    """∂loss/∂logits (N, K), with the row's factor: rₙ/D for `mean`, rₙ for `sum`, rₙ times `upstream` for `none`; rₙ is
+    the sample weight, D the number divided by."""
     probabilities: ProbabilityRows | Absent = None
     """(N, K)."""
     predicted_labels: Labels | Absent = None
     """(N,): the first class of the largest logit."""
     loss_wrt_probabilities: Rows | Absent = None
-    """∂E/∂p (N, K), with the reduction's factor."""
+    """∂E/∂p (N, K), with the row's factor, as `gradient` has it."""
     jacobian: Matrices | Absent = None
     """(N, K, K): element [n][i][j] is ∂pᵢ/∂sⱼ of row n; no factor."""
     gradient_by_chain_rule: Rows | Absent = None
@@ -146,7 +147,8 @@ class GradientReply(Body):
     """(N, K): what keeping only the diagonal pᵢ (1−pᵢ) of the Jacobian gives. Under softmax that is not the gradient:
     off the diagonal the Jacobian is −pᵢ pⱼ."""
     hessian_diagonal: Rows | Absent = None
-    """(N, K): second derivatives of the loss by each logit, by `curvature`: the diagonal of the Hessian."""
+    """(N, K): second derivatives of the loss by each logit, by `curvature`: the diagonal of the Hessian, with the row's
+    factor."""
     summary: SummaryBody | Absent = None
     applied: GradientApplied
 

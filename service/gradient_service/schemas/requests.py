@@ -158,7 +158,7 @@ class Claimed(Body):
     losses: Vector | Absent = None
     """(N,): the loss of each row in nats, with its weights."""
     gradient: Rows | Absent = None
-    """(N, K): ∂loss/∂logits, with the reduction's factor."""
+    """(N, K): ∂loss/∂logits, with the row's factor, as `/gradient` answers it."""
     probabilities: Rows | Absent = None
     """(N, K)."""
 

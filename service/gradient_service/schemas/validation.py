@@ -12,7 +12,7 @@ from gradient_service.schemas.members import body_fields, nested, placed
 Model = TypeVar("Model", bound=BaseModel)
 
 UNKNOWN_VALUE = frozenset({"enum", "literal_error"})
-OUT_OF_RANGE = frozenset({"greater_than_equal", "less_than", "too_long"})
+OUT_OF_RANGE = frozenset({"greater_than_equal", "less_than_equal", "too_long"})
 SHAPES = frozenset({"length-mismatch", "ragged"})
 VALUES = frozenset({"label-out-of-range", "number-out-of-range", "out-of-range"})
 

@@ -13,6 +13,8 @@ from gradient_service.http.health import Readiness
 from gradient_service.http.keys import Endpoint
 from gradient_service.http.metrics import Metrics
 from gradient_service.http.open_inference.endpoints import InferenceServer
+from gradient_service.http.open_inference.exchange import BINARY_TYPE, JSON_BYTES
+from gradient_service.http.openapi_components import headers, in_path, parameters
 from gradient_service.schemas.open_inference import (
     InferenceReply,
     InferenceRequest,
@@ -32,6 +34,7 @@ from gradient_service.settings import Settings
 TAG = "v2"
 MODEL = "/v2/models/{model}"
 INFER_STATUSES = tuple(sorted((*openapi.CALL_STATUSES, 404, 501)))
+BINARY_CONTENT = {BINARY_TYPE: openapi.BINARY_SCHEMA}
 SHARED_MEMORIES = ("systemsharedmemory", "cudasharedmemory")
 GET_AND_POST = ("GET", "POST")
 
@@ -56,13 +59,23 @@ def paths(settings: Settings, readiness: Readiness, metrics: Metrics) -> Iterato
         document = _with_parameters(row.path, document)
         is_open = row.path.startswith("/v2/health/")
         yield Path(row.path, row.name, row.endpoint, document, TAG, row.method, is_open=is_open)
-    shown = examples("infer")
-    samples = {name: code_samples.of_inference(example) for name, example in shown.items()}
-    document = openapi.body_document(InferenceRequest, InferenceReply, shown, samples, INFER_STATUSES)
+    document = _infer_document()
     for path, name in ((f"{MODEL}/infer", "infer"), (f"{MODEL}/versions/{{version}}/infer", "infer_version")):
         yield Path(path, f"v2_{name}", server.infer, _with_parameters(path, document), TAG, "POST")
     for method, path in _not_offered():
         yield Path(path, "v2_not_offered", server.not_offered, None, TAG, method)
+
+
+def _infer_document() -> dict[str, Any]:
+    """Return what the document says of a call: its bodies are JSON, alone or with tensors behind it."""
+    shown = examples("infer")
+    samples = {name: code_samples.of_inference(example) for name, example in shown.items()}
+    document = openapi.body_document(InferenceRequest, InferenceReply, shown, samples, INFER_STATUSES)
+    document["parameters"] += parameters(JSON_BYTES)
+    document["requestBody"]["content"] |= BINARY_CONTENT
+    document["responses"]["200"]["content"] |= BINARY_CONTENT
+    document["responses"]["200"]["headers"] |= headers(JSON_BYTES, "Content-Encoding")
+    return document
 
 
 def _of_the_server(server: InferenceServer) -> list[Row]:
@@ -102,14 +115,6 @@ def _not_offered() -> Iterator[tuple[str, str]]:
 
 def _with_parameters(path: str, document: dict[str, Any]) -> dict[str, Any]:
     """Return the document of a path with what its braces stand for."""
-    schemas = {
-        "model": {"$ref": openapi.REFERENCE.format(model=ModelName.__name__)},
-        "version": {"$ref": openapi.REFERENCE.format(model=ModelVersion.__name__)},
-    }
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": schema}
-        for name, schema in schemas.items()
-        if f"{{{name}}}" in path
-    ]
-    parameters += document.get("parameters", [])
-    return document | {"parameters": parameters} if parameters else document
+    models = {"model": ModelName, "version": ModelVersion}
+    asked = [in_path(name, model) for name, model in models.items() if f"{{{name}}}" in path]
+    return document | {"parameters": [*asked, *document["parameters"]]}
