@@ -135,6 +135,24 @@ def test_rows_and_classes_come_and_go(visit: Visit, origin: str) -> None:
     assert visit.outcome(origin) == CLEAN
 
 
+def test_the_shape_stays_within_its_limits(visit: Visit, origin: str) -> None:
+    """However fast a button is pressed, its last row and its sixth class stay, the focus too, and the address holds."""
+    page = visit.page
+    open_page(page, origin)
+    for name, presses in (("Remove a row", 3), ("Add a class", 9)):
+        button = page.get_by_role("button", name=name)
+        button.focus()
+        for _ in range(presses):
+            page.keyboard.press("Enter")
+        expect(button).to_be_focused()
+        expect(button).to_be_disabled()
+    expect(page).to_have_url(f"{origin}/explore?scores=1,2,3,0,0,0&labels=2")
+    settle(page)
+    open_page(page, origin, page.url.partition("/explore")[2])
+    assert page.locator("#batch [data-cell^=one_hot]").count() == 6
+    assert visit.outcome(origin) == CLEAN
+
+
 def test_toggles_are_sent(visit: Visit, origin: str) -> None:
     """Objective, reduction, temperature and precision are in the request once they are chosen."""
     page = visit.page

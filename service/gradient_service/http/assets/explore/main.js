@@ -13,7 +13,7 @@ import { refusals } from "./refusals.js";
 import { shortcut } from "./shortcut.js";
 import { squaredError } from "./squared_error.js";
 import { gradientStep } from "./step.js";
-import { addClass, addRow, assign, LIMITS, readAddress, removeClass, removeRow, writeQuery } from "./state.js";
+import { assign, hasRoom, readAddress, reshape, SHAPE_CHANGES, writeQuery } from "./state.js";
 
 const VIEWS = {
   batch,
@@ -25,7 +25,6 @@ const VIEWS = {
   step: gradientStep,
 };
 const PAUSE_MILLISECONDS = 150; // after the last change, before the service is asked
-const SHAPES = { "add-row": addRow, "remove-row": removeRow, "add-class": addClass, "remove-class": removeClass };
 const SHOWN = {
   rate: ({ rate }) => `η = ${rate}`,
   step: ({ step }) => `h = ${roughly(10 ** step)}`,
@@ -114,11 +113,8 @@ function showControls() {
   for (const control of document.querySelectorAll("[data-state]")) {
     if (control !== document.activeElement) control.value = state[control.dataset.state];
   }
-  const { length: rows, 0: { length: classes } } = state.scores;
-  document.getElementById("add-row").disabled = rows === LIMITS.rows;
-  document.getElementById("remove-row").disabled = rows === 1;
-  document.getElementById("add-class").disabled = classes === LIMITS.classes;
-  document.getElementById("remove-class").disabled = classes === 2;
+  // Not `disabled`, which takes the focus from who is on the button.
+  for (const name of SHAPE_CHANGES) document.getElementById(name).ariaDisabled = String(!hasRoom(state, name));
   for (const part of document.querySelectorAll("[data-objective]")) {
     part.hidden = part.dataset.objective !== state.objective;
   }
@@ -133,11 +129,12 @@ function announceNear(focused) {
   }
 }
 
-function reshape(change) {
-  change(state);
+function changeShape(name) {
+  reshape(state, name);
   buildEditor(editor, state, edited);
   fillEditor(editor, state);
   offerClasses();
+  showControls();
   changed();
 }
 
@@ -156,9 +153,7 @@ function listen() {
       if (isUsable) changed();
     });
   }
-  for (const [id, change] of Object.entries(SHAPES)) {
-    document.getElementById(id).addEventListener("click", () => reshape(change));
-  }
+  for (const name of SHAPE_CHANGES) document.getElementById(name).addEventListener("click", () => changeShape(name));
   document.getElementById("take-step").addEventListener("click", ({ target }) => {
     state.scores[state.row] = JSON.parse(target.dataset.scores);
     fillEditor(editor, state);
