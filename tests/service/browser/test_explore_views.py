@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import CLEAN, Visit
-from .explorer import agrees, answer, asked_for, calls, disagreements, open_page, texts
+from .explorer import agrees, answer, asked_for, calls, disagreements, open_page, settle, texts
 
 pytestmark = pytest.mark.full
 
@@ -158,6 +158,32 @@ def test_a_step_that_is_taken_becomes_the_score(visit: Visit, origin: str) -> No
     page.get_by_role("button", name="Take this step").click()
     expect(page).to_have_url(re.compile(re.escape(",".join(map(str, after)))))
     expect(page.get_by_label("score of class 0 in row 0", exact=True)).to_have_value(str(after[0]))
+
+
+def test_only_the_step_that_is_shown_can_be_taken(visit: Visit, origin: str) -> None:
+    """Neither before an answer nor after a change that has none is there a step to take, whichever row is chosen."""
+    page = visit.page
+    page.route("**/gradient", lambda route: route.abort())
+    open_page(page, origin)
+    press_step(page)
+    page.unroute("**/gradient")
+    page.get_by_role("button", name="Try again").click()
+    settle(page)
+    score = page.get_by_label("score of class 0 in row 0", exact=True)
+    score.fill("")
+    page.get_by_role("radio", name="row 1").check()
+    press_step(page)
+    score.fill("1")
+    expect(page).to_have_url(f"{origin}/explore?row=1")
+    settle(page)
+    assert "Cannot read" not in "".join(visit.complaints)
+
+
+def press_step(page: Page) -> None:
+    """Press the button of the step, which says that it is not to be pressed."""
+    button = page.get_by_role("button", name="Take this step")
+    expect(button).to_be_disabled()
+    button.dispatch_event("click")
 
 
 def test_the_quotient_is_made_of_two_shown_losses(visit: Visit, origin: str) -> None:

@@ -12,7 +12,7 @@ import { roughly } from "./numbers.js";
 import { refusals } from "./refusals.js";
 import { shortcut } from "./shortcut.js";
 import { squaredError } from "./squared_error.js";
-import { gradientStep } from "./step.js";
+import { gradientStep, offerStep, takeStep } from "./step.js";
 import { assign, hasRoom, readAddress, reshape, SHAPE_CHANGES, writeQuery } from "./state.js";
 
 const VIEWS = {
@@ -41,6 +41,7 @@ let timer;
 
 function changed() {
   main.ariaBusy = "true";
+  offerStep(document.getElementById("take-step"));
   round.abort();
   clearTimeout(timer);
   timer = setTimeout(refresh, PAUSE_MILLISECONDS);
@@ -155,7 +156,7 @@ function listen() {
   }
   for (const name of SHAPE_CHANGES) document.getElementById(name).addEventListener("click", () => changeShape(name));
   document.getElementById("take-step").addEventListener("click", ({ target }) => {
-    state.scores[state.row] = JSON.parse(target.dataset.scores);
+    takeStep(target, state);
     fillEditor(editor, state);
     changed();
   });
