@@ -123,6 +123,17 @@ def test_the_shortcut_is_named_by_check(visit: Visit, origin: str) -> None:
     expect(visit.page.locator("#shortcut .said")).to_contain_text(report["diagnoses"][0]["explanation"])
 
 
+def test_a_difference_below_the_tolerance_is_no_agreement(visit: Visit, origin: str) -> None:
+    """Where the diagonal has half the derivative and /check lets it pass, the page says why, not that both agree."""
+    page = visit.page
+    open_page(page, origin, "?scores=40,0&labels=0")
+    report = reply_of(page, origin, "shortcut", "check")
+    assert report["verdict"] == "match"
+    assert texts(line(page, "shortcut", "diagonal against whole", 1)) == ["≠ differs"] * 2
+    expect(page.locator("#shortcut .said")).to_contain_text("what is left out is smaller than its tolerance")
+    expect(page.locator("#shortcut .said")).to_contain_text(report["diagnoses"][0]["explanation"])
+
+
 def test_squared_error_is_made_from_the_service_s_factors(visit: Visit, origin: str) -> None:
     """Squared error has ½Σ(p − c)², p − c, and its product with the Jacobian; cross-entropy is the service's."""
     page = visit.page
