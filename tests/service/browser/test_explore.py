@@ -111,15 +111,21 @@ def test_a_dragged_bar_changes_its_score(visit: Visit, origin: str) -> None:
 
 
 def test_a_number_that_is_none_is_asked_for(visit: Visit, origin: str) -> None:
-    """An emptied score is named, and the page goes on once it is a number again."""
+    """An emptied score is named, no number stands beside other formulas meanwhile, and with a number all go on."""
     page = visit.page
     open_page(page, origin)
     page.get_by_label("score of class 2 in row 1", exact=True).fill("")
     expect(page.locator("#incomplete")).to_have_text("Row 1, class 2 needs a number.")
+    page.get_by_label("Objective").select_option("sigmoid + binary sum")
+    settle(page)
+    numbers = page.locator("#batch .said, [data-total], #chain-rule .product, #shortcut .results")
+    assert [number.is_visible() for number in numbers.all()] == [False] * 4
     assert page.url == f"{origin}/explore"
     page.get_by_label("score of class 2 in row 1", exact=True).fill("1")
     expect(page.locator("#incomplete")).to_be_empty()
-    expect(page).to_have_url(f"{origin}/explore?scores=1,2,3;0,0,1")
+    expect(page).to_have_url(f"{origin}/explore?scores=1,2,3;0,0,1&objective=sigmoid_binary_cross_entropy")
+    settle(page)
+    assert [number.is_visible() for number in numbers.all()] == [True] * 4
 
 
 def test_rows_and_classes_come_and_go(visit: Visit, origin: str) -> None:

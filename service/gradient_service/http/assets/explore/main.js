@@ -57,7 +57,10 @@ async function refresh() {
   round = new AbortController();
   showControls();
   main.ariaBusy = String(isComplete());
-  if (!isComplete()) return;
+  if (!isComplete()) {
+    for (const id of Object.keys(VIEWS)) document.getElementById(id).classList.add("unanswered");
+    return;
+  }
   history.replaceState(null, "", `${location.pathname}${writeQuery(state)}${location.hash}`);
   const { signal } = round;
   const next = new Map();
@@ -89,7 +92,7 @@ async function refreshView(section, view, signal, next) {
     if (!isHindrance(error)) throw error;
     hindrance = error;
   }
-  section.classList.toggle("refused", hindrance !== null);
+  section.classList.toggle("unanswered", hindrance !== null);
   tell(section.querySelector(".refusal"), hindrance);
   showCalls(section.querySelector(".calls"), asked.filter(({ answer }) => answer), key !== "");
   return hindrance;
