@@ -64,7 +64,7 @@ def test_the_matrices_are_the_factors(visit: Visit, origin: str, objective: str)
 
 
 def test_pointing_at_the_product_frames_its_terms(visit: Visit, origin: str) -> None:
-    """Over ∂E/∂s₂ all of ∂E/∂p and the Jacobian's column s₂ are framed, and the sum is written out."""
+    """Over ∂E/∂z₂ all of ∂E/∂p and the Jacobian's column s₂ are framed, and the sum is written out."""
     page = visit.page
     open_page(page, origin, "?digits=4")
     matrix(page, "product").locator("[data-j='2']").hover()
@@ -74,8 +74,21 @@ def test_pointing_at_the_product_frames_its_terms(visit: Visit, origin: str) -> 
         "product": [(0, 2)],
     }
     expect(page.locator(".terms")).to_have_text(
-        "∂E/∂s₂ = (0) × (−0.0599) + (0) × (−0.1628) + (−1.5032) × (0.2227) = −0.3348"
+        "∂E/∂z₂ = (0) × (−0.0599) + (0) × (−0.1628) + (−1.5032) × (0.2227) = −0.3348"
     )
+
+
+def test_a_temperature_is_in_every_view(visit: Visit, origin: str) -> None:
+    """Derivatives by the scores z are over T, in words as in numbers, and programs that overflow divide by T too."""
+    page = visit.page
+    open_page(page, origin, "?temperature=2&digits=4&offset=0")
+    expect(page.locator(".terms")).to_have_text(
+        re.compile(r"^∂E/∂z₀ = \[\(0\) × \([\d.]+\) \+ .*\] / 2\.0000 = 0\.0932$")
+    )
+    assert asked_for(page, "naive", "gradient")["temperature"] == 2
+    assert texts(line(page, "naive", "naive, float64")) == texts(line(page, "naive", "float64"))
+    page.get_by_label("Added to each score").fill("200")
+    expect(page.locator("#naive .said")).to_contain_text("No longer numbers: naive, float32.")
 
 
 def test_pointing_at_the_jacobian_frames_one_way(visit: Visit, origin: str) -> None:
@@ -110,7 +123,7 @@ def test_the_shortcut_stands_beside_the_truth(visit: Visit, origin: str) -> None
     open_page(page, origin)
     for index, marks in enumerate((["≠ differs", "≠ differs", "= same"], ["≠ differs"] * 3)):
         reply = reply_of(page, origin, "shortcut", "gradient", index)
-        for name, output in (("∂E/∂s", "gradient"), ("∂E/∂p · its diagonal only", "gradient_diagonal_only")):
+        for name, output in (("∂E/∂z", "gradient"), ("by its diagonal only", "gradient_diagonal_only")):
             assert disagreements(texts(line(page, "shortcut", name, index)), reply[output][0]) == []
         assert texts(line(page, "shortcut", "diagonal against whole", index)) == marks
 
@@ -143,14 +156,14 @@ def test_squared_error_is_made_from_the_service_s_factors(visit: Visit, origin: 
     through = difference @ np.array(reply["jacobian"][0]) / 2
     squared = [*map(number, texts(line(page, "squared-error", "∂E/∂p, squared error")))]
     assert squared == pytest.approx([*difference, (difference**2).sum() / 2], abs=1e-9)
-    pulled = texts(line(page, "squared-error", "∂E/∂s, squared error"))[:3]
+    pulled = texts(line(page, "squared-error", "∂E/∂z, squared error"))[:3]
     assert [*map(number, pulled)] == pytest.approx(through, abs=1e-9)
-    exact = texts(line(page, "squared-error", "∂E/∂s, cross-entropy"))[:3]
+    exact = texts(line(page, "squared-error", "∂E/∂z, cross-entropy"))[:3]
     assert disagreements(exact, reply["gradient"][0]) == []
 
 
 def test_a_step_goes_against_the_gradient(visit: Visit, origin: str) -> None:
-    """The new scores are s − η ∂E/∂s to six decimals, and the loss after it is the service's."""
+    """The new scores are z − η ∂E/∂z to six decimals, and the loss after it is the service's."""
     page = visit.page
     open_page(page, origin, "?rate=2&digits=9")
     gradient = reply_of(page, origin, "step", "gradient")["gradient"][0]
@@ -204,7 +217,7 @@ def test_the_quotient_is_made_of_two_shown_losses(visit: Visit, origin: str) -> 
     sent = asked_for(page, "finite-differences", "loss")
     losses = answer(origin, "loss", sent)["losses"][12:14]
     assert sent["logits"][12:14] == [[1, 2.001, 3], [1, 1.999, 3]]
-    shown = [texts(line(page, "finite-differences", f"loss at s {sign} h"))[0] for sign in "+−"]
+    shown = [texts(line(page, "finite-differences", f"loss at z {sign} h"))[0] for sign in "+−"]
     assert shown == [str(loss) for loss in losses]
     quotient = number(texts(line(page, "finite-differences", "their difference over 2h"))[0])
     assert quotient == pytest.approx((losses[0] - losses[1]) / 0.002, rel=1e-14)

@@ -8,7 +8,7 @@ const LINES = {
   probabilities: "probability p",
   one_hot: "decision",
   targets: "label c",
-  gradient: "gradient ∂E/∂s",
+  gradient: "gradient ∂E/∂z",
 };
 
 // Builds the table for the shape of the scores; `edited` hears of each change of a score, a label or the row.
@@ -40,7 +40,7 @@ function rowBody(state, n, edited) {
     "tbody",
     {},
     element("tr", { class: "row-head" }, rowHead(state, n, edited)),
-    element("tr", { class: "scores" }, element("th", { scope: "row" }, "score s"), ...scores),
+    element("tr", { class: "scores" }, element("th", { scope: "row" }, "score z"), ...scores),
     ...results,
   );
 }

@@ -25,7 +25,7 @@ export async function shortcut(section, state, ask) {
 
 function tableOf(name, reply, state) {
   const shown = ["gradient", "gradient_by_chain_rule", "gradient_diagonal_only"].map((output) => reply[output][0]);
-  const lines = ["∂E/∂s", "∂E/∂p · whole Jacobian", "∂E/∂p · its diagonal only"].map((line, index) => ({
+  const lines = ["∂E/∂z", "by the whole Jacobian", "by its diagonal only"].map((line, index) => ({
     name: line, by: "the service", values: shown[index],
   }));
   const marks = agreement(reply).map((isSame) => (isSame ? "= same" : "≠ differs"));

@@ -14,7 +14,7 @@ export async function gradientStep(section, state, ask) {
   const after = await ask("loss", fields);
   const lines = [
     { name: "scores before", by: "you", values: [...rowOf(state), before.loss] },
-    { name: "∂E/∂s", by: "the service", values: before.gradient[0] },
+    { name: "∂E/∂z", by: "the service", values: before.gradient[0] },
     { name: "scores after", by: "this page", values: [...scores, after.loss], mark: "ours" },
   ];
   const columns = [...classNames(scores.length), "loss, by the service"];
