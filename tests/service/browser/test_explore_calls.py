@@ -21,6 +21,13 @@ pytestmark = pytest.mark.full
 
 OVERLOADED = {"type": "/problems/overloaded", "title": "Overloaded", "status": 503, "detail": "Later.", "errors": []}
 
+# Whether a field that is scrolled to, at the top of the window, has nothing before it.
+IS_IN_SIGHT = """(field) => {
+  field.scrollIntoView({ behavior: "instant", block: "start" });
+  const { left, top, width, height } = field.getBoundingClientRect();
+  return document.elementFromPoint(left + width / 2, top + height / 2) === field;
+}"""
+
 
 def shown(page: Page, name: str) -> list[str]:
     """The texts of one kind that the calls of the page show."""
@@ -148,12 +155,15 @@ def test_a_mistake_shows_its_problem(visit: Visit, origin: str, mistake: str, sl
 
 
 def test_a_key_is_asked_for_and_used(visit: Visit) -> None:
-    """Where keys were given out the page says so; with one of them it has its numbers, and shows it nowhere."""
+    """Where keys were given out the page says so, and covers no field; with a key it has its numbers, and hides it."""
     page = visit.page
     with serving(Settings.model_construct(api_keys=SecretStr("a-secret-key"))) as address:
         page.goto(f"{address}/explore")
         expect(page.get_by_role("alert").first).to_contain_text("This service wants a key.")
-        page.get_by_label("Key, if the service asks for one").fill("a-secret-key")
+        field = page.get_by_label("Key, if the service asks for one")
+        page.set_viewport_size({"width": 320, "height": 256})
+        assert field.evaluate(IS_IN_SIGHT)
+        field.fill("a-secret-key")
         page.keyboard.press("Enter")
         expect(page.locator("[data-total]")).to_have_text("1.506218")
         expect(page.locator("#notice")).to_be_hidden()
