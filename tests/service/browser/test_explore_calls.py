@@ -186,6 +186,20 @@ def test_an_unreachable_service_is_said(visit: Visit, origin: str) -> None:
     expect(page.locator("[data-total]")).to_be_visible()
 
 
+@pytest.mark.parametrize("text", ["<html>Log in", '{"login": true}'])
+def test_a_foreign_answer_is_said(visit: Visit, origin: str, text: str) -> None:
+    """A 200 that is not the service's is told as such, and asked for again once that is tried."""
+    page = visit.page
+    page.route("**/gradient", lambda route: route.fulfill(status=200, body=text))
+    open_page(page, origin)
+    expect(page.locator("#notice")).to_contain_text("Something else answers in place of the service")
+    expect(page.locator("#step .refusal")).to_contain_text("This is no answer of the service, 200")
+    page.unroute("**/gradient")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("[data-total]")).to_have_text("1.506218")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_a_busy_service_is_said(visit: Visit, origin: str) -> None:
     """A 503 is told as having no room now, with a way to try again."""
     page = visit.page

@@ -1,7 +1,7 @@
 // The page: one state, one address, and views that ask the service anew after each change.
 
 import { batch, buildEditor, fillEditor } from "./batch.js";
-import { checked, send, textOf } from "./calls.js";
+import { checked, isReply, send, textOf } from "./calls.js";
 import { showCalls } from "./call_panel.js";
 import { chainRule } from "./chain_rule.js";
 import { element, say } from "./elements.js";
@@ -101,7 +101,7 @@ async function refreshView(section, view, signal, next) {
 async function answerTo(call, signal, next) {
   const question = `${call.path} ${textOf(call)}`;
   const answer = answers.get(question) ?? (await send(call, key, signal));
-  if (answer.status === 200) next.set(question, answer);
+  if (isReply(answer)) next.set(question, answer);
   return answer;
 }
 
