@@ -128,6 +128,23 @@ def test_a_number_that_is_none_is_asked_for(visit: Visit, origin: str) -> None:
     assert [number.is_visible() for number in numbers.all()] == [True] * 4
 
 
+def test_a_wrong_temperature_is_explained(visit: Visit, origin: str) -> None:
+    """A temperature that is none is described by what it needs, and neither mark nor words outlive it."""
+    page = visit.page
+    open_page(page, origin, "?temperature=2")
+    temperature = page.get_by_label("Temperature")
+    temperature.fill("0")
+    expect(temperature).to_have_accessible_description(
+        "The temperature needs a number above 0; T = 2 holds until then."
+    )
+    expect(temperature).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Reduction").focus()
+    page.get_by_label("Reduction").select_option("mean of rows")
+    expect(temperature).to_have_value("2")
+    expect(temperature).to_have_attribute("aria-invalid", "false")
+    expect(page.locator("#incomplete")).to_be_empty()
+
+
 def test_rows_and_classes_come_and_go(visit: Visit, origin: str) -> None:
     """A row and a class more are in the next request, and the labels fit when they go again."""
     page = visit.page

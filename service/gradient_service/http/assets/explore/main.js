@@ -56,8 +56,9 @@ async function refresh() {
   round.abort();
   round = new AbortController();
   showControls();
-  main.ariaBusy = String(isComplete());
-  if (!isComplete()) {
+  sayWhatIsMissing();
+  main.ariaBusy = String(missing() === undefined);
+  if (missing()) {
     for (const id of Object.keys(VIEWS)) document.getElementById(id).classList.add("unanswered");
     return;
   }
@@ -105,17 +106,24 @@ async function answerTo(call, signal, next) {
   return answer;
 }
 
-function isComplete() {
-  const place = state.scores.flatMap((row, n) => row.map((score, j) => [score, n, j])).find(([s]) => Number.isNaN(s));
-  const message = place ? `Row ${place[1]}, class ${place[2]} needs a number.` : "";
-  say(document.getElementById("incomplete"), message);
-  return !place;
+// The first score that is no number, without which nothing is asked.
+function missing() {
+  return state.scores.flatMap((row, n) => row.map((score, j) => ({ score, n, j }))).find(({ score }) => Number.isNaN(score));
+}
+
+function sayWhatIsMissing() {
+  const place = missing();
+  const isWarm = document.querySelector("[data-state=temperature]").ariaInvalid !== "true";
+  const temperature = isWarm ? "" : `The temperature needs a number above 0; T = ${state.temperature} holds until then.`;
+  say(document.getElementById("incomplete"), place ? `Row ${place.n}, class ${place.j} needs a number.` : temperature);
 }
 
 // Controls outside the table show the state, and say where it is at an end.
 function showControls() {
   for (const control of document.querySelectorAll("[data-state]")) {
-    if (control !== document.activeElement) control.value = state[control.dataset.state];
+    if (control === document.activeElement) continue;
+    control.value = state[control.dataset.state];
+    control.ariaInvalid = "false";
   }
   // Not `disabled`, which takes the focus from who is on the button.
   for (const name of SHAPE_CHANGES) document.getElementById(name).ariaDisabled = String(!hasRoom(state, name));
@@ -153,8 +161,9 @@ function listen() {
   for (const control of document.querySelectorAll("[data-state]")) {
     control.addEventListener("input", () => {
       const isUsable = assign(state, control.dataset.state, control.value);
-      control.setAttribute("aria-invalid", !isUsable);
+      control.ariaInvalid = String(!isUsable);
       if (isUsable) changed();
+      else sayWhatIsMissing();
     });
   }
   for (const name of SHAPE_CHANGES) document.getElementById(name).addEventListener("click", () => changeShape(name));
