@@ -154,6 +154,33 @@ def test_a_mistake_shows_its_problem(visit: Visit, origin: str, mistake: str, sl
     assert json.loads(page.locator("#refusals [data-text=reply]").inner_text())["type"] == f"/problems/{slug}"
 
 
+def test_only_the_last_mistake_is_shown(visit: Visit, origin: str) -> None:
+    """A late answer to an earlier mistake is dropped, a proxy's is no problem, and without one nothing old stays."""
+    page = visit.page
+    open_page(page, origin)
+    table = page.locator("#refusals table")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/gradient", hold)
+    page.route("**/loss", lambda route: route.fulfill(status=502, body="<html>Bad gateway"))
+    with page.expect_request("**/gradient"):
+        page.get_by_role("button", name="label out of range").click()
+    page.get_by_role("button", name="a misspelt field").click()
+    expect(table).to_contain_text("/problems/unknown-field")
+    for route in held:
+        route.fulfill(status=503, json=OVERLOADED)
+    page.get_by_role("button", name="targets that sum to 0.9").click()
+    expect(page.locator("#refusals .said")).to_have_text("502 This is no answer of the service. ")
+    expect(table).to_contain_text("This is no answer of the service")
+    page.route("**/softmax", lambda route: route.abort())
+    page.get_by_role("button", name="a NaN").click()
+    expect(page.locator("#refusals .said")).to_have_text("The service did not answer.")
+    expect(table).to_have_count(0)
+
+
 def test_a_key_is_asked_for_and_used(visit: Visit) -> None:
     """Where keys were given out the page says so, and covers no field; with a key it has its numbers, and hides it."""
     page = visit.page
