@@ -50,6 +50,8 @@ def test_the_batch_shows_what_the_service_answers(visit: Visit, origin: str, que
         assert disagreements(texts(page.locator(f"[data-cell^={name}]")), flat(reply[name])) == []
     assert disagreements(texts(page.locator("[data-cell^=losses]")), reply["losses"]) == []
     assert agrees(shown_loss(page), reply["loss"])
+    right = f"The service counts {reply['summary']['correct_count']} of {len(reply['losses'])} rows as right."
+    expect(page.locator("#batch .said")).to_contain_text(right)
 
 
 @pytest.mark.parametrize("query", STATES.values(), ids=STATES)
@@ -69,7 +71,7 @@ def test_the_first_request_is_plain(visit: Visit, origin: str) -> None:
         "temperature": 1,
         "dtype": "float64",
         "reduction": "sum",
-        "include": ["loss", "losses", "probabilities", "gradient"],
+        "include": ["loss", "losses", "probabilities", "gradient", "summary"],
     }
 
 
