@@ -229,6 +229,15 @@ def test_a_senseless_address_is_the_first_state(visit: Visit, origin: str, query
     assert (shown_loss(visit.page), visit.outcome(origin)) == ("1.506218", CLEAN)
 
 
+def test_an_address_holds_what_the_bars_can(visit: Visit, origin: str) -> None:
+    """A number between two places of a bar is the nearer one, and one beyond its end is as at first."""
+    page = visit.page
+    open_page(page, origin, "?step=-5.3&rate=0.123&offset=1000")
+    for name, value, text in (("step", "-5.5", "h = 3.2e−6"), ("rate", "0.1", "η = 0.1"), ("offset", "100", "100")):
+        expect(page.locator(f"[data-state={name}]")).to_have_value(value)
+        expect(page.locator(f"[data-shows={name}]")).to_have_text(text)
+
+
 def test_the_keyboard_alone_is_enough(visit: Visit, origin: str) -> None:
     """From the top of the page Tab leads to a score, which can be typed, and the loss follows."""
     page = visit.page

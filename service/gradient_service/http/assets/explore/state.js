@@ -18,9 +18,10 @@ const FIELDS = {
   digits: ["6", oneOf(["4", "6", "9", "all"])],
   row: [0, wholeWithin(0, LIMITS.rows - 1)],
   class: [0, wholeWithin(0, LIMITS.classes - 1)],
-  step: [-5, numberWithin(-15, 0)],
-  offset: [100, numberWithin(-1000, 1000)],
-  rate: [1, numberWithin(0, 100)],
+  // What their bars can hold, so that a bar and its number say the same.
+  step: [-5, multipleWithin(0.5, -15, 0)],
+  offset: [100, multipleWithin(1, -800, 800)],
+  rate: [1, multipleWithin(0.1, 0, 20)],
 };
 
 export function initialState() {
@@ -110,6 +111,12 @@ function numberWithin(least, most) {
     const value = text.trim() === "" ? NaN : Number(text);
     return value >= least && value <= most ? value : undefined;
   };
+}
+
+// A number rounded to a multiple of a unit, written as short as the unit.
+function multipleWithin(unit, least, most) {
+  const read = numberWithin(least, most);
+  return (text) => (read(text) === undefined ? undefined : Number((Math.round(read(text) / unit) * unit).toFixed(1)));
 }
 
 function wholeWithin(least, most) {
