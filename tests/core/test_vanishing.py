@@ -158,8 +158,8 @@ def test_many_sigmoids_that_vanish_keep_the_digits_of_their_sum(
 ) -> None:
     """Each exp(−|s|) is rounded to a multiple of the smallest number; K of them are not."""
     logits = np.full((1, num_classes), score, dtype)
-    options = {"objective": SIGMOID, "targets": np.zeros_like(logits), "reduction": "none", "precision": precision}
-    (loss,) = evaluated(logits, ("losses",), **options).arrays["losses"]
+    options: dict[str, Any] = {"objective": SIGMOID, "targets": np.zeros_like(logits), "reduction": "none"}
+    (loss,) = evaluated(logits, ("losses",), precision=precision, **options).arrays["losses"]
     with mpmath.workdps(50):
         expected = dtype(num_classes * mpmath.log1p(mpmath.exp(mpmath.mpf(float(logits[0, 0])))))
     assert abs(loss - expected) <= (5 if precision == "accurate" else 105) * np.spacing(expected)

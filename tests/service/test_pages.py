@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gradient_service.http.pages import ASSETS, LINKS
+from gradient_service.http.pages import ASSETS, LINKS, WholeFiles
 
 from .conftest import check_problem
 
@@ -148,10 +149,30 @@ async def test_assets_are_served_as_what_they_are(http: httpx.AsyncClient, name:
     assert reply.headers["content-type"].startswith(MEDIA_TYPES.get(name[name.rindex(".") :], "text/"))
 
 
-async def test_an_asset_is_not_sent_twice(http: httpx.AsyncClient) -> None:
-    """A browser that has an asset already is told so."""
-    etag = (await http.get("/assets/pages.css")).headers["etag"]
-    assert (await http.get("/assets/pages.css", headers={"If-None-Match": etag})).status_code == 304
+@pytest.mark.parametrize("path", ["/", "/explore", "/docs", "/redoc", "/assets/pages.css"])
+async def test_what_a_browser_has_is_not_sent_twice(http: httpx.AsyncClient, path: str) -> None:
+    """A browser asks each time, and is told where it has the content already, in the coding that it takes."""
+    first = (await http.get(path, headers={"Accept": BROWSER})).headers
+    known = {"Accept": BROWSER, "If-None-Match": first["etag"]}
+    again = await http.get(path, headers=known)
+    assert (first["cache-control"], again.status_code, again.content) == ("no-cache", 304, b"")
+    assert (again.headers["etag"], again.headers.get("vary")) == (first["etag"], first.get("vary"))
+    assert "content-encoding" not in again.headers
+    if path == "/explore":
+        assert (await http.get(path, headers=known | {"Accept-Encoding": "identity"})).status_code == 200
+
+
+async def test_an_upgrade_is_not_taken_for_what_it_replaces(tmp_path: Path) -> None:
+    """Two contents of one size and one time, as in an image, differ for a browser that has the first."""
+    transport = httpx.ASGITransport(WholeFiles(directory=tmp_path))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+        for name, text in (("old.js", "a = 1"), ("new.js", "a = 2")):
+            (tmp_path / name).write_text(text)
+            os.utime(tmp_path / name, (315532800, 315532800))
+        old = (await http.get("/old.js")).headers
+        new = await http.get("/new.js", headers={"If-None-Match": old["etag"]})
+        dated = await http.get("/new.js", headers={"If-Modified-Since": "Tue, 01 Jan 1980 00:00:00 GMT"})
+    assert [(reply.status_code, reply.text) for reply in (new, dated)] == [(200, "a = 2")] * 2
 
 
 async def test_the_document_is_what_the_application_says(http: httpx.AsyncClient, app: FastAPI) -> None:

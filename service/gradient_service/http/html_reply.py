@@ -15,6 +15,7 @@ OWN_POLICY = f"default-src 'self'; {STRICT}"
 def html_reply(content: str | bytes, policy: str = OWN_POLICY) -> Response:
     """Return a page that may load from this service only, stands in no frame, and sends no referrer."""
     headers = {
+        "Cache-Control": "no-cache",  # kept only as long as the service, asked each time, says that it is the same
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
         "Vary": "Accept",

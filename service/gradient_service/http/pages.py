@@ -4,15 +4,20 @@ No other host is asked.
 """
 
 import gzip
+import os
 from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
+from pathlib import Path
 
 import orjson
 from fastapi import Request, Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse
 from starlette.routing import BaseRoute
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.codings import is_accepted
@@ -50,23 +55,42 @@ def routes() -> list[BaseRoute]:
         ToldRoute("/redoc", redoc),
         ToldRoute("/openapi.json", document),
         ToldRoute("/examples/{name}", example),
-        ToldMount("/assets", WholeFiles(directory=str(ASSETS))),
+        ToldMount("/assets", FILES),
     ]
 
 
 class WholeFiles(StaticFiles):
-    """Files of which nobody gets a part: who asks for one that is not there would be refused by no problem."""
+    """Files of which nobody gets a part: who asks for one that is not there would be refused by no problem.
+
+    What a browser has of them is known by its content, for in an image all files are of one time.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as if no part were asked for, which RFC 9110, 14.2 allows."""
         fields = [field for field in scope["headers"] if field[0] != b"range"]
         await super().__call__({**scope, "headers": fields}, receive, send)
 
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Answer with a file, or with 304 to whom has its content already."""
+        headers = {"Cache-Control": "no-cache", "ETag": _file_etag(str(full_path), stat_result.st_mtime_ns)}
+        reply = FileResponse(full_path, status_code, headers, stat_result=stat_result)
+        del reply.headers["Last-Modified"]
+        return self.unless_known(reply, Headers(scope=scope))
+
+    def unless_known(self, reply: Response, asked: Headers) -> Response:
+        """Return the reply, or in its place 304 where the caller names its ETag."""
+        return NotModifiedResponse(reply.headers) if self.is_not_modified(reply.headers, asked) else reply
+
+
+FILES = WholeFiles(directory=str(ASSETS))
+
 
 async def entrance(request: Request) -> Response:
     """Answer with links: a page to a browser, JSON to anything else."""
     if is_for_people(request):
-        return html_reply(_content("index.html", is_coded=False), OWN_POLICY)
+        return _unless_known(request, html_reply(_content("index.html", is_coded=False), OWN_POLICY))
     links = {name: f"/{name}" for name in LINKS}
     return Response(orjson.dumps(links), media_type="application/json", headers={"Vary": "Accept"})
 
@@ -105,10 +129,25 @@ def _page(request: Request, name: str, policy: str) -> Response:
     reply.headers.add_vary_header("Accept-Encoding")
     if is_coded:
         reply.headers["Content-Encoding"] = "gzip"
-    return reply
+    return _unless_known(request, reply)
+
+
+def _unless_known(request: Request, reply: Response) -> Response:
+    reply.headers["ETag"] = _etag(bytes(reply.body))
+    return FILES.unless_known(reply, request.headers)
 
 
 @cache
 def _content(name: str, *, is_coded: bool) -> bytes:
     content = (ASSETS / name).read_bytes()
     return gzip.compress(content, mtime=0) if is_coded else content
+
+
+def _etag(content: bytes) -> str:
+    return f'"{sha256(content).hexdigest()}"'
+
+
+@cache
+def _file_etag(path: str, modified: int) -> str:
+    # By its time too, so that a file that is written while the service runs is read again.
+    return _etag(Path(path).read_bytes())

@@ -50,6 +50,8 @@ def test_the_batch_shows_what_the_service_answers(visit: Visit, origin: str, que
         assert disagreements(texts(page.locator(f"[data-cell^={name}]")), flat(reply[name])) == []
     assert disagreements(texts(page.locator("[data-cell^=losses]")), reply["losses"]) == []
     assert agrees(shown_loss(page), reply["loss"])
+    right = f"The service counts {reply['summary']['correct_count']} of {len(reply['losses'])} rows as right."
+    expect(page.locator("#batch .said")).to_contain_text(right)
 
 
 @pytest.mark.parametrize("query", STATES.values(), ids=STATES)
@@ -69,7 +71,7 @@ def test_the_first_request_is_plain(visit: Visit, origin: str) -> None:
         "temperature": 1,
         "dtype": "float64",
         "reduction": "sum",
-        "include": ["loss", "losses", "probabilities", "gradient"],
+        "include": ["loss", "losses", "probabilities", "gradient", "summary"],
     }
 
 
@@ -111,15 +113,38 @@ def test_a_dragged_bar_changes_its_score(visit: Visit, origin: str) -> None:
 
 
 def test_a_number_that_is_none_is_asked_for(visit: Visit, origin: str) -> None:
-    """An emptied score is named, and the page goes on once it is a number again."""
+    """An emptied score is named, no number stands beside other formulas meanwhile, and with a number all go on."""
     page = visit.page
     open_page(page, origin)
     page.get_by_label("score of class 2 in row 1", exact=True).fill("")
     expect(page.locator("#incomplete")).to_have_text("Row 1, class 2 needs a number.")
+    page.get_by_label("Objective").select_option("sigmoid + binary sum")
+    settle(page)
+    numbers = page.locator("#batch .said, [data-total], #chain-rule .product, #shortcut .results")
+    assert [number.is_visible() for number in numbers.all()] == [False] * 4
     assert page.url == f"{origin}/explore"
     page.get_by_label("score of class 2 in row 1", exact=True).fill("1")
     expect(page.locator("#incomplete")).to_be_empty()
-    expect(page).to_have_url(f"{origin}/explore?scores=1,2,3;0,0,1")
+    expect(page).to_have_url(f"{origin}/explore?scores=1,2,3;0,0,1&objective=sigmoid_binary_cross_entropy")
+    settle(page)
+    assert [number.is_visible() for number in numbers.all()] == [True] * 4
+
+
+def test_a_wrong_temperature_is_explained(visit: Visit, origin: str) -> None:
+    """A temperature that is none is described by what it needs, and neither mark nor words outlive it."""
+    page = visit.page
+    open_page(page, origin, "?temperature=2")
+    temperature = page.get_by_label("Temperature")
+    temperature.fill("0")
+    expect(temperature).to_have_accessible_description(
+        "The temperature needs a number above 0; T = 2 holds until then."
+    )
+    expect(temperature).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Reduction").focus()
+    page.get_by_label("Reduction").select_option("mean of rows")
+    expect(temperature).to_have_value("2")
+    expect(temperature).to_have_attribute("aria-invalid", "false")
+    expect(page.locator("#incomplete")).to_be_empty()
 
 
 def test_rows_and_classes_come_and_go(visit: Visit, origin: str) -> None:
@@ -132,6 +157,24 @@ def test_rows_and_classes_come_and_go(visit: Visit, origin: str) -> None:
     page.get_by_role("button", name="Remove a class").click()
     page.get_by_role("button", name="Remove a class").click()
     expect(page).to_have_url(re.compile(r"scores=1,2;0,0;0,0&labels=1,1,0"))
+    assert visit.outcome(origin) == CLEAN
+
+
+def test_the_shape_stays_within_its_limits(visit: Visit, origin: str) -> None:
+    """However fast a button is pressed, its last row and its sixth class stay, the focus too, and the address holds."""
+    page = visit.page
+    open_page(page, origin)
+    for name, presses in (("Remove a row", 3), ("Add a class", 9)):
+        button = page.get_by_role("button", name=name)
+        button.focus()
+        for _ in range(presses):
+            page.keyboard.press("Enter")
+        expect(button).to_be_focused()
+        expect(button).to_be_disabled()
+    expect(page).to_have_url(f"{origin}/explore?scores=1,2,3,0,0,0&labels=2")
+    settle(page)
+    open_page(page, origin, page.url.partition("/explore")[2])
+    assert page.locator("#batch [data-cell^=one_hot]").count() == 6
     assert visit.outcome(origin) == CLEAN
 
 
@@ -184,6 +227,15 @@ def test_a_senseless_address_is_the_first_state(visit: Visit, origin: str, query
     """What an address tells wrongly is left as it is at first, without complaint."""
     open_page(visit.page, origin, query)
     assert (shown_loss(visit.page), visit.outcome(origin)) == ("1.506218", CLEAN)
+
+
+def test_an_address_holds_what_the_bars_can(visit: Visit, origin: str) -> None:
+    """A number between two places of a bar is the nearer one, and one beyond its end is as at first."""
+    page = visit.page
+    open_page(page, origin, "?step=-5.3&rate=0.123&offset=1000")
+    for name, value, text in (("step", "-5.5", "h = 3.2e−6"), ("rate", "0.1", "η = 0.1"), ("offset", "100", "100")):
+        expect(page.locator(f"[data-state={name}]")).to_have_value(value)
+        expect(page.locator(f"[data-shows={name}]")).to_have_text(text)
 
 
 def test_the_keyboard_alone_is_enough(visit: Visit, origin: str) -> None:

@@ -21,6 +21,13 @@ pytestmark = pytest.mark.full
 
 OVERLOADED = {"type": "/problems/overloaded", "title": "Overloaded", "status": 503, "detail": "Later.", "errors": []}
 
+# Whether a field that is scrolled to, at the top of the window, has nothing before it.
+IS_IN_SIGHT = """(field) => {
+  field.scrollIntoView({ behavior: "instant", block: "start" });
+  const { left, top, width, height } = field.getBoundingClientRect();
+  return document.elementFromPoint(left + width / 2, top + height / 2) === field;
+}"""
+
 
 def shown(page: Page, name: str) -> list[str]:
     """The texts of one kind that the calls of the page show."""
@@ -147,13 +154,43 @@ def test_a_mistake_shows_its_problem(visit: Visit, origin: str, mistake: str, sl
     assert json.loads(page.locator("#refusals [data-text=reply]").inner_text())["type"] == f"/problems/{slug}"
 
 
+def test_only_the_last_mistake_is_shown(visit: Visit, origin: str) -> None:
+    """A late answer to an earlier mistake is dropped, a proxy's is no problem, and without one nothing old stays."""
+    page = visit.page
+    open_page(page, origin)
+    table = page.locator("#refusals table")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/gradient", hold)
+    page.route("**/loss", lambda route: route.fulfill(status=502, body="<html>Bad gateway"))
+    with page.expect_request("**/gradient"):
+        page.get_by_role("button", name="label out of range").click()
+    page.get_by_role("button", name="a misspelt field").click()
+    expect(table).to_contain_text("/problems/unknown-field")
+    for route in held:
+        route.fulfill(status=503, json=OVERLOADED)
+    page.get_by_role("button", name="targets that sum to 0.9").click()
+    expect(page.locator("#refusals .said")).to_have_text("502 This is no answer of the service. ")
+    expect(table).to_contain_text("This is no answer of the service")
+    page.route("**/softmax", lambda route: route.abort())
+    page.get_by_role("button", name="a NaN").click()
+    expect(page.locator("#refusals .said")).to_have_text("The service did not answer.")
+    expect(table).to_have_count(0)
+
+
 def test_a_key_is_asked_for_and_used(visit: Visit) -> None:
-    """Where keys were given out the page says so; with one of them it has its numbers, and shows it nowhere."""
+    """Where keys were given out the page says so, and covers no field; with a key it has its numbers, and hides it."""
     page = visit.page
     with serving(Settings.model_construct(api_keys=SecretStr("a-secret-key"))) as address:
         page.goto(f"{address}/explore")
         expect(page.get_by_role("alert").first).to_contain_text("This service wants a key.")
-        page.get_by_label("Key, if the service asks for one").fill("a-secret-key")
+        field = page.get_by_label("Key, if the service asks for one")
+        page.set_viewport_size({"width": 320, "height": 256})
+        assert field.evaluate(IS_IN_SIGHT)
+        field.fill("a-secret-key")
         page.keyboard.press("Enter")
         expect(page.locator("[data-total]")).to_have_text("1.506218")
         expect(page.locator("#notice")).to_be_hidden()
@@ -174,6 +211,20 @@ def test_an_unreachable_service_is_said(visit: Visit, origin: str) -> None:
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("#notice")).to_be_hidden()
     expect(page.locator("[data-total]")).to_be_visible()
+
+
+@pytest.mark.parametrize("text", ["<html>Log in", '{"login": true}'])
+def test_a_foreign_answer_is_said(visit: Visit, origin: str, text: str) -> None:
+    """A 200 that is not the service's is told as such, and asked for again once that is tried."""
+    page = visit.page
+    page.route("**/gradient", lambda route: route.fulfill(status=200, body=text))
+    open_page(page, origin)
+    expect(page.locator("#notice")).to_contain_text("Something else answers in place of the service")
+    expect(page.locator("#step .refusal")).to_contain_text("This is no answer of the service, 200")
+    page.unroute("**/gradient")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("[data-total]")).to_have_text("1.506218")
+    expect(page.locator("#notice")).to_be_hidden()
 
 
 def test_a_busy_service_is_said(visit: Visit, origin: str) -> None:

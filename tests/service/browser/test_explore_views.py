@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import CLEAN, Visit
-from .explorer import agrees, answer, asked_for, calls, disagreements, open_page, texts
+from .explorer import agrees, answer, asked_for, calls, disagreements, open_page, settle, texts
 
 pytestmark = pytest.mark.full
 
@@ -64,7 +64,7 @@ def test_the_matrices_are_the_factors(visit: Visit, origin: str, objective: str)
 
 
 def test_pointing_at_the_product_frames_its_terms(visit: Visit, origin: str) -> None:
-    """Over ∂E/∂s₂ all of ∂E/∂p and the Jacobian's column s₂ are framed, and the sum is written out."""
+    """Over ∂E/∂z₂ all of ∂E/∂p and the Jacobian's column s₂ are framed, and the sum is written out."""
     page = visit.page
     open_page(page, origin, "?digits=4")
     matrix(page, "product").locator("[data-j='2']").hover()
@@ -74,8 +74,21 @@ def test_pointing_at_the_product_frames_its_terms(visit: Visit, origin: str) -> 
         "product": [(0, 2)],
     }
     expect(page.locator(".terms")).to_have_text(
-        "∂E/∂s₂ = (0) × (−0.0599) + (0) × (−0.1628) + (−1.5032) × (0.2227) = −0.3348"
+        "∂E/∂z₂ = (0) × (−0.0599) + (0) × (−0.1628) + (−1.5032) × (0.2227) = −0.3348"
     )
+
+
+def test_a_temperature_is_in_every_view(visit: Visit, origin: str) -> None:
+    """Derivatives by the scores z are over T, in words as in numbers, and programs that overflow divide by T too."""
+    page = visit.page
+    open_page(page, origin, "?temperature=2&digits=4&offset=0")
+    expect(page.locator(".terms")).to_have_text(
+        re.compile(r"^∂E/∂z₀ = \[\(0\) × \([\d.]+\) \+ .*\] / 2\.0000 = 0\.0932$")
+    )
+    assert asked_for(page, "naive", "gradient")["temperature"] == 2
+    assert texts(line(page, "naive", "naive, float64")) == texts(line(page, "naive", "float64"))
+    page.get_by_label("Added to each score").fill("200")
+    expect(page.locator("#naive .said")).to_contain_text("No longer numbers: naive, float32.")
 
 
 def test_pointing_at_the_jacobian_frames_one_way(visit: Visit, origin: str) -> None:
@@ -110,7 +123,7 @@ def test_the_shortcut_stands_beside_the_truth(visit: Visit, origin: str) -> None
     open_page(page, origin)
     for index, marks in enumerate((["≠ differs", "≠ differs", "= same"], ["≠ differs"] * 3)):
         reply = reply_of(page, origin, "shortcut", "gradient", index)
-        for name, output in (("∂E/∂s", "gradient"), ("∂E/∂p · its diagonal only", "gradient_diagonal_only")):
+        for name, output in (("∂E/∂z", "gradient"), ("by its diagonal only", "gradient_diagonal_only")):
             assert disagreements(texts(line(page, "shortcut", name, index)), reply[output][0]) == []
         assert texts(line(page, "shortcut", "diagonal against whole", index)) == marks
 
@@ -123,6 +136,17 @@ def test_the_shortcut_is_named_by_check(visit: Visit, origin: str) -> None:
     expect(visit.page.locator("#shortcut .said")).to_contain_text(report["diagnoses"][0]["explanation"])
 
 
+def test_a_difference_below_the_tolerance_is_no_agreement(visit: Visit, origin: str) -> None:
+    """Where the diagonal has half the derivative and /check lets it pass, the page says why, not that both agree."""
+    page = visit.page
+    open_page(page, origin, "?scores=40,0&labels=0")
+    report = reply_of(page, origin, "shortcut", "check")
+    assert report["verdict"] == "match"
+    assert texts(line(page, "shortcut", "diagonal against whole", 1)) == ["≠ differs"] * 2
+    expect(page.locator("#shortcut .said")).to_contain_text("what is left out is smaller than its tolerance")
+    expect(page.locator("#shortcut .said")).to_contain_text(report["diagnoses"][0]["explanation"])
+
+
 def test_squared_error_is_made_from_the_service_s_factors(visit: Visit, origin: str) -> None:
     """Squared error has ½Σ(p − c)², p − c, and its product with the Jacobian; cross-entropy is the service's."""
     page = visit.page
@@ -132,14 +156,14 @@ def test_squared_error_is_made_from_the_service_s_factors(visit: Visit, origin: 
     through = difference @ np.array(reply["jacobian"][0]) / 2
     squared = [*map(number, texts(line(page, "squared-error", "∂E/∂p, squared error")))]
     assert squared == pytest.approx([*difference, (difference**2).sum() / 2], abs=1e-9)
-    pulled = texts(line(page, "squared-error", "∂E/∂s, squared error"))[:3]
+    pulled = texts(line(page, "squared-error", "∂E/∂z, squared error"))[:3]
     assert [*map(number, pulled)] == pytest.approx(through, abs=1e-9)
-    exact = texts(line(page, "squared-error", "∂E/∂s, cross-entropy"))[:3]
+    exact = texts(line(page, "squared-error", "∂E/∂z, cross-entropy"))[:3]
     assert disagreements(exact, reply["gradient"][0]) == []
 
 
 def test_a_step_goes_against_the_gradient(visit: Visit, origin: str) -> None:
-    """The new scores are s − η ∂E/∂s to six decimals, and the loss after it is the service's."""
+    """The new scores are z − η ∂E/∂z to six decimals, and the loss after it is the service's."""
     page = visit.page
     open_page(page, origin, "?rate=2&digits=9")
     gradient = reply_of(page, origin, "step", "gradient")["gradient"][0]
@@ -160,6 +184,32 @@ def test_a_step_that_is_taken_becomes_the_score(visit: Visit, origin: str) -> No
     expect(page.get_by_label("score of class 0 in row 0", exact=True)).to_have_value(str(after[0]))
 
 
+def test_only_the_step_that_is_shown_can_be_taken(visit: Visit, origin: str) -> None:
+    """Neither before an answer nor after a change that has none is there a step to take, whichever row is chosen."""
+    page = visit.page
+    page.route("**/gradient", lambda route: route.abort())
+    open_page(page, origin)
+    press_step(page)
+    page.unroute("**/gradient")
+    page.get_by_role("button", name="Try again").click()
+    settle(page)
+    score = page.get_by_label("score of class 0 in row 0", exact=True)
+    score.fill("")
+    page.get_by_role("radio", name="row 1").check()
+    press_step(page)
+    score.fill("1")
+    expect(page).to_have_url(f"{origin}/explore?row=1")
+    settle(page)
+    assert "Cannot read" not in "".join(visit.complaints)
+
+
+def press_step(page: Page) -> None:
+    """Press the button of the step, which says that it is not to be pressed."""
+    button = page.get_by_role("button", name="Take this step")
+    expect(button).to_be_disabled()
+    button.dispatch_event("click")
+
+
 def test_the_quotient_is_made_of_two_shown_losses(visit: Visit, origin: str) -> None:
     """At the chosen step the quotient is the difference of the two losses that the service answered, over 2h."""
     page = visit.page
@@ -167,7 +217,7 @@ def test_the_quotient_is_made_of_two_shown_losses(visit: Visit, origin: str) -> 
     sent = asked_for(page, "finite-differences", "loss")
     losses = answer(origin, "loss", sent)["losses"][12:14]
     assert sent["logits"][12:14] == [[1, 2.001, 3], [1, 1.999, 3]]
-    shown = [texts(line(page, "finite-differences", f"loss at s {sign} h"))[0] for sign in "+−"]
+    shown = [texts(line(page, "finite-differences", f"loss at z {sign} h"))[0] for sign in "+−"]
     assert shown == [str(loss) for loss in losses]
     quotient = number(texts(line(page, "finite-differences", "their difference over 2h"))[0])
     assert quotient == pytest.approx((losses[0] - losses[1]) / 0.002, rel=1e-14)

@@ -8,7 +8,7 @@ const LINES = {
   probabilities: "probability p",
   one_hot: "decision",
   targets: "label c",
-  gradient: "gradient ∂E/∂s",
+  gradient: "gradient ∂E/∂z",
 };
 
 // Builds the table for the shape of the scores; `edited` hears of each change of a score, a label or the row.
@@ -40,7 +40,7 @@ function rowBody(state, n, edited) {
     "tbody",
     {},
     element("tr", { class: "row-head" }, rowHead(state, n, edited)),
-    element("tr", { class: "scores" }, element("th", { scope: "row" }, "score s"), ...scores),
+    element("tr", { class: "scores" }, element("th", { scope: "row" }, "score z"), ...scores),
     ...results,
   );
 }
@@ -80,7 +80,7 @@ function scoreInputs(state, n, j, edited) {
 }
 
 export async function batch(section, state, ask) {
-  const include = ["loss", "losses", "probabilities", "gradient"];
+  const include = ["loss", "losses", "probabilities", "gradient", "summary"];
   const { scores: logits, temperature, dtype } = state;
   const [reply, decision] = await Promise.all([
     ask("gradient", batchFields(state, include)),
@@ -90,7 +90,7 @@ export async function batch(section, state, ask) {
   const tables = { ...reply, one_hot: decision.one_hot, targets };
   for (const cell of section.querySelectorAll("[data-cell]")) fillCell(cell, tables, state.digits);
   say(section.querySelector("[data-total]"), written(reply.loss, state.digits));
-  say(section.querySelector(".said"), summary(reply, decision, state));
+  say(section.querySelector(".said"), sentence(reply, state));
 }
 
 function fillCell(cell, tables, digits) {
@@ -103,10 +103,9 @@ function fillCell(cell, tables, digits) {
   cell.style.setProperty("--size", Math.min(1, Math.abs(value)));
 }
 
-function summary(reply, decision, { labels, digits, row }) {
-  const right = decision.one_hot.filter((hot, n) => hot[labels[n]] === 1).length;
+function sentence(reply, { labels, digits, row }) {
   const loss = `Loss ${written(reply.loss, digits)}; row ${row} alone ${written(reply.losses[row], digits)}.`;
   const { denominator_value: divisor } = reply.applied;
   const mean = divisor === undefined ? "" : ` The mean divides it, and the gradient, by ${written(divisor, digits)}.`;
-  return `${loss} The decision is right in ${right} of ${labels.length} rows.${mean}`;
+  return `${loss} The service counts ${reply.summary.correct_count} of ${labels.length} rows as right.${mean}`;
 }

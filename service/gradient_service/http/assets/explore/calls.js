@@ -10,7 +10,7 @@ export class Refusal extends Error {
 
 export class Unreachable extends Error {}
 
-const FOREIGN = { title: "This is no answer of the service", detail: "", errors: [] }; // of a proxy, say
+export const FOREIGN = { title: "This is no answer of the service", detail: "", errors: [] }; // of a proxy, say
 
 // A call has a path, relative to the page, and fields; or a text in their place, to send what is no JSON.
 export function textOf(call) {
@@ -25,9 +25,18 @@ export async function send(call, key, signal) {
   return { status: reply.status, text, value: parsed(text) };
 }
 
+// Whether the service answers, in whose replies stands what was applied; a page to log in at may be a 200 as well.
+export function isReply({ status, value }) {
+  return status === 200 && value?.applied !== undefined;
+}
+
+export function problemOf({ value }) {
+  return value?.errors ? value : FOREIGN;
+}
+
 export function checked(answer) {
-  if (answer.status === 200 && answer.value) return answer.value;
-  throw new Refusal(answer.status, answer.value?.errors ? answer.value : FOREIGN);
+  if (isReply(answer)) return answer.value;
+  throw new Refusal(answer.status, problemOf(answer));
 }
 
 export function curlLine(call, hasKey) {

@@ -22,7 +22,8 @@ export async function chainRule(section, state, ask) {
   }
   const symbol = (text) => element("span", { class: "symbol", "aria-hidden": "true" }, text);
   const { outer, jacobian, product } = tables;
-  section.querySelector(".product").replaceChildren(outer, symbol("·"), jacobian, symbol("="), product);
+  const equals = state.temperature === 1 ? "=" : "/ T =";
+  section.querySelector(".product").replaceChildren(outer, symbol("·"), jacobian, symbol(equals), product);
   lightTerms(section, tables, numbers, { by: null, score: 0 }, state);
   say(section.querySelector("[data-fused]"), reply.gradient[0].map((value) => written(value, state.digits)).join(", "));
 }
@@ -34,7 +35,7 @@ function matricesOf({ outer, jacobian, product }, count, digits) {
     jacobian: matrix({
       caption: "Jacobian ∂p/∂s", rows: jacobian, rowNames: names("p"), columnNames: names("s"), digits,
     }),
-    product: matrix({ caption: "product ∂E/∂s", rows: [product], columnNames: names("s"), digits }),
+    product: matrix({ caption: "product ∂E/∂z", rows: [product], columnNames: names("z"), digits }),
   };
 }
 
@@ -71,11 +72,11 @@ function dim(tables) {
 function sentence({ outer, jacobian, product }, { by, score }, { temperature, digits }) {
   const show = (value) => written(value, digits);
   const term = (way) => `(${show(outer[way])}) × (${show(jacobian[way][score])})`;
-  const divided = temperature === 1 ? "" : `, divided by T = ${show(temperature)}`;
-  const [p, s] = [indexed("p", by), indexed("s", score)];
-  if (score === null) return `∂E/∂${p} = ${show(outer[by])} is a factor of each ∂E/∂s, times a number of line ${p}.`;
-  if (by !== null) return `${term(by)}${divided} is the part of ∂E/∂${s} that comes by way of ${p}.`;
-  return `∂E/∂${s} = ${outer.map((_, way) => term(way)).join(" + ")}${divided} = ${show(product[score])}`;
+  const divided = (sum) => (temperature === 1 ? sum : `[${sum}] / ${show(temperature)}`);
+  const [p, z] = [indexed("p", by), indexed("z", score)];
+  if (score === null) return `∂E/∂${p} = ${show(outer[by])} is a factor of each ∂E/∂z, times a number of line ${p}.`;
+  if (by !== null) return `${divided(term(by))} is the part of ∂E/∂${z} that comes by way of ${p}.`;
+  return `∂E/∂${z} = ${divided(outer.map((_, way) => term(way)).join(" + "))} = ${show(product[score])}`;
 }
 
 // A letter with its number below, which has one digit: p₀.

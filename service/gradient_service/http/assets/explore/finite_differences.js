@@ -33,10 +33,10 @@ function pointOf(step, [above, below], derivative) {
 function tableOf({ step, above, below, quotient, error }, derivative, digits) {
   const lines = [
     ["step h", "you", step],
-    ["loss at s + h", "the service", above],
-    ["loss at s − h", "the service", below],
+    ["loss at z + h", "the service", above],
+    ["loss at z − h", "the service", below],
     ["their difference over 2h", "this page", quotient],
-    ["∂E/∂s", "the service", derivative],
+    ["∂E/∂z", "the service", derivative],
     ["off by", "this page", error],
   ];
   const rows = lines.map(([name, by, value]) => {

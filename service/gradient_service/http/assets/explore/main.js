@@ -1,7 +1,7 @@
 // The page: one state, one address, and views that ask the service anew after each change.
 
 import { batch, buildEditor, fillEditor } from "./batch.js";
-import { checked, send, textOf } from "./calls.js";
+import { checked, isReply, send, textOf } from "./calls.js";
 import { showCalls } from "./call_panel.js";
 import { chainRule } from "./chain_rule.js";
 import { element, say } from "./elements.js";
@@ -12,8 +12,8 @@ import { roughly } from "./numbers.js";
 import { refusals } from "./refusals.js";
 import { shortcut } from "./shortcut.js";
 import { squaredError } from "./squared_error.js";
-import { gradientStep } from "./step.js";
-import { addClass, addRow, assign, LIMITS, readAddress, removeClass, removeRow, writeQuery } from "./state.js";
+import { gradientStep, offerStep, takeStep } from "./step.js";
+import { assign, hasRoom, readAddress, reshape, SHAPE_CHANGES, writeQuery } from "./state.js";
 
 const VIEWS = {
   batch,
@@ -25,7 +25,6 @@ const VIEWS = {
   step: gradientStep,
 };
 const PAUSE_MILLISECONDS = 150; // after the last change, before the service is asked
-const SHAPES = { "add-row": addRow, "remove-row": removeRow, "add-class": addClass, "remove-class": removeClass };
 const SHOWN = {
   rate: ({ rate }) => `η = ${rate}`,
   step: ({ step }) => `h = ${roughly(10 ** step)}`,
@@ -42,6 +41,7 @@ let timer;
 
 function changed() {
   main.ariaBusy = "true";
+  offerStep(document.getElementById("take-step"));
   round.abort();
   clearTimeout(timer);
   timer = setTimeout(refresh, PAUSE_MILLISECONDS);
@@ -56,8 +56,12 @@ async function refresh() {
   round.abort();
   round = new AbortController();
   showControls();
-  main.ariaBusy = String(isComplete());
-  if (!isComplete()) return;
+  sayWhatIsMissing();
+  main.ariaBusy = String(missing() === undefined);
+  if (missing()) {
+    for (const id of Object.keys(VIEWS)) document.getElementById(id).classList.add("unanswered");
+    return;
+  }
   history.replaceState(null, "", `${location.pathname}${writeQuery(state)}${location.hash}`);
   const { signal } = round;
   const next = new Map();
@@ -89,7 +93,7 @@ async function refreshView(section, view, signal, next) {
     if (!isHindrance(error)) throw error;
     hindrance = error;
   }
-  section.classList.toggle("refused", hindrance !== null);
+  section.classList.toggle("unanswered", hindrance !== null);
   tell(section.querySelector(".refusal"), hindrance);
   showCalls(section.querySelector(".calls"), asked.filter(({ answer }) => answer), key !== "");
   return hindrance;
@@ -98,27 +102,31 @@ async function refreshView(section, view, signal, next) {
 async function answerTo(call, signal, next) {
   const question = `${call.path} ${textOf(call)}`;
   const answer = answers.get(question) ?? (await send(call, key, signal));
-  if (answer.status === 200) next.set(question, answer);
+  if (isReply(answer)) next.set(question, answer);
   return answer;
 }
 
-function isComplete() {
-  const place = state.scores.flatMap((row, n) => row.map((score, j) => [score, n, j])).find(([s]) => Number.isNaN(s));
-  const message = place ? `Row ${place[1]}, class ${place[2]} needs a number.` : "";
-  say(document.getElementById("incomplete"), message);
-  return !place;
+// The first score that is no number, without which nothing is asked.
+function missing() {
+  return state.scores.flatMap((row, n) => row.map((score, j) => ({ score, n, j }))).find(({ score }) => Number.isNaN(score));
+}
+
+function sayWhatIsMissing() {
+  const place = missing();
+  const isWarm = document.querySelector("[data-state=temperature]").ariaInvalid !== "true";
+  const temperature = isWarm ? "" : `The temperature needs a number above 0; T = ${state.temperature} holds until then.`;
+  say(document.getElementById("incomplete"), place ? `Row ${place.n}, class ${place.j} needs a number.` : temperature);
 }
 
 // Controls outside the table show the state, and say where it is at an end.
 function showControls() {
   for (const control of document.querySelectorAll("[data-state]")) {
-    if (control !== document.activeElement) control.value = state[control.dataset.state];
+    if (control === document.activeElement) continue;
+    control.value = state[control.dataset.state];
+    control.ariaInvalid = "false";
   }
-  const { length: rows, 0: { length: classes } } = state.scores;
-  document.getElementById("add-row").disabled = rows === LIMITS.rows;
-  document.getElementById("remove-row").disabled = rows === 1;
-  document.getElementById("add-class").disabled = classes === LIMITS.classes;
-  document.getElementById("remove-class").disabled = classes === 2;
+  // Not `disabled`, which takes the focus from who is on the button.
+  for (const name of SHAPE_CHANGES) document.getElementById(name).ariaDisabled = String(!hasRoom(state, name));
   for (const part of document.querySelectorAll("[data-objective]")) {
     part.hidden = part.dataset.objective !== state.objective;
   }
@@ -133,11 +141,12 @@ function announceNear(focused) {
   }
 }
 
-function reshape(change) {
-  change(state);
+function changeShape(name) {
+  reshape(state, name);
   buildEditor(editor, state, edited);
   fillEditor(editor, state);
   offerClasses();
+  showControls();
   changed();
 }
 
@@ -152,15 +161,14 @@ function listen() {
   for (const control of document.querySelectorAll("[data-state]")) {
     control.addEventListener("input", () => {
       const isUsable = assign(state, control.dataset.state, control.value);
-      control.setAttribute("aria-invalid", !isUsable);
+      control.ariaInvalid = String(!isUsable);
       if (isUsable) changed();
+      else sayWhatIsMissing();
     });
   }
-  for (const [id, change] of Object.entries(SHAPES)) {
-    document.getElementById(id).addEventListener("click", () => reshape(change));
-  }
+  for (const name of SHAPE_CHANGES) document.getElementById(name).addEventListener("click", () => changeShape(name));
   document.getElementById("take-step").addEventListener("click", ({ target }) => {
-    state.scores[state.row] = JSON.parse(target.dataset.scores);
+    takeStep(target, state);
     fillEditor(editor, state);
     changed();
   });

@@ -10,15 +10,16 @@ const OBJECTIVE = "softmax_cross_entropy";
 export async function naive(section, state, ask) {
   const scores = rowOf(state).map((score) => score + state.offset);
   const label = labelOf(state);
+  const { temperature } = state;
   const lines = [];
-  for (const dtype of Object.keys(PRECISIONS)) {
-    lines.push(lineOf(`naive, ${dtype}`, naiveSoftmax(scores, PRECISIONS[dtype]), label, PRECISIONS[dtype]));
-  }
-  for (const dtype of Object.keys(PRECISIONS)) {
-    lines.push(lineOf(`shifted, ${dtype}`, shiftedSoftmax(scores, PRECISIONS[dtype]), label, PRECISIONS[dtype]));
+  for (const [way, softmax] of Object.entries({ naive: naiveSoftmax, shifted: shiftedSoftmax })) {
+    for (const [dtype, rounded] of Object.entries(PRECISIONS)) {
+      const divided = scores.map((score) => rounded(rounded(score) / temperature));
+      lines.push(lineOf(`${way}, ${dtype}`, softmax(divided, rounded), label, rounded));
+    }
   }
   const include = ["probabilities", "loss"];
-  const fields = { logits: [scores], labels: [label], objective: OBJECTIVE, reduction: "sum", include };
+  const fields = { logits: [scores], labels: [label], objective: OBJECTIVE, temperature, reduction: "sum", include };
   const replies = await Promise.all(Object.keys(PRECISIONS).map((dtype) => ask("gradient", { ...fields, dtype })));
   Object.keys(PRECISIONS).forEach((dtype, index) => {
     const { probabilities, loss } = replies[index];
@@ -32,14 +33,14 @@ export async function naive(section, state, ask) {
 
 // Every number is rounded to the precision as soon as it is made, as a program in that precision does.
 function naiveSoftmax(scores, rounded) {
-  const powers = scores.map((score) => rounded(Math.exp(rounded(score))));
+  const powers = scores.map((score) => rounded(Math.exp(score)));
   const total = powers.reduce((sum, power) => rounded(sum + power), 0);
   return powers.map((power) => rounded(power / total));
 }
 
 function shiftedSoftmax(scores, rounded) {
-  const largest = Math.max(...scores.map(rounded));
-  return naiveSoftmax(scores.map((score) => rounded(rounded(score) - largest)), rounded);
+  const largest = Math.max(...scores);
+  return naiveSoftmax(scores.map((score) => rounded(score - largest)), rounded);
 }
 
 function lineOf(name, probabilities, label, rounded) {

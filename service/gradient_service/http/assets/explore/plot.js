@@ -12,7 +12,7 @@ export function plot(points, chosen) {
   const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": "plot-title" });
   const title = drawn("title", { id: "plot-title" }, "Error of the difference quotient against the step h");
   picture.append(title, ...grid(), curve(points), ...points.map(dot), mark(chosen));
-  return element("figure", {}, picture, element("figcaption", {}, "Error |quotient − ∂E/∂s| against the step h"));
+  return element("figure", {}, picture, element("figcaption", {}, "Error |quotient − ∂E/∂z| against the step h"));
 }
 
 function across(step) {

@@ -1,6 +1,6 @@
 // Requests that are wrong on purpose, and the problem documents that answer them.
 
-import { send, Unreachable } from "./calls.js";
+import { problemOf, send, Unreachable } from "./calls.js";
 import { showCalls } from "./call_panel.js";
 import { element, say } from "./elements.js";
 import { pageOf } from "./hindrances.js";
@@ -16,31 +16,41 @@ const MISTAKES = {
 };
 
 export function refusals(section, keyNow) {
+  let last = new AbortController();
   const buttons = Object.entries(MISTAKES).map(([name, call]) => {
     const button = element("button", { type: "button" }, name);
-    button.addEventListener("click", () => provoke(section, call, keyNow()));
+    button.addEventListener("click", () => {
+      last.abort();
+      last = new AbortController();
+      provoke(section, call, keyNow(), last.signal);
+    });
     return button;
   });
   section.querySelector(".mistakes").replaceChildren(...buttons);
 }
 
-async function provoke(section, call, key) {
+async function provoke(section, call, key, signal) {
   const status = section.querySelector(".said");
   try {
-    const answer = await send(call, key);
-    section.querySelector(".results").replaceChildren(problemTable(answer));
-    say(status, `${answer.status} ${answer.value.title}. ${answer.value.detail ?? ""}`);
+    const answer = await send(call, key, signal);
+    const problem = problemOf(answer);
+    section.querySelector(".results").replaceChildren(problemTable(answer.status, problem));
+    say(status, `${answer.status} ${problem.title}. ${problem.detail ?? ""}`);
     showCalls(section.querySelector(".calls"), [{ call, answer }], key !== "");
     section.querySelector(".call").open = true;
   } catch (error) {
+    if (error.name === "AbortError") return; // a later mistake is asked for
     if (!(error instanceof Unreachable)) throw error;
+    section.querySelector(".results").replaceChildren();
+    showCalls(section.querySelector(".calls"), [], key !== "");
     say(status, "The service did not answer.");
   }
 }
 
-function problemTable({ status, value }) {
-  const faults = value.errors.map(({ pointer, detail }) => [pointer || "(whole)", detail]);
-  const lines = [["status", status], ["type", pageOf(value.type, value.type)], ["title", value.title], ...faults];
+function problemTable(status, { type, title, errors }) {
+  const faults = errors.map(({ pointer, detail }) => [pointer || "(whole)", detail]);
+  const types = type ? [["type", pageOf(type, type)]] : [];
+  const lines = [["status", status], ...types, ["title", title], ...faults];
   const rows = lines.map(([name, content]) => {
     return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, content));
   });

@@ -19,18 +19,23 @@ export async function shortcut(section, state, ask) {
   const report = await ask("check", { ...claim, claimed: { gradient: replies[1].gradient_diagonal_only } });
   const tables = Object.values(NAMES).map((name, index) => tableOf(name, replies[index], state));
   section.querySelector(".results").replaceChildren(...tables);
-  say(section.querySelector(".said"), verdict(report));
+  const isWhole = agreement(replies[1]).every((isSame) => isSame);
+  say(section.querySelector(".said"), verdict(report, isWhole));
 }
 
 function tableOf(name, reply, state) {
   const shown = ["gradient", "gradient_by_chain_rule", "gradient_diagonal_only"].map((output) => reply[output][0]);
-  const [exact, , diagonal] = shown;
-  const lines = ["∂E/∂s", "∂E/∂p · whole Jacobian", "∂E/∂p · its diagonal only"].map((line, index) => ({
+  const lines = ["∂E/∂z", "by the whole Jacobian", "by its diagonal only"].map((line, index) => ({
     name: line, by: "the service", values: shown[index],
   }));
-  const agreement = exact.map((value, j) => (isClose(value, diagonal[j]) ? "= same" : "≠ differs"));
-  lines.push({ name: "diagonal against whole", by: "this page", values: agreement, mark: "verdict" });
+  const marks = agreement(reply).map((isSame) => (isSame ? "= same" : "≠ differs"));
+  lines.push({ name: "diagonal against whole", by: "this page", values: marks, mark: "verdict" });
   return comparison(name, classNames(rowOf(state).length), lines, state.digits);
+}
+
+// For each class, whether the diagonal alone has the whole derivative.
+function agreement({ gradient: [whole], gradient_diagonal_only: [diagonal] }) {
+  return whole.map((value, j) => isClose(value, diagonal[j]));
 }
 
 // Beyond the roundings of either way to multiply the factors.
@@ -38,9 +43,10 @@ function isClose(value, other) {
   return Math.abs(value - other) <= 1e-6 * Math.max(Math.abs(value), Math.abs(other));
 }
 
-function verdict({ verdict: word, diagnoses }) {
-  const claim = "Claimed to be the gradient of the binary sum, the diagonal's value";
-  if (word === "match") return `${claim} is a match: here the rest of the Jacobian adds nothing.`;
-  const reasons = diagnoses.map(({ code, explanation }) => `${code}, ${explanation}`);
-  return `${claim} is a mismatch for POST /check, which says why. ${reasons.join(" ")}`;
+function verdict({ verdict: word, diagnoses }, isWhole) {
+  const claim = `Claimed to be the gradient of the binary sum, the diagonal's value is a ${word} for POST /check`;
+  if (word === "match" && isWhole) return `${claim}: here the rest of the Jacobian adds nothing.`;
+  const reasons = diagnoses.map(({ code, explanation }) => `${code}, ${explanation}`).join(" ");
+  if (word === "match") return `${claim}: what is left out is smaller than its tolerance. ${reasons}`;
+  return `${claim}, which says why. ${reasons}`;
 }

@@ -17,8 +17,8 @@ export async function squaredError(section, state, ask) {
     { name: "c", by: "the label", values: targets.map(String) },
     { name: "∂E/∂p, squared error", by: "this page", values: [...squared.outer, squared.loss] },
     { name: "∂E/∂p, cross-entropy", by: "the service", values: [...reply.loss_wrt_probabilities[0], reply.loss] },
-    { name: "∂E/∂s, squared error", by: "this page", values: squared.gradient },
-    { name: "∂E/∂s, cross-entropy", by: "the service", values: reply.gradient[0], mark: "ours" },
+    { name: "∂E/∂z, squared error", by: "this page", values: squared.gradient },
+    { name: "∂E/∂z, cross-entropy", by: "the service", values: reply.gradient[0], mark: "ours" },
   ];
   const caption = `Both errors of row ${state.row}`;
   section.querySelector(".results").replaceChildren(comparison(caption, columns, lines, state.digits));

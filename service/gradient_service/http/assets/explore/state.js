@@ -1,6 +1,6 @@
 // What the page is about, as one object, and how that object is written into the address of the page.
 
-export const LIMITS = { rows: 6, classes: 6 };
+const LIMITS = { rows: 6, classes: 6 };
 export const OBJECTIVES = [
   "softmax_cross_entropy",
   "sigmoid_binary_cross_entropy",
@@ -18,9 +18,10 @@ const FIELDS = {
   digits: ["6", oneOf(["4", "6", "9", "all"])],
   row: [0, wholeWithin(0, LIMITS.rows - 1)],
   class: [0, wholeWithin(0, LIMITS.classes - 1)],
-  step: [-5, numberWithin(-15, 0)],
-  offset: [100, numberWithin(-1000, 1000)],
-  rate: [1, numberWithin(0, 100)],
+  // What their bars can hold, so that a bar and its number say the same.
+  step: [-5, multipleWithin(0.5, -15, 0)],
+  offset: [100, multipleWithin(1, -800, 800)],
+  rate: [1, multipleWithin(0.1, 0, 20)],
 };
 
 export function initialState() {
@@ -57,22 +58,22 @@ export function assign(state, name, text) {
   return true;
 }
 
-export function addRow(state) {
-  state.scores.push(state.scores[0].map(() => 0));
-  state.labels.push(0);
+// The changes of shape: whether the limits leave room for one, and what it does to the scores.
+const RESHAPINGS = {
+  "add-row": [(scores) => scores.length < LIMITS.rows, (scores) => scores.push(scores[0].map(() => 0))],
+  "remove-row": [(scores) => scores.length > 1, (scores) => scores.pop()],
+  "add-class": [(scores) => scores[0].length < LIMITS.classes, (scores) => scores.forEach((row) => row.push(0))],
+  "remove-class": [(scores) => scores[0].length > 2, (scores) => scores.forEach((row) => row.pop())],
+};
+export const SHAPE_CHANGES = Object.keys(RESHAPINGS);
+
+export function hasRoom(state, name) {
+  return RESHAPINGS[name][0](state.scores);
 }
 
-export function removeRow(state) {
-  state.scores.pop();
-  fit(state);
-}
-
-export function addClass(state) {
-  for (const row of state.scores) row.push(0);
-}
-
-export function removeClass(state) {
-  for (const row of state.scores) row.pop();
+export function reshape(state, name) {
+  if (!hasRoom(state, name)) return;
+  RESHAPINGS[name][1](state.scores);
   fit(state);
 }
 
@@ -110,6 +111,12 @@ function numberWithin(least, most) {
     const value = text.trim() === "" ? NaN : Number(text);
     return value >= least && value <= most ? value : undefined;
   };
+}
+
+// A number rounded to a multiple of a unit, written as short as the unit.
+function multipleWithin(unit, least, most) {
+  const read = numberWithin(least, most);
+  return (text) => (read(text) === undefined ? undefined : Number((Math.round(read(text) / unit) * unit).toFixed(1)));
 }
 
 function wholeWithin(least, most) {

@@ -14,14 +14,25 @@ export async function gradientStep(section, state, ask) {
   const after = await ask("loss", fields);
   const lines = [
     { name: "scores before", by: "you", values: [...rowOf(state), before.loss] },
-    { name: "∂E/∂s", by: "the service", values: before.gradient[0] },
+    { name: "∂E/∂z", by: "the service", values: before.gradient[0] },
     { name: "scores after", by: "this page", values: [...scores, after.loss], mark: "ours" },
   ];
   const columns = [...classNames(scores.length), "loss, by the service"];
   const table = comparison(`One step of row ${state.row}`, columns, lines, state.digits);
   section.querySelector(".results").replaceChildren(table);
-  section.querySelector("#take-step").dataset.scores = JSON.stringify(scores);
+  offerStep(section.querySelector("#take-step"), scores);
   say(section.querySelector(".said"), sentence(before.loss, after.loss, state.digits));
+}
+
+// The scores that a press of the button would take; none while the numbers are not those of the state.
+export function offerStep(button, scores = null) {
+  button.dataset.scores = JSON.stringify(scores);
+  button.ariaDisabled = String(scores === null);
+}
+
+export function takeStep(button, state) {
+  const scores = JSON.parse(button.dataset.scores ?? "null");
+  if (scores) state.scores[state.row] = scores;
 }
 
 function sentence(before, after, digits) {
