@@ -197,6 +197,9 @@ def test_a_key_is_asked_for_and_used(visit: Visit) -> None:
         assert '-H "Authorization: Bearer $GRADIENT_API_KEY"' in shown(page, "curl")[0]
         assert "a-secret-key" not in page.url + page.content()
         assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+        field.fill("another-key")  # of which no answer is known
+        field.press("Enter")
+        expect(page.locator("#notice")).to_be_visible()
 
 
 def test_an_unreachable_service_is_said(visit: Visit, origin: str) -> None:

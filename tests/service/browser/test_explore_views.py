@@ -163,15 +163,22 @@ def test_squared_error_is_made_from_the_service_s_factors(visit: Visit, origin: 
 
 
 def test_a_step_goes_against_the_gradient(visit: Visit, origin: str) -> None:
-    """The new scores are z − η ∂E/∂z to six decimals, and the loss after it is the service's."""
+    """The new scores are z − η ∂E/∂z to twelve digits, and the loss after it is the service's."""
     page = visit.page
     open_page(page, origin, "?rate=2&digits=9")
     gradient = reply_of(page, origin, "step", "gradient")["gradient"][0]
     sent = asked_for(page, "step", "loss")
-    assert sent["logits"] == [[round(score - 2 * slope, 6) for score, slope in zip((1, 2, 3), gradient, strict=True)]]
+    moved = [score - 2 * slope for score, slope in zip((1, 2, 3), gradient, strict=True)]
+    assert sent["logits"] == [[float(f"{score:.12g}") for score in moved]]
     before, after = texts(line(page, "step", "scores before"))[-1], texts(line(page, "step", "scores after"))[-1]
     assert agrees(after, answer(origin, "loss", sent)["loss"])
     assert number(after) < number(before)
+
+
+def test_a_step_of_length_0_changes_nothing(visit: Visit, origin: str) -> None:
+    """Scores with more decimals than are shown were once rounded on the way, and the loss fell."""
+    open_page(visit.page, origin, "?scores=0.1234567,4e-7&labels=0&rate=0")
+    expect(visit.page.locator("#step .said")).to_contain_text("it stays")
 
 
 def test_a_step_that_is_taken_becomes_the_score(visit: Visit, origin: str) -> None:

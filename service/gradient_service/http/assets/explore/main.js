@@ -177,6 +177,7 @@ function listen() {
   document.querySelector("#access form").addEventListener("submit", (event) => {
     event.preventDefault();
     key = document.getElementById("key").value;
+    answers.clear(); // they were given to the key before
     changed();
   });
 }

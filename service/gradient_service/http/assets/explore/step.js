@@ -5,11 +5,11 @@ import { comparedFields, labelOf, rowFields, rowOf } from "./fields.js";
 import { say } from "./elements.js";
 import { written } from "./numbers.js";
 
-const DECIMALS = 6; // of the new scores, so that they stay readable
+const DIGITS = 12; // of the new scores: so few that a step of length 0 changes none that a person types
 
 export async function gradientStep(section, state, ask) {
   const before = await ask("gradient", rowFields(state, ["loss", "gradient"]));
-  const scores = rowOf(state).map((score, j) => Number((score - state.rate * before.gradient[0][j]).toFixed(DECIMALS)));
+  const scores = rowOf(state).map((score, j) => Number((score - state.rate * before.gradient[0][j]).toPrecision(DIGITS)));
   const fields = { ...comparedFields([scores], [labelOf(state)], state), reduction: "sum", include: ["loss"] };
   const after = await ask("loss", fields);
   const lines = [
