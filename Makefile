@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 DOCKER ?= docker
 IMAGE ?= gradient-service
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 # More arguments for pytest, or for the benchmarks: make test ARGS="-k softmax -x", make bench ARGS=--quick
 ARGS ?=
 # How many processes run make test: one more than there are cores, for some tests wait for a clock.
@@ -93,7 +94,7 @@ lock: .venv/dev.stamp ## pin what pyproject.toml asks for, with hashes (LOCK=--u
 		--constraints requirements-build.lock --constraints requirements-image.lock --output-file requirements-dev.lock
 
 image: ## build the container image (needs docker; DOCKER=podman works too)
-	$(DOCKER) build --tag $(IMAGE) .
+	$(DOCKER) build --tag $(IMAGE) --tag $(IMAGE):$(VERSION) .
 
 clean: ## remove everything that make made
 	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis

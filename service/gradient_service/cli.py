@@ -14,8 +14,10 @@ from gradient_service.app import create_app
 from gradient_service.http.example_files import binary_files
 from gradient_service.http.limits import limits_of
 from gradient_service.scoring.command import add_score, count, score_files
-from gradient_service.server.serving import serve
+from gradient_service.server.serving import listen, serve
 from gradient_service.settings import Settings, usual_workers
+
+LOOPBACK = "127.0.0.1"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,12 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    given = {"host": options.host, "workers": options.workers}
+    settings = _settings(**{name: value for name, value in given.items() if value is not None})
+    settings = settings.model_copy(update={"host": settings.host or LOOPBACK})
     try:
-        chosen = {} if options.workers is None else {"workers": options.workers}
-        serve(_settings(host=options.host, **chosen), port=options.port)
-    except OSError as error:
-        reason = str(error.strerror).partition(" (")[0]  # behind it the address is told once more
-        sys.exit(f"{options.host}:{options.port} cannot be listened on: {reason}.")
+        listener = listen(settings.host, options.port)
+    except (OSError, UnicodeError) as error:
+        # Behind the bracket the address is told once more.
+        reason = str(error.strerror).partition(" (")[0] if isinstance(error, OSError) else "there is no such name"
+        sys.exit(f"{settings.host}:{options.port} cannot be listened on: {reason}.")
+    serve(settings, listener)
 
 
 def _settings(**given: Any) -> Settings:
@@ -63,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="serve until told to stop; settings are GRADIENT_… variables")
-    serving.add_argument("--host", default="127.0.0.1")
+    serving.add_argument("--host", help=f"by default {LOOPBACK}, or GRADIENT_HOST")
     serving.add_argument("--port", type=port, default=8000)
     serving.add_argument("--workers", type=count, help="by default one a core, or GRADIENT_WORKERS")
     add_score(commands)

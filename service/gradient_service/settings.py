@@ -14,7 +14,8 @@ KEY = re.compile(r"[\x21-\x7e]+")
 # RFC 6454, 6.1, but for ports that go without saying: a browser leaves them out.
 ORIGIN = re.compile(r"\*|(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
-PositiveInt = Annotated[int, Field(gt=0, le=2**48)]
+MOST_BYTES, MOST_PROCESSES = 2**48, 1024
+PositiveInt = Annotated[int, Field(gt=0, le=MOST_BYTES)]
 
 
 IN_FLIGHT_SHARE = 2
@@ -27,15 +28,15 @@ USUAL_BYTES = 1024 * MIB
 
 def usual_workers() -> int:
     """Return how many processes serve where nobody says: one a core, as far as each has `USUAL_BYTES`."""
-    return max(1, min(usable_cores(), usable_memory_bytes() // (IN_FLIGHT_SHARE * USUAL_BYTES)))
+    return max(1, min(usable_cores(), usable_memory_bytes() // (IN_FLIGHT_SHARE * USUAL_BYTES), MOST_PROCESSES))
 
 
 def _memory_share(workers: int) -> int:
-    return max(1, usable_memory_bytes() // (IN_FLIGHT_SHARE * workers))
+    return max(1, min(usable_memory_bytes() // (IN_FLIGHT_SHARE * workers), MOST_BYTES))
 
 
 def _core_share(workers: int) -> int:
-    return max(1, usable_cores() // workers)
+    return max(1, min(usable_cores() // workers, MOST_PROCESSES))
 
 
 def _split(text: object) -> object:
@@ -64,7 +65,7 @@ class Settings(BaseSettings):
     max_jacobian_elements: PositiveInt = 4 * MIB
     """Largest N·K² of one request that asks for the Jacobian or for the product made from it."""
 
-    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    workers: Annotated[int, Field(ge=1, le=MOST_PROCESSES)] = 1
     """Processes that share the machine; the two defaults below are divided by it. The command line takes one a core, as
     far as each has a gibibyte for its calls, unless it is told how many."""
 
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
     """Memory that the calls under way in one process may take together, estimated from their bodies and replies; what
     does not fit is 503. By default half of what the process may use."""
 
-    max_concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(
+    max_concurrency: Annotated[int, Field(ge=1, le=MOST_PROCESSES)] = Field(
         default_factory=lambda known: _core_share(known["workers"])
     )
     """Large calls that one process computes at once, each in a thread; 32 more wait for each, or as many as take two

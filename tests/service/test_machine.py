@@ -82,3 +82,11 @@ def test_what_the_operator_sets_is_not_shared() -> None:
     """A number that was given is each process's own."""
     given = Settings(workers=4, max_in_flight_bytes=1000, max_concurrency=3)
     assert (given.max_in_flight_bytes, given.max_concurrency) == (1000, 3)
+
+
+def test_usual_settings_are_within_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of any size has settings by default."""
+    monkeypatch.setattr(settings, "usable_cores", lambda: 1536)
+    monkeypatch.setattr(settings, "usable_memory_bytes", lambda: 2**60)
+    usual = Settings(workers=1)
+    assert (usual.max_concurrency, usual.max_in_flight_bytes, usual_workers()) == (1024, 2**48, 1024)

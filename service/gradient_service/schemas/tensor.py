@@ -1,5 +1,6 @@
 """How a schema describes an array field: one rank, one kind, validated without looking at each number twice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
@@ -67,6 +68,15 @@ def roundoff(array: np.ndarray[Any, Any]) -> float:
     """Return the unit roundoff of the numbers of an array, as they were sent."""
     metadata = array.dtype.metadata or {}
     return float(metadata.get(ROUNDOFF, np.finfo(array.dtype).eps / 2))
+
+
+def stacked(columns: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Return columns (N,) side by side, (N, columns), as coarse as the coarsest of them."""
+    array = np.stack(columns, axis=-1)
+    if array.dtype.kind != "f":
+        return array
+    coarsest = max(roundoff(column) for column in columns if column.dtype.kind == "f")
+    return array if coarsest <= roundoff(array) else array.view(np.dtype(array.dtype, metadata={ROUNDOFF: coarsest}))
 
 
 @cache

@@ -55,7 +55,7 @@ class NumpyFiles:
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         except FileNotFoundError:
             raise ScoringError(f"{path}: there is no such file; of .npy files a column is a path.") from None
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, OverflowError) as error:
             raise ScoringError(
                 f"{path}: there is no array of numbers in it: {str(error).partition('. ')[0]}."
             ) from None

@@ -14,6 +14,8 @@ from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.core.records import record
 from gradient_service.scoring.errors import ScoringError
 
+NO_VALUE = "there is no value"
+
 
 @record()
 class RowGroup:
@@ -75,9 +77,9 @@ class ParquetFiles:
             return (kind.list_size,)
         if not self.groups:
             return (0,)
-        group = self.groups[0]
-        batch = next(_opened(group.path).iter_batches(1, row_groups=[group.number], columns=[column]))
-        return (_length(batch.column(0)) or 0,)
+        first = _first(self.groups[0], column)
+        _refuse_any(first.is_null(), column, 0, NO_VALUE)
+        return (_length(first) or 0,)
 
 
 def parquet_files(path: Path) -> ParquetFiles:
@@ -105,12 +107,24 @@ def _opened(path: Path) -> Any:
         raise ScoringError(f"{path}: this cannot be read as Parquet. {str(error).splitlines()[0]}.") from None
 
 
+def _first(group: RowGroup, column: str) -> Any:
+    """Return the first value of a column of a row group, in an array."""
+    try:
+        return next(_opened(group.path).iter_batches(1, row_groups=[group.number], columns=[column])).column(0)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(group, error) from None
+
+
+def _unreadable(group: RowGroup, error: Exception) -> ScoringError:
+    return ScoringError(f"{group.path}: row group {group.number} cannot be read: {error}".splitlines()[0])
+
+
 def _column(group: RowGroup, column: str) -> Any:
     """Return a column of a row group as one array, of an extension what it stores."""
     try:
         table = _opened(group.path).read_row_group(group.number, columns=[column], use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise ScoringError(f"{group.path}: row group {group.number} cannot be read: {error}".splitlines()[0]) from None
+        raise _unreadable(group, error) from None
     values = table.column(column).combine_chunks()
     return values.storage if isinstance(values, pa.ExtensionArray) else values
 
@@ -150,7 +164,7 @@ def _length(values: Any) -> int | None:
 
 def _array(values: Any, column: str, length: int | None, first_row: int) -> Array:
     """Return the numbers of a column; refuse rows without any, and lists of another length."""
-    _refuse_any(values.is_null(), column, first_row, "there is no value")
+    _refuse_any(values.is_null(), column, first_row, NO_VALUE)
     if length is None:
         return np.asarray(values.to_numpy(zero_copy_only=False))
     lengths = pc.list_value_length(values)

@@ -16,10 +16,10 @@ from gradient_service.core.outputs import MADE_OF_JACOBIANS
 from gradient_service.core.records import record
 from gradient_service.operations import PER_ROW, Work, gradient, loss, part_of_denominator, softmax
 from gradient_service.operations.inputs import dtype_of
-from gradient_service.schemas.conflicts import check_fields
+from gradient_service.schemas.conflicts import check_conflicts, check_fields
 from gradient_service.schemas.replies import GradientReply, LossReply, SoftmaxReply
 from gradient_service.schemas.requests import GradientRequest, LossRequest, SoftmaxRequest, SupervisedBody
-from gradient_service.schemas.tensor import tensor_fields
+from gradient_service.schemas.tensor import stacked, tensor_fields
 from gradient_service.schemas.validation import validate
 from gradient_service.scoring.errors import ScoringError
 from gradient_service.scoring.sources import Source
@@ -129,6 +129,12 @@ class Question:
         zeros = np.broadcast_to(dtype.type(0), (rows.stop - rows.start, self.shape[1]))
         return self._request(self.options, {"logits": zeros, **self._arrays(source, rows, others)})
 
+    def check_outputs(self, source: Source) -> None:
+        """Refuse outputs that the options do not have; no block is asked for those over all rows."""
+        request = self.unscored(source, slice(0, 0))
+        if isinstance(request, SupervisedBody):
+            check_conflicts(request)
+
     @property
     def _model(self) -> type[Request]:
         model, _ = OPERATIONS[self.operation]
@@ -147,7 +153,7 @@ class Question:
             parts = [source.read(name, rows) for name in column.names]
         except InvalidInputError as error:
             raise InvalidInputError(replace(fault, field=field) for fault in error.faults) from None
-        array = np.stack(parts, axis=-1) if column.is_stacked else parts[0]
+        array = stacked(parts) if column.is_stacked else parts[0]
         row_shape = self.shapes[field][1:]
         if not len(array):
             array = array.reshape(0, *row_shape)
@@ -187,6 +193,7 @@ def question_of(
     question = Question(operation=operation, columns=chosen, options=values, shapes=shapes)
     _check_types(question, source, model)
     try:
+        question.check_outputs(source)
         question.answer(source, slice(0, 0), None, Work(UNLIMITED))
     except MalformedBodyError as error:
         raise ScoringError(f"--option: {error.detail}") from None
@@ -196,9 +203,13 @@ def question_of(
 def _value(text: str) -> Any:
     """Return what a text says as JSON; where it says nothing, it is a word."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
+        orjson.dumps(value)
     except orjson.JSONDecodeError:
         return text
+    except orjson.JSONEncodeError:
+        raise ScoringError("--option: a value is nested too deeply.") from None
+    return value
 
 
 def _check_places(columns: Mapping[str, Column], options: Mapping[str, Any]) -> None:
@@ -218,7 +229,7 @@ def _shape(source: Source, field: str, column: Column) -> tuple[int, ...]:
     odd = next((name for name, shape in shapes.items() if shape != first or len(shape) > 1), None)
     if column.is_stacked and odd is not None:
         raise ScoringError(f"{field}: columns side by side hold a number a row, as many as the others; {odd} does not.")
-    return (*first, len(shapes)) if column.is_stacked else first
+    return (*first, len(column.names)) if column.is_stacked else first
 
 
 def _check_lengths(shapes: Mapping[str, tuple[int, ...]]) -> None:

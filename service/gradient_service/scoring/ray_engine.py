@@ -21,7 +21,7 @@ def on_ray(function: Callable[[slice], T], blocks: Sequence[slice]) -> Iterator[
     The cluster is that of `RAY_ADDRESS`, else one that runs on this machine, else one that is started here.
 
     Raises:
-        ScoringError, InvalidInputError, OSError: what the function raises.
+        ScoringError, InvalidInputError, OSError, MemoryError: what the function raises.
     """
     if not blocks:
         return
@@ -45,7 +45,7 @@ def _told(function: Callable[[slice], Any]) -> Callable[[dict[str, int]], dict[s
     def call(row: dict[str, int]) -> dict[str, bytes]:
         try:
             outcome: Any = function(slice(row["start"], row["stop"]))
-        except (ScoringError, InvalidInputError, OSError) as error:
+        except (ScoringError, InvalidInputError, OSError, MemoryError) as error:
             outcome = error
         return {"outcome": pickle.dumps(outcome)}
 

@@ -6,7 +6,6 @@ before the workers are forked, and what has a thread is made behind the fork.
 
 import logging
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 
 from gradient_service import __version__
 from gradient_service.http.traces import Traces
@@ -16,13 +15,13 @@ DISABLED, EXPORTER = "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 OTLP, NONE, HTTP = "otlp", "none", "http/protobuf"
-EXTRA = "opentelemetry.exporter"
-"""Is there where the extra `traces` is installed."""
+
+UNSENT = "no traces are sent: %s"
 
 logger = logging.getLogger("gradient_service.traces")
 
 
-def exporting(environ: Mapping[str, str]) -> Callable[[], Traces] | None:
+def exporting(environ: Mapping[str, str]) -> Callable[[], Traces | None] | None:
     """Return what makes the traces of a worker; None where none are asked for.
 
     A wish that cannot be met is told in the log, and the service goes on: it does without traces before it does
@@ -34,10 +33,13 @@ def exporting(environ: Mapping[str, str]) -> Callable[[], Traces] | None:
     if exporter == NONE or given.get(DISABLED, "").lower() == "true":
         return None
     hindrance = _hindrance(exporter, next((given[name] for name in PROTOCOLS if name in given), HTTP))
-    if hindrance is not None:
-        logger.warning("no traces are sent: %s", hindrance)
-        return None
-    return _otlp()
+    if hindrance is None:
+        try:
+            return _otlp()
+        except ImportError:
+            hindrance = f"{NAME}[traces] is not installed"
+    logger.warning(UNSENT, hindrance)
+    return None
 
 
 def _hindrance(exporter: str, protocol: str) -> str | None:
@@ -45,19 +47,24 @@ def _hindrance(exporter: str, protocol: str) -> str | None:
         return f"{EXPORTER} is {OTLP} or {NONE} here"
     if protocol != HTTP:
         return f"{PROTOCOLS[-1]} is {HTTP} here"
-    if find_spec(EXTRA) is None:
-        return f"{NAME}[traces] is not installed"
     return None
 
 
-def _otlp() -> Callable[[], Traces]:
+def _otlp() -> Callable[[], Traces | None]:
     """Return what makes traces that are sent by OTLP over HTTP; the SDK reads where to, how many, and the rest."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415 - the same
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - the same
 
-    def make() -> Traces:
+    def make() -> Traces | None:
+        try:
+            return traces()
+        except Exception as error:  # noqa: BLE001  what the SDK makes of its variables is no reason to answer nobody
+            logger.warning(UNSENT, error)
+            return None
+
+    def traces() -> Traces:
         own = Resource.create({"service.name": NAME, "service.version": __version__})
         resource = own.merge(OTELResourceDetector().detect())  # what the variables say comes before what goes without
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,21 +33,20 @@ SWITCH_SECONDS = 0.0005
 
 The event loop lets go of the lock many times a request, and waits each time until it has it again.
 """
+LOOK_SECONDS = 0.1
+"""How often a worker that is about to end looks whether it is to end at once."""
 logger = logging.getLogger("gradient_service.server")
 
 
-def serve(settings: Settings, *, port: int) -> None:
+def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until told to stop.
 
     Args:
-        settings: with the address to listen on, and how many processes there are; each holds the whole application.
-        port: TCP port; 0 takes a free one.
-
-    Raises:
-        OSError: the address cannot be listened on.
+        settings: with the address that is listened on, and how many processes there are; each holds the whole
+            application.
+        listener: what `listen` returned.
     """
     log_lines.install(settings.log_level)
-    listener = listen(settings.host, port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
     parent = os.getpid()
@@ -61,7 +61,16 @@ def serve(settings: Settings, *, port: int) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raise OSError where it cannot."""
+    """Return a socket that listens.
+
+    Args:
+        host: name or address.
+        port: TCP port; 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        UnicodeError: there can be no such name.
+    """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(address[:2], family=family, backlog=BACKLOG)
 
@@ -71,7 +80,7 @@ def work(
     listener: socket.socket,
     connections: Connections,
     parent: int,
-    make_traces: Callable[[], Traces] | None = None,
+    make_traces: Callable[[], Traces | None] | None = None,
 ) -> None:
     """Be one worker: accept and answer until told to stop, or until the parent is gone."""
     keep_freed_blocks()
@@ -127,8 +136,9 @@ class Worker(uvicorn.Server):
         A person who interrupts need not wait.
         """
         self._lifecycle.is_draining = True
-        if signal.SIGINT not in self._captured_signals:
-            await asyncio.sleep(self._lead_seconds)
+        end = time.monotonic() + self._lead_seconds
+        while signal.SIGINT not in self._captured_signals and time.monotonic() < end:  # noqa: ASYNC110  nobody is told
+            await asyncio.sleep(min(LOOK_SECONDS, self._lead_seconds))
         for each in self._acceptors:
             await each.close()
         await super().shutdown(sockets)

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from socket import socket
 from types import FrameType
 
@@ -59,6 +60,17 @@ class Supervisor:
                 self._start(place)
 
     def _start(self, place: int) -> None:
+        """Start a worker; where there is no room for one, try until there is."""
+        while True:
+            try:
+                self._fork(place)
+            except OSError as error:
+                logger.error("no worker can be started: %s", error.strerror)  # noqa: TRY400  the reason says all
+                time.sleep(HEALTHY_SECONDS)
+            else:
+                return
+
+    def _fork(self, place: int) -> None:
         """Start a worker, unless the end has come; its signals wait until parent and worker know their parts."""
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
@@ -93,4 +105,5 @@ class Supervisor:
         self._is_ending = True
         self._listener.close()
         for pid in self._started:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it has ended, which is not known yet
+                os.kill(pid, number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.lib.format import write_array_header_1_0
 from safetensors.numpy import save_file
 
 from gradient_service.cli import main
@@ -104,6 +107,10 @@ PARQUET_REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         parquet(logits=[[1.0, 2.0], [1.0, 2.0], [1.0], [1.0]], labels=LABELS4),
         "logits, row 2: there are not as many numbers as in the first row.",
     ),
+    "no first list": (
+        parquet(logits=[None, [1.0, 2.0], [1.0, 2.0], [1.0, 2.0]], labels=LABELS4),
+        "logits, row 0: there is no value in column logits.",
+    ),
     "no list": (
         parquet(logits=[[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], None], labels=LABELS4),
         "logits, row 3: there is no value in column logits.",
@@ -167,10 +174,19 @@ ARGUMENTS_REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "nothing to compare": (("--column", "labels="), {}, "One of labels and targets is required."),
     "output": (("--include", "jacobian"), {}, "include: Input should be 'loss', 'summary' or 'losses'."),
     "include": ((), {"include": ["losses"]}, "outputs are named by --include."),
+    "outputs": (("--include", "loss"), {"reduction": "none"}, "With reduction none there is no loss"),
+    "depth": ((), {"class_weights": json.loads("[" * 300 + "]" * 300)}, "a value is nested too deeply."),
     "no names": (("--column", "logits=,"), {}, "logits is required."),
     "twice": (("--option", "dtype=float32"), {"dtype": "float64"}, "--option: dtype is given twice."),
     "null": ((), {"dtype": None}, "dtype must not be null"),
 }
+
+
+def npy_of(shape: tuple[int, ...]) -> bytes:
+    """A file whose header tells this shape, and nothing else."""
+    content = io.BytesIO()
+    write_array_header_1_0(content, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return content.getvalue()
 
 
 @pytest.mark.parametrize("name", ARGUMENTS_REFUSED)
@@ -194,6 +210,7 @@ def test_labels_of_another_length_are_refused(tmp_path: Path, refused: Refused) 
     [
         ("empty.npy", b"", "there is no array of numbers in it: No data left in file."),
         ("text.npy", b"1,2\n3,4\n", "there is no array of numbers in it: This file contains pickled (object) data."),
+        ("long.npy", npy_of((10**30, 3)), "there is no array of numbers in it"),
         ("empty.safetensors", b"", "this is no safetensors file."),
         (
             "cut.safetensors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,30 @@ def test_one_column_of_scores(tmp_path: Path, scored: Scored) -> None:
         tmp_path / "rows.parquet", tmp_path / "out", *columns, objective="sigmoid_binary_cross_entropy", reduction="sum"
     )
     assert told["loss"] == pytest.approx(np.log(2) + np.log1p(np.e))
+
+
+def test_the_same_column_twice(tmp_path: Path, scored: Scored) -> None:
+    """A column may stand beside itself."""
+    pq.write_table(pa.table({"score": [0.0, 1.0], "hit": [0, 1]}), tmp_path / "rows.parquet")
+    columns = ("--column", "logits=score,score", "--column", "labels=hit")
+    told = scored(tmp_path / "rows.parquet", tmp_path / "out", *columns)
+    assert told["loss"] == pytest.approx(np.log(2))
+
+
+def test_bfloat16_columns_side_by_side(tmp_path: Path, scored: Scored) -> None:
+    """Targets in several columns may sum to 1 within the rounding of the coarsest, as in one."""
+    third = (np.full(2, 1 / 3, np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    tensors = {
+        "a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]},
+        "b": {"dtype": "BF16", "shape": [2], "data_offsets": [4, 8]},
+        "c": {"dtype": "BF16", "shape": [2], "data_offsets": [8, 12]},
+        "logits": {"dtype": "F32", "shape": [2, 3], "data_offsets": [12, 36]},
+    }
+    text = json.dumps(tensors).encode()
+    content = len(text).to_bytes(8, "little") + text + third * 3 + np.zeros((2, 3), np.float32).tobytes()
+    (tmp_path / "rows.safetensors").write_bytes(content)
+    told = scored(tmp_path / "rows.safetensors", tmp_path / "out", "--column", "targets=a,b,c")
+    assert told["loss"] == pytest.approx(np.log(3), rel=0.01)
 
 
 def test_bfloat16_is_widened(tmp_path: Path, scored: Scored) -> None:

@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from gradient_service.app import create_app
 from gradient_service.http.traces import Traces
-from gradient_service.server import exporting as module
 from gradient_service.server.exporting import exporting
 from gradient_service.settings import Settings
 
@@ -92,9 +91,20 @@ def test_a_wish_that_cannot_be_met_is_told(
 
 def test_the_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Where the SDK is not installed, the warning says what to install."""
-    monkeypatch.setattr(module, "EXTRA", "opentelemetry.absent")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     assert exporting(ENDPOINT) is None
     assert "gradient-service[traces] is not installed" in caplog.text
+
+
+def test_variables_that_the_sdk_refuses_cost_no_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A queue shorter than a batch once kept each worker from its start."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "256")
+    make = exporting(ENDPOINT)
+    assert make is not None
+    assert make() is None
+    assert "no traces are sent: max_export_batch_size must be" in caplog.text
 
 
 def test_nothing_is_loaded_unasked() -> None:

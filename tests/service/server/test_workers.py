@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from gradient_service import cli
+from gradient_service.server import supervisor as module
+from gradient_service.server.supervisor import ENDING_SIGNALS, Supervisor
 from gradient_service.settings import Settings
 
 from .conftest import Process, running
@@ -117,10 +120,79 @@ def test_where_nobody_says_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> 
     """Where neither option nor variable is given there are as many workers as usual."""
     monkeypatch.delenv("GRADIENT_WORKERS", raising=False)
     monkeypatch.setattr(cli, "usual_workers", lambda: 7)
+    assert settings_served(monkeypatch).workers == 7
+
+
+def settings_served(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Settings:
+    """What the command line would serve with."""
     given: list[Settings] = []
-    monkeypatch.setattr(cli, "serve", lambda settings, **_: given.append(settings))
-    cli.main(["serve"])
-    assert [each.workers for each in given] == [7]
+
+    def serve(settings: Settings, listener: socket.socket) -> None:
+        given.append(settings)
+        listener.close()
+
+    monkeypatch.setattr(cli, "serve", serve)
+    cli.main(["serve", "--port", "0", *arguments])
+    return given[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "expected"),
+    [
+        ([], "localhost", "localhost"),
+        (["--host", "127.0.0.1"], "localhost", "127.0.0.1"),
+        ([], "", "127.0.0.1"),
+    ],
+)
+def test_who_says_where_to_listen(
+    arguments: list[str], variable: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option comes before the variable, and loopback behind both."""
+    monkeypatch.setenv("GRADIENT_HOST", variable)
+    assert settings_served(monkeypatch, *arguments).host == expected
+
+
+def test_a_host_that_is_no_name_is_told() -> None:
+    """What cannot be a name is told as what cannot be listened on."""
+    with pytest.raises(SystemExit, match=r"a\.\.b:8000 cannot be listened on: there is no such name\."):
+        cli.main(["serve", "--host", "a..b"])
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    """One that is told what to do, and what its workers are."""
+    handlers = [signal.getsignal(number) for number in ENDING_SIGNALS]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield Supervisor(lambda _: None, 1, listener, lambda _: None)
+    for number, handler in zip(ENDING_SIGNALS, handlers, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_worker_that_has_just_ended_needs_no_signal(supervisor: Supervisor) -> None:
+    """The signal to end comes between the end of a worker and the note of it; the others are told all the same."""
+    with subprocess.Popen(["/bin/sleep", "60"]) as other, subprocess.Popen(["/bin/true"]) as ended:
+        ended.wait()
+        supervisor._started = {ended.pid: (0, 0.0), other.pid: (1, 0.0)}
+        supervisor._end(signal.SIGTERM, None)
+        assert other.wait(10) == -signal.SIGTERM
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the system has no room for a process, the service waits until it has."""
+    tries = iter([False, True])
+
+    def fork() -> int:
+        if not next(tries):
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return 4_000_000
+
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(module, "HEALTHY_SECONDS", 0.0)
+    supervisor._start(0)
+    assert [*supervisor._started] == [4_000_000]
+    assert "no worker can be started: Resource temporarily unavailable" in caplog.text
 
 
 def test_what_a_worker_leaves_behind_ends_nobody() -> None:
