@@ -116,7 +116,9 @@ def test_other_codings_are_not_read(given: list[str]) -> None:
     (["gzip;q=0"], None), (["gzip;q=0, deflate"], "deflate"), (["gzip;q=0.2, deflate;q=0.7"], "deflate"),
     (["gzip;q=1.0, deflate;q=0.9, br;q=0.9"], "gzip"), (["identity;q=0, gzip, deflate"], "gzip"),
     (["identity;q=0, *"], "gzip"), (["identity;q=0, gzip;q=0, *"], "deflate"), (["*;q=0, deflate, gzip"], "gzip"),
-    (["gzip;q=2"], None), (["identity;q=0, br, deflate"], "deflate"),
+    (["gzip;q=2"], "gzip"), (["*;q=.5"], None), (["identity;q=.5, *;q=0"], None), (["gzip, identity;q=.5"], "gzip"),
+    (["gzip;q=.5, deflate;q=.25"], "gzip"), (["gzip;q=0.5004, deflate;q=0.5003"], "gzip"), (["gzip;q=x"], "gzip"),
+    (["identity;q=0, br, deflate"], "deflate"),
 ])  # fmt: skip
 def test_codings_of_replies(given: list[str], expected: str | None) -> None:
     """A reply is coded for who wants one coding above all else, or takes no other."""

@@ -9,7 +9,7 @@ from gradient_service.http.problems import HttpProblemError
 
 # RFC 9110, 5.6.6; the parameters that count here (charset, q) hold no semicolon, so quoted ones need no care.
 PARAMETER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[^\s\";]*|\"[^\"]*\")")
-WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 UTF_8_NAMES = frozenset({"utf-8", "utf8"})
 
 
@@ -62,7 +62,7 @@ def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
 def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> float:
     """Return the weight of the most specific range that covers a media type; 0 when none does."""
     family = media_type.split("/", maxsplit=1)[0] + "/*"
-    for wanted in (media_type, family, "*/*"):
+    for wanted in (media_type, family, "*/*", "*"):  # the last one as Java's own client writes it
         for accepted_range, parameters in accepted:
             if accepted_range == wanted:
                 return weight(parameters.get("q", "1"))
@@ -70,5 +70,9 @@ def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> flo
 
 
 def weight(text: str) -> float:
-    """Return a quality value; 0 for a text that is none."""
-    return float(text) if WEIGHT.fullmatch(text) else 0.0
+    """Return a quality value, 1 at the most.
+
+    Clients write `.2` and `0.3333`, which RFC 9110, 12.4.2 does not have: only zero refuses, not a number written
+    freely, and a text that is none weighs as much as nothing said.
+    """
+    return min(float(text), 1.0) if NUMBER.fullmatch(text) else 1.0
