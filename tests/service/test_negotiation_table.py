@@ -31,6 +31,7 @@ SPOKEN = {
     "Application/X-Safetensors; version=1": BINARY,
     OCTETS: OCTETS,
     "application/octet-stream;": OCTETS,
+    "application/octet-stream; charset=binary": OCTETS,
 }
 UNSPOKEN = ("text/plain", "application/safetensors", "application/x-safetensor", "application/cbor", "application/*")
 # What is accepted, and the type of the reply to JSON, to safetensors, and to octets.

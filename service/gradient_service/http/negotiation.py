@@ -6,6 +6,7 @@ from collections.abc import Collection
 from starlette.datastructures import Headers
 
 from gradient_service.http.problems import HttpProblemError
+from gradient_service.wire import json_body
 
 # RFC 9110, 5.6.6; the parameters that count here (charset, q) hold no semicolon, so quoted ones need no care.
 PARAMETER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[^\s\";]*|\"[^\"]*\")")
@@ -17,8 +18,8 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
     """Return the media type of the body.
 
     Raises:
-        HttpProblemError: `unsupported-media-type` for one that is not spoken, for none, and for a charset other than
-            UTF-8.
+        HttpProblemError: `unsupported-media-type` for one that is not spoken, for none, and for JSON in a charset
+            other than UTF-8; bytes have none, whatever is said.
     """
     accept = {"Accept": ", ".join(spoken)}
     given = headers.getlist("content-type")
@@ -27,7 +28,7 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
     media_type, parameters = parse_media_type(given[0])
     if media_type not in spoken:
         raise HttpProblemError("unsupported-media-type", f"Bodies are read as {accept['Accept']}.", accept)
-    if parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
+    if media_type == json_body.MEDIA_TYPE and parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
         raise HttpProblemError("unsupported-media-type", "Text is read as UTF-8 only.", accept)
     return media_type
 
