@@ -7,10 +7,19 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from starlette.datastructures import Headers
 
-from gradient_service.http.codings import FREE_BYTES, MAX_RATIO, compress, inflate, reply_coding, request_coding
+from gradient_service.http.codings import (
+    FREE_BYTES,
+    MAX_RATIO,
+    MAX_STREAMS,
+    compress,
+    inflate,
+    reply_coding,
+    request_coding,
+)
 from gradient_service.http.problems import HttpProblemError
 
 MIB = 1024 * 1024
@@ -72,7 +81,6 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "a header alone": lambda coded: coded[:2],
     "a trailing byte": lambda coded: coded + b"\0",
     "a trailing piece": lambda coded: coded + bytes(70_000),
-    "twice": lambda coded: coded * 2,
     "a wrong checksum": lambda coded: coded[:-5] + bytes([coded[-5] ^ 1]) + coded[-4:],
     "a wrong byte": lambda coded: coded[:12] + bytes([coded[12] ^ 0xFF]) + coded[13:],
 }
@@ -81,9 +89,43 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
 @CODINGS
 @pytest.mark.parametrize("spoil", BROKEN.values(), ids=BROKEN)
 def test_broken_streams_are_refused(coding: str, spoil: Callable[[bytes], bytes]) -> None:
-    """A body that is not one whole stream is malformed."""
+    """A body that is no whole stream is malformed."""
     coded = spoil(CODERS[coding](bytes(range(256)) * 100))
     assert slug_of(lambda: inflate(coded, coding, MIB)) == "malformed-http"
+
+
+@pytest.mark.parametrize("lengths", [(5, 7), (0, 0, 3), (3, 0), (70_000, 70_000, 1), (200,) * 1000, (64 * 1024,) * 20])
+def test_gzip_may_be_cut_into_streams(lengths: tuple[int, ...]) -> None:
+    """Streams behind each other are one content, as `cat` and `bgzip` make them; such bodies were malformed."""
+    noise = np.random.default_rng(3)
+    parts = [noise.bytes(length) for length in lengths]
+    assert inflate(b"".join(map(gzip.compress, parts)), "gzip", 2 * MIB) == b"".join(parts)
+
+
+def test_streams_together_have_one_limit() -> None:
+    """A content is no larger than it may be, however it is cut."""
+    assert slug_of(lambda: inflate(gzip.compress(bytes(500)) * 3, "gzip", 1499)) == "decoded-too-large"
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_streams_have_a_number(excess: int) -> None:
+    """Empty ones without end, which take time and make nothing, are malformed."""
+    coded = gzip.compress(b"") * (MAX_STREAMS["gzip"] + excess)
+    if excess:
+        assert slug_of(lambda: inflate(coded, "gzip", MIB)) == "malformed-http"
+    else:
+        assert inflate(coded, "gzip", MIB) == b""
+
+
+@pytest.mark.parametrize("spoil", [lambda coded: coded + coded[:-1], lambda coded: coded * 2 + b"\0"])
+def test_each_stream_is_whole(spoil: Callable[[bytes], bytes]) -> None:
+    """A second stream that is cut short, or has a byte behind it, is malformed."""
+    assert slug_of(lambda: inflate(spoil(gzip.compress(b"content")), "gzip", MIB)) == "malformed-http"
+
+
+def test_deflate_is_one_stream() -> None:
+    """Its format has no second one."""
+    assert slug_of(lambda: inflate(zlib.compress(b"content") * 2, "deflate", MIB)) == "malformed-http"
 
 
 @CODINGS
@@ -116,7 +158,9 @@ def test_other_codings_are_not_read(given: list[str]) -> None:
     (["gzip;q=0"], None), (["gzip;q=0, deflate"], "deflate"), (["gzip;q=0.2, deflate;q=0.7"], "deflate"),
     (["gzip;q=1.0, deflate;q=0.9, br;q=0.9"], "gzip"), (["identity;q=0, gzip, deflate"], "gzip"),
     (["identity;q=0, *"], "gzip"), (["identity;q=0, gzip;q=0, *"], "deflate"), (["*;q=0, deflate, gzip"], "gzip"),
-    (["gzip;q=2"], None), (["identity;q=0, br, deflate"], "deflate"),
+    (["gzip;q=2"], "gzip"), (["*;q=.5"], None), (["identity;q=.5, *;q=0"], None), (["gzip, identity;q=.5"], "gzip"),
+    (["gzip;q=.5, deflate;q=.25"], "gzip"), (["gzip;q=0.5004, deflate;q=0.5003"], "gzip"), (["gzip;q=x"], "gzip"),
+    (["identity;q=0, br, deflate"], "deflate"),
 ])  # fmt: skip
 def test_codings_of_replies(given: list[str], expected: str | None) -> None:
     """A reply is coded for who wants one coding above all else, or takes no other."""

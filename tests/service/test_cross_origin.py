@@ -110,6 +110,24 @@ async def test_pages_can_read_problems(  # noqa: PLR0917 - the columns of a tabl
     assert reply.headers["access-control-allow-origin"] == PAGE
 
 
+@pytest.mark.parametrize(
+    ("status", "slug", "headers"),
+    [
+        (400, "malformed-http", {"Host": "a b"}),
+        (417, "expectation-failed", {"Expect": "x"}),
+        (431, "headers-too-large", {"X": "x" * 40_000}),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+async def test_pages_can_read_refusals_of_messages(
+    listed: httpx.AsyncClient, method: str, status: int, slug: str, headers: dict[str, str]
+) -> None:
+    """So does a message that breaks the rules of all, a browser's question among them; such had no field for pages."""
+    reply = await listed.request(method, "/softmax", headers={"Origin": PAGE, **QUESTION, **headers})
+    check_problem(reply, status, slug)
+    assert (reply.headers["access-control-allow-origin"], reply.headers["vary"]) == (PAGE, "Origin")
+
+
 async def test_pages_can_read_faults(listed: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of our own is no exception: the page reads a 500."""
     monkeypatch.setattr(json_body, "dump_in_parts", lambda *_: 1 / 0)

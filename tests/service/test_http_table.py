@@ -39,9 +39,9 @@ NATIVE: list[tuple[dict[str, str], tuple[int, str]]] = [
     *(({"Accept-Encoding": coding}, ANSWERED) for coding in (
         "", "gzip", "gzip;q=0", "gzip, deflate, br, zstd", "*", "*;q=0, identity", "identity;q=0.001", "br;q=1")),
     *(({"Accept": accepted}, REFUSED) for accepted in (
-        "text/html", "application/problem+json", "application/json;q=0", "application/json;q=1.5", "json", "text/*")),
+        "text/html", "application/problem+json", "application/json;q=0", "json", "text/*")),
     *(({"Accept": accepted}, ANSWERED) for accepted in (
-        "", ",", "*/*", "application/*", "application/json;q=0.001", "text/html, */*;q=0.1")),
+        "", ",", "*/*", "application/*", "application/json;q=0.001", "application/json;q=1.5", "text/html, */*;q=0.1")),
     *(({"X-Request-Deadline-Ms": text}, MALFORMED) for text in ("", "0", "-1", "+1", "1.5", "1e3", "a", "1, 2")),
     *(({"X-Request-Deadline-Ms": text}, ANSWERED) for text in ("60000", "0060000", "9" * 40)),
     *(({name: "x"}, ANSWERED) for name in ("If-Match", "Range", "Accept-Charset", "Accept-Language", "Cookie", "TE")),

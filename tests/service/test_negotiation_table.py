@@ -31,6 +31,7 @@ SPOKEN = {
     "Application/X-Safetensors; version=1": BINARY,
     OCTETS: OCTETS,
     "application/octet-stream;": OCTETS,
+    "application/octet-stream; charset=binary": OCTETS,
 }
 UNSPOKEN = ("text/plain", "application/safetensors", "application/x-safetensor", "application/cbor", "application/*")
 # What is accepted, and the type of the reply to JSON, to safetensors, and to octets.
@@ -56,6 +57,12 @@ ACCEPTED: dict[str, tuple[str, str, str]] = {
     f"{JSON};q=0.999, {BINARY};q=1.000": (BINARY, BINARY, BINARY),
     f"{JSON};charset=utf-8;q=0.9, {BINARY};q=0.8": (JSON, JSON, JSON),
     f"{BINARY};q=0.5, {OCTETS};q=0.6": (OCTETS, OCTETS, OCTETS),
+    "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2": (JSON, BINARY, BINARY),
+    "text/html, *": (JSON, BINARY, BINARY),
+    f"{JSON};q=.4, {BINARY};q=.5": (BINARY, BINARY, BINARY),
+    f"{JSON};q=0.33334, {BINARY};q=0.33333": (JSON, JSON, JSON),
+    f"{JSON};q=7, {BINARY};q=1": (JSON, BINARY, BINARY),
+    f"{JSON};q=high, {BINARY};q=0.9": (JSON, JSON, JSON),
     f"*/*;q=0.1, {JSON};q=0.2": (JSON, JSON, JSON),
     f"*/*;q=0.2, {JSON};q=0.1": (BINARY, BINARY, BINARY),
     f"application/*;q=0.2, {BINARY};q=0.1, */*": (JSON, JSON, JSON),
@@ -66,6 +73,7 @@ ACCEPTED: dict[str, tuple[str, str, str]] = {
     "text/html": (REFUSED, REFUSED, REFUSED),
     "text/*, image/png": (REFUSED, REFUSED, REFUSED),
     "*/*;q=0": (REFUSED, REFUSED, REFUSED),
+    "*;q=.0": (REFUSED, REFUSED, REFUSED),
     "application/*;q=0, */*": (REFUSED, REFUSED, REFUSED),
     f"{JSON};q=0, {BINARY};q=0.000, {OCTETS};q=0, */*": (REFUSED, REFUSED, REFUSED),
     "application/safetensors": (REFUSED, REFUSED, REFUSED),

@@ -17,6 +17,8 @@ PIECE_BYTES = 64 * 1024
 MAX_RATIO = 100
 """What a byte of a coded body may become, beyond the first MiB."""
 FREE_BYTES = 1024 * 1024
+MAX_STREAMS = {"gzip": 8192}
+"""More than a body of 256 MiB has where each 64 KiB are a stream, as `bgzip` writes them; empty ones take time, too."""
 FAST = 1
 """Numbers hardly shrink, so no more time than this level's is spent on them."""
 
@@ -79,7 +81,7 @@ def inflate(body: Buffer, coding: str, max_bytes: int, checkpoint: Checkpoint = 
         checkpoint: asked for each piece; what it raises ends the reading.
 
     Raises:
-        HttpProblemError: `malformed-http` when the body is broken, cut short or goes on behind its end;
+        HttpProblemError: `malformed-http` when the body is broken, cut short, or more than its coding has;
             `decoded-too-large` as soon as it becomes larger than it may, of itself or for what was sent.
     """
     most = inflated_bytes(len(body), max_bytes)
@@ -112,22 +114,25 @@ def compress(parts: Sequence[Buffer], coding: str, checkpoint: Checkpoint = with
 
 
 def _inflated(body: memoryview, coding: str) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(WINDOW_BITS[coding])
+    """Yield the content; that of gzip may be cut into several streams, RFC 1952, 2.2."""
+    inflater, streams_left = zlib.decompressobj(WINDOW_BITS[coding]), MAX_STREAMS.get(coding, 1) - 1
     for start in range(0, len(body), PIECE_BYTES):
-        if inflater.eof:
-            raise _malformed(coding)
         rest: Buffer = body[start : start + PIECE_BYTES]
-        piece = b"more"
-        while piece and not inflater.eof:
+        piece = b""
+        while rest or (piece and not inflater.eof):
+            if inflater.eof:
+                if streams_left == 0:
+                    raise _malformed(coding)
+                inflater, streams_left = zlib.decompressobj(WINDOW_BITS[coding]), streams_left - 1
             piece = inflater.decompress(rest, PIECE_BYTES)
-            rest = inflater.unconsumed_tail
+            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             yield piece
-    if inflater.unused_data or not inflater.eof:
+    if not inflater.eof:
         raise _malformed(coding)
 
 
 def _malformed(coding: str) -> HttpProblemError:
-    return HttpProblemError("malformed-http", f"The body is not one whole {coding} stream.")
+    return HttpProblemError("malformed-http", f"The body is no whole {coding} stream.")
 
 
 def _weights(headers: Headers) -> Iterator[tuple[str, float]]:

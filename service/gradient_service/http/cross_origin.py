@@ -4,11 +4,13 @@ from http import HTTPStatus
 
 from fastapi import Response
 from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.middleware.cors import SAFELISTED_HEADERS, CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradient_service.settings import Settings
 
+QUESTION = frozenset({"origin", "access-control-request-method"})
+"""Fields of what a browser asks before it calls."""
 METHODS = ("GET", "HEAD", "POST")
 REQUEST_HEADERS = (
     "Authorization",
@@ -27,16 +29,41 @@ REPLY_HEADERS = (
     "WWW-Authenticate",
     "X-Request-ID",
 )
+ANSWER = {
+    "Access-Control-Allow-Headers": ", ".join(sorted(SAFELISTED_HEADERS.union(REQUEST_HEADERS))),
+    "Access-Control-Allow-Methods": ", ".join(METHODS),
+    "Access-Control-Max-Age": "600",
+}
 
 
 class CrossOriginMiddleware(CORSMiddleware):
-    """Starlette's, with one answer to all questions: what is not listed is not allowed, which browsers see to."""
+    """Starlette's, but that it answers nothing itself: whatever refuses a message, a listed page can read it."""
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer which methods and header fields a page may use, to listed origins only."""
-        answer = super().preflight_response(request_headers)
-        told = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
-        return Response(status_code=HTTPStatus.NO_CONTENT, headers=told)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add to the reply to a page whether it may read it."""
+        if scope["type"] != "http" or "origin" not in (headers := Headers(scope=scope)):
+            await self.app(scope, receive, send)
+        else:
+            await self.simple_response(scope, receive, send, request_headers=headers)
+
+
+class PreflightMiddleware:
+    """Answers all questions alike: what is not listed is not allowed, which browsers see to."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer which methods and header fields a page may use, and pass on what asks for something else."""
+        may_ask = scope["type"] == "http" and scope["method"] == "OPTIONS"
+        is_asked = may_ask and QUESTION.issubset(Headers(scope=scope).keys())
+        app = Response(status_code=HTTPStatus.NO_CONTENT, headers=ANSWER) if is_asked else self.app
+        await app(scope, receive, send)
+
+
+def answering(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Return the application with answers to what browsers ask before they call, where any origin is listed."""
+    return PreflightMiddleware(app) if settings.cors_origins else app
 
 
 def admitting(app: ASGIApp, settings: Settings) -> ASGIApp:
@@ -49,7 +76,5 @@ def admitting(app: ASGIApp, settings: Settings) -> ASGIApp:
     return CrossOriginMiddleware(
         app,
         allow_origins=settings.cors_origins,
-        allow_methods=METHODS,
-        allow_headers=REQUEST_HEADERS,
         expose_headers=REPLY_HEADERS,
     )

@@ -22,7 +22,8 @@ def layered(app: FastAPI, settings: Settings, lifecycle: Lifecycle, log: Request
     """Return what answers in place of the framework's own layers, once every route has been added."""
     inner: ASGIApp = ShortWay(AsyncExitStackMiddleware(app.router), app.routes)
     inner = ExceptionMiddleware(inner, handlers=problems.handlers(app))
-    inner = cross_origin.admitting(inner, settings)
+    inner = cross_origin.answering(inner, settings)
     inner = MessageRulesMiddleware(inner, rules=MessageRules.of(settings), lifecycle=lifecycle)
+    inner = cross_origin.admitting(inner, settings)
     inner = RequestLogMiddleware(inner, log)
     return ServerErrorMiddleware(inner, handler=problems.on_fault_of_layer)

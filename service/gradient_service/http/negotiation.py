@@ -6,10 +6,11 @@ from collections.abc import Collection
 from starlette.datastructures import Headers
 
 from gradient_service.http.problems import HttpProblemError
+from gradient_service.wire import json_body
 
 # RFC 9110, 5.6.6; the parameters that count here (charset, q) hold no semicolon, so quoted ones need no care.
 PARAMETER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>[^\s\";]*|\"[^\"]*\")")
-WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 UTF_8_NAMES = frozenset({"utf-8", "utf8"})
 
 
@@ -17,8 +18,8 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
     """Return the media type of the body.
 
     Raises:
-        HttpProblemError: `unsupported-media-type` for one that is not spoken, for none, and for a charset other than
-            UTF-8.
+        HttpProblemError: `unsupported-media-type` for one that is not spoken, for none, and for JSON in a charset
+            other than UTF-8; bytes have none, whatever is said.
     """
     accept = {"Accept": ", ".join(spoken)}
     given = headers.getlist("content-type")
@@ -27,7 +28,7 @@ def request_media_type(headers: Headers, spoken: Collection[str]) -> str:
     media_type, parameters = parse_media_type(given[0])
     if media_type not in spoken:
         raise HttpProblemError("unsupported-media-type", f"Bodies are read as {accept['Accept']}.", accept)
-    if parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
+    if media_type == json_body.MEDIA_TYPE and parameters.get("charset", "utf-8").lower() not in UTF_8_NAMES:
         raise HttpProblemError("unsupported-media-type", "Text is read as UTF-8 only.", accept)
     return media_type
 
@@ -62,7 +63,7 @@ def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
 def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> float:
     """Return the weight of the most specific range that covers a media type; 0 when none does."""
     family = media_type.split("/", maxsplit=1)[0] + "/*"
-    for wanted in (media_type, family, "*/*"):
+    for wanted in (media_type, family, "*/*", "*"):  # the last one as Java's own client writes it
         for accepted_range, parameters in accepted:
             if accepted_range == wanted:
                 return weight(parameters.get("q", "1"))
@@ -70,5 +71,9 @@ def _quality(media_type: str, accepted: list[tuple[str, dict[str, str]]]) -> flo
 
 
 def weight(text: str) -> float:
-    """Return a quality value; 0 for a text that is none."""
-    return float(text) if WEIGHT.fullmatch(text) else 0.0
+    """Return a quality value, 1 at the most.
+
+    Clients write `.2` and `0.3333`, which RFC 9110, 12.4.2 does not have: only zero refuses, not a number written
+    freely, and a text that is none weighs as much as nothing said.
+    """
+    return min(float(text), 1.0) if NUMBER.fullmatch(text) else 1.0

@@ -8,7 +8,7 @@ from gradient_service.core.errors import Fault, InvalidInputError
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_faults import beyond, is_beyond
 from gradient_service.wire.json_grammar import JsonText, pointer
-from gradient_service.wire.json_values import is_array, is_nested, is_object, members_of, python_value
+from gradient_service.wire.json_values import is_array, is_object, members_of, python_value
 from gradient_service.wire.tensor_fields import is_counts
 
 MAX_TENSORS = 32
@@ -23,6 +23,7 @@ SIZE = "binary_data_size"
 WANTS_BINARY = "binary_data"
 WANTS_ALL_BINARY = "binary_data_output"
 NOT_OFFERED = ("classification", "shared_memory_byte_size", "shared_memory_offset", "shared_memory_region")
+SCALARS = (str, int, float)
 OF_AN_INPUT = frozenset({SIZE, *NOT_OFFERED})
 OF_AN_OUTPUT = frozenset({WANTS_BINARY, *NOT_OFFERED})
 
@@ -174,13 +175,24 @@ def _read_parameters(value: Any, header: Header) -> None:
     for name, parameter in parameters.items():
         if name == WANTS_ALL_BINARY and isinstance(parameter, bool):
             header.is_binary = parameter
-        elif name == WANTS_ALL_BINARY or (name in OF_THE_CLIENT and is_nested(parameter)):
-            header.fault("wrong-type", name, f"{name} is a parameter of another type.")
+        elif name == WANTS_ALL_BINARY:
+            header.fault("wrong-type", name, f"{name} must be true or false.")
+        elif name in OF_THE_CLIENT:
+            header.faults += _faults_of_unused(name, parameter, name)
         elif name == "include":
             header.fault("wrong-type", name, "The outputs to include are named by the member outputs.")
-        elif name not in OF_THE_CLIENT:
+        else:
             header.names.append(name)
             header.options[name] = parameter
+
+
+def _faults_of_unused(name: str, value: Any, field: str, index: tuple[int, ...] = ()) -> list[Fault]:
+    """Return what is wrong with a parameter that nothing here depends on, told of a field."""
+    if is_beyond(value):
+        return [beyond(field, index)]
+    if isinstance(value, SCALARS):
+        return []
+    return [Fault("wrong-type", field, index, f"{name} must be a string, a number, true or false.")]
 
 
 READERS: Mapping[str, Callable[[Any, Header], None]] = {

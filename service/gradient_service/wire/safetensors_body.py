@@ -216,7 +216,7 @@ def _read_entries(text: bytes, num_data_bytes: int) -> tuple[Mapping[str, Entry]
     try:
         content = load_header(text, HEADER_NESTING)
     except MalformedBodyError as error:
-        raise _malformed(f"In the header: {error.detail}") from None
+        raise MalformedBodyError("malformed-tensor", f"In the header: {error.detail}", error.pointer) from None
     except ValueError:  # an integer of more digits than Python reads
         raise _malformed("The header holds a number that no tensor needs.") from None
     if not isinstance(content, dict) or not text.startswith(b"{"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -222,7 +223,8 @@ def read_inference(body: bytes, json_bytes: str | None) -> Fields:
     forms[""] = options.pop("binary_data_output", False)
     check(isinstance(forms[""], bool), "binary_data_output")
     for name in OF_THE_CLIENT & set(options):
-        options.pop(name)
+        value = options.pop(name)
+        check(isinstance(value, str) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max), name)
     check(RANKS.keys().isdisjoint(options) and "include" not in options, "options")
     if len(forms) > 1:
         options["include"] = [name for name in forms if name]

@@ -116,13 +116,15 @@ def _fields(message: Message) -> Fields:
 
 
 def _inflated(body: bytes, coding: str) -> bytes:
+    """Return the content of one stream of deflate, or of gzip's streams."""
     inflater = zlib.decompressobj(zlib.MAX_WBITS + (0 if coding == "deflate" else 16))
     try:
         content = inflater.decompress(body, LIMIT_BYTES)
     except zlib.error as error:
         raise RefusedError(str(error)) from None
-    check(inflater.eof and not inflater.unused_data, "one whole stream")
-    return content
+    check(inflater.eof, "a whole stream")
+    check(coding != "deflate" or not inflater.unused_data, "one stream")
+    return content + (_inflated(inflater.unused_data, coding) if inflater.unused_data else b"")
 
 
 def _compare(case: Case, answer: Answer, answered: Answered) -> None:

@@ -241,6 +241,10 @@ OPTIONS: list[Case] = [
     option("outputs as a parameter", "wrong-type", "/include", include=["loss"]),
     option("binary_data_output is a number", "wrong-type", "/binary_data_output", binary_data_output=1),
     option("a nested parameter of the client", "wrong-type", "/timeout", timeout=[[1]]),
+    *(option(f"a parameter of the client is {value}", "wrong-type", "/timeout", timeout=value)
+      for value in (None, [], [1], {}, {"value": 1})),
+    *(text(f"a parameter of the client of {number[:9]!r}", WRITTEN[:-1] + b', "parameters": {"priority": %b}}' % number,
+           422, "number-out-of-range", "/priority") for number in (b"1e400", b"-1e400", LONG.encode())),
     document("an input that is a parameter too", {"inputs": GOOD, "parameters": {"labels": [0, 1]}}, 400,
              "duplicate-field", "/labels"),
     outputs("outputs are an object", {"loss": {}}, 422, "wrong-type", "/include"),

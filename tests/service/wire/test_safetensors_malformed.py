@@ -98,10 +98,13 @@ BYTES: list[Case] = [
     headed("a header filled up with zeros", json.dumps({"logits": ENTRY}).encode() + b"\0" * 4),
     *(headed(f"the header is {text}", text.encode()) for text in ("[]", "null", "1", '"x"', "true", "{", "}", "NaN")),
     headed("nested 1000 deep", b'{"logits": ' + b"[" * 1000 + b"]" * 1000 + b"}"),
-    headed("a tensor named twice", b'{"logits": %b, "logits": %b}' % (WRITTEN, WRITTEN)),
-    headed("metadata named twice", b'{"__metadata__": {}, "__metadata__": {}, "logits": %b}' % WRITTEN),
-    headed("a key named twice", b'{"logits": {"dtype":"F32","dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}'),
-    headed("options named twice", b'{"__metadata__": {"options": "{}", "options": "{}"}}', data=b""),
+    headed("a tensor named twice", b'{"logits": %b, "logits": %b}' % (WRITTEN, WRITTEN), "/logits"),
+    headed("metadata named twice", b'{"__metadata__": {}, "__metadata__": {}, "logits": %b}' % WRITTEN,
+           "/__metadata__"),
+    headed("a key named twice", b'{"logits": {"dtype":"F32","dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}',
+           "/logits/dtype"),
+    headed("options named twice", b'{"__metadata__": {"options": "{}", "options": "{}"}}',
+           "/__metadata__/options", b""),
     *(headed(f"metadata is {value}", {"__metadata__": value, "logits": ENTRY}) for value in NO_METADATA),
 ]  # fmt: skip
 

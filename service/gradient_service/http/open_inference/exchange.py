@@ -88,7 +88,8 @@ class InferenceExchange:
             model=self.operation.request,
             max_nesting=self.settings.max_nesting,
         )
-        inference = decode_text(decode, content, self.json_bytes or len(content), checkpoint)
+        text_bytes = len(memoryview(content)[: self.json_bytes])  # never more than there are, whatever is said
+        inference = decode_text(decode, content, text_bytes, checkpoint)
         write = partial(self._write, inference.form, checkpoint)
         return Reading(inference.decoded, write, inference.form.bytes_per_number, self.reply_coding is not None)
 

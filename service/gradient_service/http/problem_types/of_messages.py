@@ -10,7 +10,7 @@ OF_MESSAGES = {
         HTTPStatus.BAD_REQUEST,
         why="A message has one `Host`, a name or an address with or without a port; a body is sent with "
         "`Content-Length` or in chunks, not both; `X-Request-Deadline-Ms` is a whole number from 1 up. Under `/v2`, "
-        "`Inference-Header-Content-Length` counts bytes of the body, and a compressed body is one whole stream. What "
+        "`Inference-Header-Content-Length` counts bytes of the body, and a compressed body is whole. What "
         "is read in two ways by two programs is a way in for attackers, so it is not guessed at.",
         mend="Let an HTTP library write the message, and look at what stands between: a proxy may add or join header "
         "fields. `detail` names the rule.",
