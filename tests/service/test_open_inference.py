@@ -155,6 +155,13 @@ async def test_no_outputs_are_the_default(http: httpx.AsyncClient) -> None:
     assert arrays["loss"].shape == (1,)
 
 
+@pytest.mark.parametrize("said", [{"model_name": "gradient"}, {"model_name": "gradient", "model_version": "1"}])
+async def test_a_body_may_say_the_model_again(http: httpx.AsyncClient, said: dict[str, str]) -> None:
+    """KServe's own client names the model in each body, which was an unknown field."""
+    for body, headers in (json_request(ARRAYS, **said), binary_request(ARRAYS, **said)):
+        assert (await http.post(INFER, content=body, headers=headers)).status_code == 200
+
+
 async def test_json_says_null_for_minus_infinity(http: httpx.AsyncClient) -> None:
     """A masked class's log-probability is null in JSON data and −∞ in binary data."""
     given = {"logits": np.zeros((1, 2)), "class_mask": np.array([True, False])}

@@ -24,7 +24,7 @@ from gradient_service.wire.json_values import python_value
 from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
 from gradient_service.wire.open_inference_header import read_header
 from gradient_service.wire.open_inference_members import Header, Input
-from gradient_service.wire.open_inference_reply import ReplyForm
+from gradient_service.wire.open_inference_reply import VERSION, ReplyForm
 from gradient_service.wire.open_inference_types import ELEMENT_TYPES, TYPE_NAMES
 from gradient_service.wire.tensor_codec import BFLOAT16, Buffer, ElementType, decode_tensor, num_bytes
 from gradient_service.wire.tensor_fields import misplaced
@@ -41,6 +41,17 @@ class DecodedInference(Generic[Model]):
 
     decoded: Decoded[Model]
     form: ReplyForm
+    addressee: Mapping[str, str]
+    """The model and its version, as far as the body says them."""
+
+    def check_addressee(self, model: str) -> None:
+        """Raise `InvalidInputError` where the body says another model, or version of it, than the path."""
+        path = {"model_name": model, "model_version": VERSION}
+        raise_if_any(
+            Fault("conflicting-fields", name, (), f"The path says another {name}.")
+            for name, said in self.addressee.items()
+            if said != path[name]
+        )
 
 
 @record()
@@ -64,6 +75,7 @@ class Described(Generic[Model]):
     tensors: Mapping[str, Place]
     faults: Sequence[Fault]
     form: ReplyForm
+    addressee: Mapping[str, str]
 
     def with_tensors(self, data: memoryview) -> DecodedInference[Model]:
         """Return the request, its tensors views of what lies behind the JSON part wherever NumPy knows their type.
@@ -80,7 +92,7 @@ class Described(Generic[Model]):
             request = validate(self.model, {**self.values, **arrays}, self.faults)
         except InvalidInputError as error:
             raise error.in_order_of(self.names) from None
-        return DecodedInference(Decoded(request, self.names), self.form)
+        return DecodedInference(Decoded(request, self.names), self.form, self.addressee)
 
 
 def read_here(decode: Callable[..., Any], text: Buffer) -> Any:
@@ -195,7 +207,7 @@ def _described(header: Header, parts: Parts, model: type[Model]) -> Described[Mo
     if not faults and count(b"[", header.source.body) != _count_of_arrays(header):
         header.source.take_time()
         faults = _hidden_arrays(header, known)
-    return Described(model, header.names, values, tensors, faults, _form(header))
+    return Described(model, header.names, values, tensors, faults, _form(header), header.addressee)
 
 
 def _options(header: Header) -> tuple[dict[str, Any], list[Fault]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gradient_service.core.errors import Fault, InvalidInputError
@@ -17,6 +18,8 @@ MAX_DIMENSIONS = 1024
 """More than any array has; the product of a million lengths takes too long."""
 INPUT_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
 OUTPUT_MEMBERS = frozenset({"name", "parameters"})
+ADDRESSEE = ("model_name", "model_version")
+"""Members that say again what the path says."""
 OF_THE_CLIENT = frozenset({"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"})
 """Parameters that clients send of themselves; nothing here depends on them."""
 SIZE = "binary_data_size"
@@ -56,6 +59,8 @@ class Header:
     is_binary_by_name: dict[str, bool] = field(default_factory=dict)
     is_binary: bool = False
     id: str | None = None
+    addressee: dict[str, str] = field(default_factory=dict)
+    """The model and its version, as far as they are said again."""
     names: list[str] = field(default_factory=list)
     """The fields in the order of the document."""
     num_brackets: int = 0
@@ -75,6 +80,13 @@ def _read_id(value: Any, header: Header) -> None:
         header.id = value
     else:
         header.fault("wrong-type", None, "id must be a string.")
+
+
+def _read_addressee(name: str, value: Any, header: Header) -> None:
+    if isinstance(value, str):
+        header.addressee[name] = value
+    else:
+        header.fault("wrong-type", name, f"{name} must be a string.")
 
 
 def _read_inputs(value: Any, header: Header) -> None:
@@ -200,5 +212,6 @@ READERS: Mapping[str, Callable[[Any, Header], None]] = {
     "inputs": _read_inputs,
     "outputs": _read_outputs,
     "parameters": _read_parameters,
+    **{name: partial(_read_addressee, name) for name in ADDRESSEE},
 }
 """What reads each member of the document."""

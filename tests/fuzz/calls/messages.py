@@ -103,7 +103,7 @@ def _as_inference(random: Random, question: Question) -> Message:
             inputs.append(entry | {"parameters": {"binary_data_size": array.nbytes}})
         else:
             inputs.append(entry | {"data": (array if random.random() < 0.5 else array.ravel()).tolist()})
-    document: dict[str, Any] = {"inputs": inputs}
+    document: dict[str, Any] = {"inputs": inputs} | random.choice([{}, {}, {"model_name": question.operation}])
     options = dict(question.options)
     include = options.pop("include", None)
     if include:

@@ -36,6 +36,7 @@ INFERENCE_TYPES = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?", "BF
     f"{name}{8 * size}": f"<{sign}{size}" for name, sign in (("INT", "i"), ("UINT", "u")) for size in (1, 2, 4, 8)
 }
 KINDS = {"f": "number", "b": "boolean", "i": "integer", "u": "integer"}
+INFERENCE_MEMBERS = {"id", "inputs", "model_name", "model_version", "outputs", "parameters"}
 OF_THE_CLIENT = {"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"}
 ROUNDOFFS = {"<f2": 2.0**-11, "bf16": 2.0**-8}
 
@@ -195,13 +196,14 @@ def read_safetensors(body: bytes) -> Fields:
     return Fields(arrays, options, roundoffs, is_binary=True)
 
 
-def read_inference(body: bytes, json_bytes: str | None) -> Fields:
-    """Read the fields of an Open Inference body."""
+def read_inference(body: bytes, json_bytes: str | None, model: str) -> Fields:
+    """Read the fields of an Open Inference body for a model."""
     check(json_bytes is None or (json_bytes.isascii() and json_bytes.isdecimal()), "length")
     length = len(body) if json_bytes is None else int(json_bytes)
     check(length <= len(body), "length")
     document, rest = parse_json(body[:length]), body[length:]
-    check(isinstance(document, dict) and set(document) <= {"id", "inputs", "outputs", "parameters"}, "members")
+    check(isinstance(document, dict) and set(document) <= INFERENCE_MEMBERS, "members")
+    check(document.get("model_name", model) == model and document.get("model_version", "1") == "1", "addressee")
     check(isinstance(document.get("id", ""), str), "id")
     inputs, parameters = document.get("inputs", []), document.get("parameters", {})
     check(isinstance(inputs, list) and isinstance(parameters, dict), "inputs, parameters")

@@ -90,6 +90,7 @@ class InferenceExchange:
 
         model, max_nesting = self.operation.request, self.settings.max_nesting
         inference = open_inference.decode(content, self.json_bytes, model, max_nesting=max_nesting, read=read)
+        inference.check_addressee(self.operation.name)
         write = partial(self._write, inference.form, checkpoint)
         return Reading(inference.decoded, write, inference.form.bytes_per_number, self.reply_coding is not None)
 
