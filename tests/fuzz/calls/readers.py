@@ -37,7 +37,7 @@ INFERENCE_TYPES = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?", "BF
 }
 KINDS = {"f": "number", "b": "boolean", "i": "integer", "u": "integer"}
 INFERENCE_MEMBERS = {"id", "inputs", "model_name", "model_version", "outputs", "parameters"}
-OF_THE_CLIENT = {"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"}
+OF_THE_CLIENT = {"content_type", "priority", "sequence_end", "sequence_id", "sequence_start", "timeout"}
 ROUNDOFFS = {"<f2": 2.0**-11, "bf16": 2.0**-8}
 
 
@@ -225,12 +225,17 @@ def read_inference(body: bytes, json_bytes: str | None, model: str) -> Fields:
     forms[""] = options.pop("binary_data_output", False)
     check(isinstance(forms[""], bool), "binary_data_output")
     for name in OF_THE_CLIENT & set(options):
-        value = options.pop(name)
-        check(isinstance(value, str) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max), name)
+        _check_unused(options.pop(name))
     check(RANKS.keys().isdisjoint(options) and "include" not in options, "options")
     if len(forms) > 1:
         options["include"] = [name for name in forms if name]
     return Fields(arrays, options, roundoffs, is_binary=True, forms=forms)
+
+
+def _check_unused(value: Any) -> None:
+    """Raise unless a parameter on which nothing depends is a scalar."""
+    is_number = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    check(is_number or isinstance(value, str), "a parameter of the client")
 
 
 def _described(entry: Any) -> tuple[str, str, int | None]:
@@ -240,11 +245,11 @@ def _described(entry: Any) -> tuple[str, str, int | None]:
     check(isinstance(name, str) and name in RANKS, "a known input")
     check(isinstance(datatype, str) and datatype in INFERENCE_TYPES, "a known datatype")
     check(is_shape(entry.get("shape")) and isinstance(parameters, Mapping), "an input")
-    check(set(parameters) <= {"binary_data_size"}, "parameters")
-    check(("data" in entry) != bool(parameters), "data or size")
+    check(set(parameters) <= {"binary_data_size", "content_type"}, "parameters")
+    _check_unused(parameters.get("content_type", ""))
+    check(("data" in entry) != ("binary_data_size" in parameters), "data or size")
     size = parameters.get("binary_data_size")
-    check(size is None or is_shape([size]), "size")
-    check(not parameters or size is not None, "size")
+    check("binary_data_size" not in parameters or is_shape([size]), "size")
     return str(name), INFERENCE_TYPES[str(datatype)], size
 
 
@@ -277,7 +282,8 @@ def _wanted(outputs: Any) -> dict[str, bool]:
         check(isinstance(entry, dict) and set(entry) <= {"name", "parameters"}, "an output")
         parameters = entry.get("parameters", {})
         check(isinstance(entry.get("name"), str) and isinstance(parameters, dict), "an output")
-        check(set(parameters) <= {"binary_data"}, "parameters of an output")
+        check(set(parameters) <= {"binary_data", "content_type"}, "parameters of an output")
+        _check_unused(parameters.get("content_type", ""))
         check(isinstance(parameters.get("binary_data", True), bool), "binary_data")
         forms[entry["name"]] = parameters.get("binary_data")
     return forms
