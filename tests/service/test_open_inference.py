@@ -155,6 +155,31 @@ async def test_no_outputs_are_the_default(http: httpx.AsyncClient) -> None:
     assert arrays["loss"].shape == (1,)
 
 
+@pytest.mark.parametrize("said", [{"model_name": "gradient"}, {"model_name": "gradient", "model_version": "1"}])
+async def test_a_body_may_say_the_model_again(http: httpx.AsyncClient, said: dict[str, str]) -> None:
+    """KServe's own client names the model in each body, which was an unknown field."""
+    for body, headers in (json_request(ARRAYS, **said), binary_request(ARRAYS, **said)):
+        assert (await http.post(INFER, content=body, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("request_of", [json_request, binary_request])
+async def test_content_types_are_passed_over(http: httpx.AsyncClient, request_of: Callable[..., Any]) -> None:
+    """MLServer's client says of request, inputs and outputs what they were made of, which was an unknown field."""
+    replies = []
+    for said in ({}, {"content_type": "np"}):
+        outputs = [{"name": "gradient", "parameters": said}]
+        body, headers = request_of(ARRAYS, outputs=outputs, parameters=said)
+        end = int(headers.get(JSON_BYTES, len(body)))
+        document = json.loads(body[:end])
+        for entry in document["inputs"]:
+            entry["parameters"] = entry.get("parameters", {}) | said
+        text = json.dumps(document).encode()
+        length = {name: str(len(text)) for name in headers}
+        replies.append(await http.post(INFER, content=text + body[end:], headers=length))
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].content == replies[1].content
+
+
 async def test_json_says_null_for_minus_infinity(http: httpx.AsyncClient) -> None:
     """A masked class's log-probability is null in JSON data and −∞ in binary data."""
     given = {"logits": np.zeros((1, 2)), "class_mask": np.array([True, False])}

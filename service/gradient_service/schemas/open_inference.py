@@ -52,6 +52,10 @@ class InferenceRequest(Body):
 
     id: str | Absent = None
     """Echoed."""
+    model_name: ModelName | Absent = None
+    """The model of the path, which some clients say again; another one is refused."""
+    model_version: ModelVersion | Absent = None
+    """Likewise."""
     inputs: list[InferenceInput]
     outputs: list[WantedOutput] | Absent = None
     """What to answer, in place of the default."""

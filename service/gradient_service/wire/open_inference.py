@@ -5,13 +5,14 @@ back to back, in the order of the inputs. Tensors are the array fields, and para
 which is the list of outputs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic
 
 from numpy.typing import NDArray
 
 from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, raise_if_any
+from gradient_service.core.records import record
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.tensor import Tensor, tensor_fields
 from gradient_service.schemas.validation import validate
@@ -23,25 +24,84 @@ from gradient_service.wire.json_values import python_value
 from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
 from gradient_service.wire.open_inference_header import read_header
 from gradient_service.wire.open_inference_members import Header, Input
-from gradient_service.wire.open_inference_reply import ReplyForm
+from gradient_service.wire.open_inference_reply import VERSION, ReplyForm
 from gradient_service.wire.open_inference_types import ELEMENT_TYPES, TYPE_NAMES
-from gradient_service.wire.tensor_codec import BFLOAT16, Buffer, decode_tensor, num_bytes
+from gradient_service.wire.tensor_codec import BFLOAT16, Buffer, ElementType, decode_tensor, num_bytes
 from gradient_service.wire.tensor_fields import misplaced
 
-Parts = Mapping[str, memoryview]
-"""The bytes of each tensor that lies behind the JSON part."""
+Parts = Mapping[str, tuple[int, int]]
+"""Where each tensor begins and ends behind the JSON part."""
+Read = Callable[[Callable[..., Any], Buffer], Any]
+"""Calls a function with the JSON part, maybe elsewhere, and maybe hastily."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class DecodedInference(Generic[Model]):
     """A request read from bytes, and how its reply is wanted."""
 
     decoded: Decoded[Model]
     form: ReplyForm
+    addressee: Mapping[str, str]
+    """The model and its version, as far as the body says them."""
+
+    def check_addressee(self, model: str) -> None:
+        """Raise `InvalidInputError` where the body says another model, or version of it, than the path."""
+        path = {"model_name": model, "model_version": VERSION}
+        raise_if_any(
+            Fault("conflicting-fields", name, (), f"The path says another {name}.")
+            for name, said in self.addressee.items()
+            if said != path[name]
+        )
+
+
+@record()
+class Place:
+    """A tensor behind the JSON part: what it is, and between which bytes."""
+
+    element: ElementType
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@record()
+class Described(Generic[Model]):
+    """A request as far as its JSON part tells it: all but the tensors behind that, and small but for its arrays."""
+
+    model: type[Model]
+    names: Sequence[str]
+    """The fields in the order of the document."""
+    values: Mapping[str, Any]
+    tensors: Mapping[str, Place]
+    faults: Sequence[Fault]
+    form: ReplyForm
+    addressee: Mapping[str, str]
+
+    def with_tensors(self, data: memoryview) -> DecodedInference[Model]:
+        """Return the request, its tensors views of what lies behind the JSON part wherever NumPy knows their type.
+
+        Raises:
+            MalformedBodyError: the bytes are no tensor of its datatype and shape.
+            InvalidInputError: a field is no value of its type.
+        """
+        arrays = {
+            name: decode_tensor(data[place.begin : place.end], place.element, place.shape, pointer((name,)))
+            for name, place in self.tensors.items()
+        }
+        try:
+            request = validate(self.model, {**self.values, **arrays}, self.faults)
+        except InvalidInputError as error:
+            raise error.in_order_of(self.names) from None
+        return DecodedInference(Decoded(request, self.names), self.form, self.addressee)
+
+
+def read_here(decode: Callable[..., Any], text: Buffer) -> Any:
+    """Call a function with the JSON part, and leave it the time that it takes."""
+    return decode(text)
 
 
 def decode(
-    body: Buffer, json_bytes: int | None, model: type[Model], *, max_nesting: int, hastily: bool = False
+    body: Buffer, json_bytes: int | None, model: type[Model], *, max_nesting: int, read: Read = read_here
 ) -> DecodedInference[Model]:
     """Read a request.
 
@@ -50,30 +110,53 @@ def decode(
         json_bytes: how long the JSON part is; None where it is the whole body.
         model: the request model.
         max_nesting: how deep the JSON part may nest.
-        hastily: as `JsonText` has it.
+        read: has the JSON part read; the tensors stay where they are.
 
     Raises:
         MalformedBodyError: the JSON part is none, or longer than the body; a tensor has not the bytes that it needs.
         InvalidInputError: a field is unknown, missing, in conflict with another, or no value of its type.
-        TakesLongError: it cannot be read hastily.
     """
     text, data = _split(body, json_bytes)
-    source = JsonText(text, max_nesting, hastily=hastily)
+    described = read(partial(describe, num_data_bytes=len(data), model=model, max_nesting=max_nesting), text)
+    try:
+        inference: DecodedInference[Model] = described.with_tensors(data)
+    except (InvalidInputError, MalformedBodyError):
+        read(partial(check, max_nesting=max_nesting), text)  # what is wrong with the JSON comes before what it says
+        raise
+    return inference
+
+
+def describe(
+    text: Buffer, num_data_bytes: int, model: type[Model], *, max_nesting: int, hastily: bool = False
+) -> Described[Model]:
+    """Read a JSON part, with so many bytes behind it.
+
+    Raises:
+        MalformedBodyError: it is none; a tensor has not the bytes that it needs.
+        InvalidInputError: a field is unknown, missing, or in conflict with another.
+        TakesLongError: it cannot be read hastily, as `JsonText` has it.
+    """
+    source = JsonText(bytes(text), max_nesting, hastily=hastily)
     try:
         header = read_header(source, model)
-        return DecodedInference(_decode(header, _parts(header, data), model), _form(header))
+        return _described(header, _parts(header, num_data_bytes), model)
     except (InvalidInputError, MalformedBodyError):
-        source.check()  # what is wrong with the JSON comes before what it says
+        source.check()
         raise
 
 
-def _split(body: Buffer, json_bytes: int | None) -> tuple[bytes, memoryview]:
+def check(text: Buffer, *, max_nesting: int, hastily: bool = False) -> None:
+    """Raise `MalformedBodyError` where a JSON part is none that the service reads, whatever it says."""
+    JsonText(bytes(text), max_nesting, hastily=hastily).check()
+
+
+def _split(body: Buffer, json_bytes: int | None) -> tuple[Buffer, memoryview]:
     if json_bytes is None:
-        return bytes(body), memoryview(b"")
+        return body, memoryview(b"")
     if json_bytes > len(body):
         raise MalformedBodyError("malformed-http", f"The JSON part ends at byte {json_bytes}, the body at {len(body)}.")
     view = memoryview(body)
-    return bytes(view[:json_bytes]), view[json_bytes:]
+    return view[:json_bytes], view[json_bytes:]
 
 
 def _form(header: Header) -> ReplyForm:
@@ -83,26 +166,26 @@ def _form(header: Header) -> ReplyForm:
     return ReplyForm(header.id, header.is_binary, named)
 
 
-def _parts(header: Header, data: memoryview) -> Parts:
-    """Return the bytes of each tensor; refuse some that disagree with its shape, are too few, or are left over."""
-    parts: dict[str, memoryview] = {}
+def _parts(header: Header, num_data_bytes: int) -> Parts:
+    """Return where each tensor lies; refuse some that disagree with their shape, are too long, or leave bytes over."""
+    parts: dict[str, tuple[int, int]] = {}
     begin = 0
     for name, entry in header.inputs.items():
         if entry.size is None:
             continue
         element = ELEMENT_TYPES.get(entry.datatype)
         is_wrong = element is not None and num_bytes(element, entry.shape) != entry.size
-        if is_wrong or begin + entry.size > len(data):
+        if is_wrong or begin + entry.size > num_data_bytes:
             detail = "The tensor has not as many bytes as its shape needs."
             raise MalformedBodyError("malformed-tensor", detail, pointer((name,)))
-        parts[name] = data[begin : begin + entry.size]
+        parts[name] = (begin, begin + entry.size)
         begin += entry.size
-    if begin != len(data):
-        raise MalformedBodyError("malformed-tensor", f"{len(data) - begin} bytes lie behind the last tensor.")
+    if begin != num_data_bytes:
+        raise MalformedBodyError("malformed-tensor", f"{num_data_bytes - begin} bytes lie behind the last tensor.")
     return parts
 
 
-def _decode(header: Header, parts: Parts, model: type[Model]) -> Decoded[Model]:
+def _described(header: Header, parts: Parts, model: type[Model]) -> Described[Model]:
     for name in header.options:
         if name in header.inputs:
             raise MalformedBodyError("duplicate-field", "A field is both an input and a parameter.", pointer((name,)))
@@ -110,39 +193,42 @@ def _decode(header: Header, parts: Parts, model: type[Model]) -> Decoded[Model]:
     values, faults = _options(header)
     faults += misplaced(header.inputs, header.options, model)
     known = {name: tensor for name, tensor in tensor_fields(model).items() if name in header.inputs}
+    tensors = {}
     for name, tensor in known.items():
+        entry = header.inputs[name]
         try:
-            values[name] = _array(header.inputs[name], tensor, parts.get(name), header.source)
+            raise_if_any(TYPE_NAMES.faults(name, entry.datatype, entry.shape, tensor))
+            if name in parts:
+                tensors[name] = Place(ELEMENT_TYPES[entry.datatype], entry.shape, *parts[name])
+            else:
+                values[name] = _array(entry, tensor, header.source)
         except InvalidInputError as error:
             faults += error.faults
     if not faults and count(b"[", header.source.body) != _count_of_arrays(header):
         header.source.take_time()
         faults = _hidden_arrays(header, known)
-    try:
-        return Decoded(validate(model, values, faults), header.names)
-    except InvalidInputError as error:
-        raise error.in_order_of(header.names) from None
+    return Described(model, header.names, values, tensors, faults, _form(header), header.addressee)
 
 
 def _options(header: Header) -> tuple[dict[str, Any], list[Fault]]:
-    """Return the parameters and the outputs as Python's values; null is a fault."""
+    """Return the parameters and the outputs as Python's values; null is a fault.
+
+    An empty array or object stands for any other: no parameter is one, and they may be long.
+    """
     values, faults = present_options({name: python_value(value) for name, value in header.options.items()})
+    values = {name: type(value)() if isinstance(value, list | dict) else value for name, value in values.items()}
     if header.include is not None:
         values["include"] = header.include
     return values, header.faults + faults
 
 
-def _array(entry: Input, tensor: Tensor, part: memoryview | None, source: JsonText) -> NDArray[Any]:
-    """Return the elements of a tensor: a view of its bytes, or what its JSON data hold.
+def _array(entry: Input, tensor: Tensor, source: JsonText) -> NDArray[Any]:
+    """Return what the JSON data of a tensor hold.
 
     Raises:
-        MalformedBodyError: the bytes are no tensor of its datatype and shape.
-        InvalidInputError: the datatype, the shape or the data are not those of the field.
+        InvalidInputError: the datatype or the data are not those of the field.
     """
-    raise_if_any(TYPE_NAMES.faults(entry.name, entry.datatype, entry.shape, tensor))
     element = ELEMENT_TYPES[entry.datatype]
-    if part is not None:
-        return decode_tensor(part, element, entry.shape, pointer((entry.name,)))
     if element is BFLOAT16:
         raise InvalidInputError([Fault("unsupported-dtype", entry.name, (), "BF16 is read as binary data only.")])
     return in_datatype(entry.name, read_data(entry, tensor, source), element)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gradient_service.core.errors import Fault, InvalidInputError
@@ -17,15 +18,19 @@ MAX_DIMENSIONS = 1024
 """More than any array has; the product of a million lengths takes too long."""
 INPUT_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
 OUTPUT_MEMBERS = frozenset({"name", "parameters"})
-OF_THE_CLIENT = frozenset({"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"})
+ADDRESSEE = ("model_name", "model_version")
+"""Members that say again what the path says."""
+CONTENT_TYPE = "content_type"
+"""What some clients say of a tensor that they made of an array; its datatype tells all here."""
+OF_THE_CLIENT = frozenset({CONTENT_TYPE, "priority", "sequence_end", "sequence_id", "sequence_start", "timeout"})
 """Parameters that clients send of themselves; nothing here depends on them."""
 SIZE = "binary_data_size"
 WANTS_BINARY = "binary_data"
 WANTS_ALL_BINARY = "binary_data_output"
 NOT_OFFERED = ("classification", "shared_memory_byte_size", "shared_memory_offset", "shared_memory_region")
 SCALARS = (str, int, float)
-OF_AN_INPUT = frozenset({SIZE, *NOT_OFFERED})
-OF_AN_OUTPUT = frozenset({WANTS_BINARY, *NOT_OFFERED})
+OF_AN_INPUT = frozenset({SIZE, CONTENT_TYPE, *NOT_OFFERED})
+OF_AN_OUTPUT = frozenset({WANTS_BINARY, CONTENT_TYPE, *NOT_OFFERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Header:
     is_binary_by_name: dict[str, bool] = field(default_factory=dict)
     is_binary: bool = False
     id: str | None = None
+    addressee: dict[str, str] = field(default_factory=dict)
+    """The model and its version, as far as they are said again."""
     names: list[str] = field(default_factory=list)
     """The fields in the order of the document."""
     num_brackets: int = 0
@@ -75,6 +82,13 @@ def _read_id(value: Any, header: Header) -> None:
         header.id = value
     else:
         header.fault("wrong-type", None, "id must be a string.")
+
+
+def _read_addressee(name: str, value: Any, header: Header) -> None:
+    if isinstance(value, str):
+        header.addressee[name] = value
+    else:
+        header.fault("wrong-type", name, f"{name} must be a string.")
 
 
 def _read_inputs(value: Any, header: Header) -> None:
@@ -122,6 +136,7 @@ def _input_parameters(name: str, value: Any, header: Header) -> int | None:
         raise InvalidInputError([fault])  # such an input has no data, which nothing else need be said of
     if not OF_AN_INPUT.issuperset(parameters):
         header.fault("unknown-field", name, f"The one parameter of an input is {SIZE}.")
+    header.faults += _faults_of_unused(CONTENT_TYPE, parameters.get(CONTENT_TYPE, ""), name)
     if SIZE not in parameters:
         return None
     size = parameters[SIZE]
@@ -151,6 +166,8 @@ def _read_output_parameters(name: str, parameters: Mapping[str, Any], header: He
     header.faults += _not_offered(parameters, "include", (position,))
     if not OF_AN_OUTPUT.issuperset(parameters):
         header.fault("unknown-field", "include", f"The one parameter of an output is {WANTS_BINARY}.", (position,))
+    content_type = parameters.get(CONTENT_TYPE, "")
+    header.faults += _faults_of_unused(CONTENT_TYPE, content_type, "include", (position,))
     wants_binary = parameters.get(WANTS_BINARY)
     if isinstance(wants_binary, bool):
         header.is_binary_by_name[name] = wants_binary
@@ -200,5 +217,6 @@ READERS: Mapping[str, Callable[[Any, Header], None]] = {
     "inputs": _read_inputs,
     "outputs": _read_outputs,
     "parameters": _read_parameters,
+    **{name: partial(_read_addressee, name) for name in ADDRESSEE},
 }
 """What reads each member of the document."""

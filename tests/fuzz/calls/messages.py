@@ -103,12 +103,12 @@ def _as_inference(random: Random, question: Question) -> Message:
             inputs.append(entry | {"parameters": {"binary_data_size": array.nbytes}})
         else:
             inputs.append(entry | {"data": (array if random.random() < 0.5 else array.ravel()).tolist()})
-    document: dict[str, Any] = {"inputs": inputs}
+    document: dict[str, Any] = {"inputs": inputs} | random.choice([{}, {}, {"model_name": question.operation}])
     options = dict(question.options)
     include = options.pop("include", None)
     if include:
         document["outputs"] = [{"name": name, **_wanted(random)} for name in include]
-    parameters = options | random.choice([{}, {}, {"binary_data_output": True}, {"timeout": 5}])
+    parameters = options | random.choice([{}, {}, {"binary_data_output": True}, {"timeout": 5, "content_type": "np"}])
     if parameters:
         document["parameters"] = parameters
     text = _text(document).encode()
@@ -119,4 +119,6 @@ def _as_inference(random: Random, question: Question) -> Message:
 
 
 def _wanted(random: Random) -> dict[str, Any]:
-    return random.choice([{}, {"parameters": {"binary_data": True}}, {"parameters": {"binary_data": False}}])
+    return random.choice(
+        [{}, {"parameters": {"binary_data": True}}, {"parameters": {"binary_data": False, "content_type": "np"}}]
+    )

@@ -36,7 +36,8 @@ INFERENCE_TYPES = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?", "BF
     f"{name}{8 * size}": f"<{sign}{size}" for name, sign in (("INT", "i"), ("UINT", "u")) for size in (1, 2, 4, 8)
 }
 KINDS = {"f": "number", "b": "boolean", "i": "integer", "u": "integer"}
-OF_THE_CLIENT = {"priority", "sequence_end", "sequence_id", "sequence_start", "timeout"}
+INFERENCE_MEMBERS = {"id", "inputs", "model_name", "model_version", "outputs", "parameters"}
+OF_THE_CLIENT = {"content_type", "priority", "sequence_end", "sequence_id", "sequence_start", "timeout"}
 ROUNDOFFS = {"<f2": 2.0**-11, "bf16": 2.0**-8}
 
 
@@ -195,13 +196,14 @@ def read_safetensors(body: bytes) -> Fields:
     return Fields(arrays, options, roundoffs, is_binary=True)
 
 
-def read_inference(body: bytes, json_bytes: str | None) -> Fields:
-    """Read the fields of an Open Inference body."""
+def read_inference(body: bytes, json_bytes: str | None, model: str) -> Fields:
+    """Read the fields of an Open Inference body for a model."""
     check(json_bytes is None or (json_bytes.isascii() and json_bytes.isdecimal()), "length")
     length = len(body) if json_bytes is None else int(json_bytes)
     check(length <= len(body), "length")
     document, rest = parse_json(body[:length]), body[length:]
-    check(isinstance(document, dict) and set(document) <= {"id", "inputs", "outputs", "parameters"}, "members")
+    check(isinstance(document, dict) and set(document) <= INFERENCE_MEMBERS, "members")
+    check(document.get("model_name", model) == model and document.get("model_version", "1") == "1", "addressee")
     check(isinstance(document.get("id", ""), str), "id")
     inputs, parameters = document.get("inputs", []), document.get("parameters", {})
     check(isinstance(inputs, list) and isinstance(parameters, dict), "inputs, parameters")
@@ -223,12 +225,17 @@ def read_inference(body: bytes, json_bytes: str | None) -> Fields:
     forms[""] = options.pop("binary_data_output", False)
     check(isinstance(forms[""], bool), "binary_data_output")
     for name in OF_THE_CLIENT & set(options):
-        value = options.pop(name)
-        check(isinstance(value, str) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max), name)
+        _check_unused(options.pop(name))
     check(RANKS.keys().isdisjoint(options) and "include" not in options, "options")
     if len(forms) > 1:
         options["include"] = [name for name in forms if name]
     return Fields(arrays, options, roundoffs, is_binary=True, forms=forms)
+
+
+def _check_unused(value: Any) -> None:
+    """Raise unless a parameter on which nothing depends is a scalar."""
+    is_number = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    check(is_number or isinstance(value, str), "a parameter of the client")
 
 
 def _described(entry: Any) -> tuple[str, str, int | None]:
@@ -238,11 +245,11 @@ def _described(entry: Any) -> tuple[str, str, int | None]:
     check(isinstance(name, str) and name in RANKS, "a known input")
     check(isinstance(datatype, str) and datatype in INFERENCE_TYPES, "a known datatype")
     check(is_shape(entry.get("shape")) and isinstance(parameters, Mapping), "an input")
-    check(set(parameters) <= {"binary_data_size"}, "parameters")
-    check(("data" in entry) != bool(parameters), "data or size")
+    check(set(parameters) <= {"binary_data_size", "content_type"}, "parameters")
+    _check_unused(parameters.get("content_type", ""))
+    check(("data" in entry) != ("binary_data_size" in parameters), "data or size")
     size = parameters.get("binary_data_size")
-    check(size is None or is_shape([size]), "size")
-    check(not parameters or size is not None, "size")
+    check("binary_data_size" not in parameters or is_shape([size]), "size")
     return str(name), INFERENCE_TYPES[str(datatype)], size
 
 
@@ -275,7 +282,8 @@ def _wanted(outputs: Any) -> dict[str, bool]:
         check(isinstance(entry, dict) and set(entry) <= {"name", "parameters"}, "an output")
         parameters = entry.get("parameters", {})
         check(isinstance(entry.get("name"), str) and isinstance(parameters, dict), "an output")
-        check(set(parameters) <= {"binary_data"}, "parameters of an output")
+        check(set(parameters) <= {"binary_data", "content_type"}, "parameters of an output")
+        _check_unused(parameters.get("content_type", ""))
         check(isinstance(parameters.get("binary_data", True), bool), "binary_data")
         forms[entry["name"]] = parameters.get("binary_data")
     return forms

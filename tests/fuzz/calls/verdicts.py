@@ -110,7 +110,7 @@ def _fields(message: Message) -> Fields:
         coding = (message.header("content-encoding") or "").lower()
         if coding in {"gzip", "x-gzip", "deflate"}:
             body = _inflated(body, coding)
-        return read_inference(body, message.header(JSON_BYTES))
+        return read_inference(body, message.header(JSON_BYTES), message.path.split("/")[3])
     media_type = (message.header("content-type") or "").partition(";")[0].strip().lower()
     return read_json(body) if media_type == "application/json" else read_safetensors(body)
 

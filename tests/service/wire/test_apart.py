@@ -15,15 +15,13 @@ import numpy as np
 import pytest
 
 from gradient_service.core.errors import InvalidInputError
-from gradient_service.schemas.requests import CheckRequest, LossRequest, SoftmaxRequest
+from gradient_service.schemas.requests import CheckRequest, LossRequest
 from gradient_service.schemas.tensor import is_untyped
-from gradient_service.wire import apart, json_body, open_inference
+from gradient_service.wire import apart, json_body
 from gradient_service.wire.apart import ForkLostError, ForkServer, decode_text
 from gradient_service.wire.checkpoint import without_pause
 from gradient_service.wire.errors import MalformedBodyError, TakesLongError
 from gradient_service.wire.json_grammar import SHORT_TEXT
-
-from .open_inference_bodies import binary_request, json_request
 
 JSON_BODIES = [
     b'{"logits": [[1, 2.5], [3, -1e-320]], "labels": [0, 1], "temperature": 2, "include": ["losses"]}',
@@ -37,23 +35,20 @@ JSON_BODIES = [
     b"null",
     b'{"logit": [[1]], "labels": [0]}',
 ]
-LOGITS = {"logits": np.array([[1, 2], [3, 4.5]], np.float32)}
 
 read_json = partial(json_body.decode, model=LossRequest, max_nesting=8)
-read_inference = partial(open_inference.decode, json_bytes=None, model=SoftmaxRequest, max_nesting=8)
 run: Callable[[bytes | bytearray | memoryview], Any] = eval
 """A decoder that does what its body says."""
 
 
-def outcome(decode: Callable[[Any], Any], body: bytes, text_bytes: int) -> Any:
-    """What a body becomes: its fields, or what is wrong with it."""
+def outcome(decode: Callable[[], Any]) -> Any:
+    """What decoding returns: the fields, or what is wrong with them."""
     try:
-        decoded = decode_text(decode, body, text_bytes, without_pause)
+        decoded = decode()
     except InvalidInputError as error:
         return error.faults
     except MalformedBodyError as error:
         return error.code, error.pointer, error.detail
-    decoded = getattr(decoded, "decoded", decoded)
     fields = decoded.request.__dict__.items()
     arrays = {name: (value.dtype, value.tobytes()) for name, value in fields if isinstance(value, np.ndarray)}
     return arrays, decoded.request.model_fields_set, decoded.field_order
@@ -61,26 +56,14 @@ def outcome(decode: Callable[[Any], Any], body: bytes, text_bytes: int) -> Any:
 
 def check_same(decode: Callable[[Any], Any], body: bytes) -> None:
     """A body taken for a long one has the outcome of a short one."""
-    assert outcome(decode, body, apart.APART_BYTES + 1) == outcome(decode, body, 0)
+    elsewhere = partial(decode_text, decode, body, apart.APART_BYTES + 1, without_pause)
+    assert outcome(elsewhere) == outcome(partial(decode, body))
 
 
 @pytest.mark.parametrize("body", JSON_BODIES)
 def test_a_process_makes_no_difference(body: bytes) -> None:
     """The same fields come back, and the same faults in the same words."""
     check_same(read_json, body)
-
-
-@pytest.mark.parametrize("body", [json_request(LOGITS)[0], json_request(LOGITS, id=5)[0], b'{"inputs": [{}]}'])
-def test_a_process_makes_no_difference_to_an_inference(body: bytes) -> None:
-    """So it is with the Open Inference Protocol."""
-    check_same(read_inference, body)
-
-
-def test_a_process_reads_what_lies_behind_a_long_text() -> None:
-    """The tensors behind a long JSON part come back with it."""
-    body, headers = binary_request(LOGITS)
-    json_bytes = int(next(iter(headers.values())))
-    check_same(partial(read_inference, json_bytes=json_bytes), body)
 
 
 def test_numbers_without_a_type_come_back_as_such() -> None:
@@ -130,30 +113,10 @@ def test_what_is_wrong_or_many_is_not_read_hastily(body: bytes) -> None:
         read_json(body, hastily=True)
 
 
-@pytest.mark.parametrize("body", [b'{"inputs": [{}]}', json_request(LOGITS, id=5)[0], b"["])
-def test_a_wrong_inference_is_not_read_hastily(body: bytes) -> None:
-    """So it is with the Open Inference Protocol."""
-    with pytest.raises(TakesLongError):
-        read_inference(body, hastily=True)
-
-
-def test_a_right_inference_is_read_hastily() -> None:
-    """It becomes what it becomes when there is time."""
-    body = json_request(LOGITS)[0]
-    assert outcome(partial(read_inference, hastily=True), body, 0) == outcome(read_inference, body, 0)
-
-
-def test_data_that_are_wrong_are_not_read_hastily() -> None:
-    """Neither where an element is no number, nor where an array hides among them."""
-    for wrong in (b"null", b"[4.5]"):
-        with pytest.raises(TakesLongError):
-            read_inference(json_request(LOGITS)[0].replace(b"4.5", wrong), hastily=True)
-
-
 @pytest.mark.parametrize("body", JSON_BODIES[:2])
 def test_what_is_right_is_read_hastily(body: bytes) -> None:
     """It becomes what it becomes when there is time."""
-    assert outcome(partial(read_json, hastily=True), body, 0) == outcome(read_json, body, 0)
+    assert outcome(partial(read_json, body, hastily=True)) == outcome(partial(read_json, body))
 
 
 def decode_apart(body: bytes, checkpoint: Callable[[], None] = without_pause) -> Any:

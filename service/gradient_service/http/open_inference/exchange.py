@@ -1,7 +1,9 @@
 """How one inference request is read and its reply written, by the headers that the protocol adds to HTTP's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from fastapi import Request
 
@@ -81,15 +83,14 @@ class InferenceExchange:
         return self.decoding_bytes(content)
 
     def read(self, content: Buffer, checkpoint: Checkpoint) -> Reading:
-        """Decode a body without its coding."""
-        decode = partial(
-            open_inference.decode,
-            json_bytes=self.json_bytes,
-            model=self.operation.request,
-            max_nesting=self.settings.max_nesting,
-        )
-        text_bytes = len(memoryview(content)[: self.json_bytes])  # never more than there are, whatever is said
-        inference = decode_text(decode, content, text_bytes, checkpoint)
+        """Decode a body without its coding; only its JSON part is read in another process."""
+
+        def read(decode: Callable[..., Any], text: Buffer) -> Any:
+            return decode_text(decode, text, len(text), checkpoint)
+
+        model, max_nesting = self.operation.request, self.settings.max_nesting
+        inference = open_inference.decode(content, self.json_bytes, model, max_nesting=max_nesting, read=read)
+        inference.check_addressee(self.operation.name)
         write = partial(self._write, inference.form, checkpoint)
         return Reading(inference.decoded, write, inference.form.bytes_per_number, self.reply_coding is not None)
 
