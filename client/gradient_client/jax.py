@@ -57,12 +57,14 @@ def cross_entropy(client: GradientClient, **options: Unpack[RowOptions]) -> Call
         rows, answers = np.asarray(logits), np.asarray(labels)
         asked: dict[str, Any] = {**options, kind: answers.reshape(-1, *answers.shape[rows.ndim - 1 :])}
         result = client.gradient(rows.reshape(-1, rows.shape[-1]), reduction="none", include=outputs, **asked)
-        shapes = {"losses": rows.shape[:-1], "gradient": rows.shape}
-        return tuple(getattr(result, name).reshape(shapes[name]).astype(rows.dtype) for name in outputs)
+        wanted = (_shapes_of(rows)[name] for name in outputs)
+        return tuple(
+            getattr(result, name).reshape(each.shape).astype(each.dtype)
+            for name, each in zip(outputs, wanted, strict=True)
+        )
 
     def called(outputs: list[str], logits: Any, labels: Any) -> Any:
-        shapes = {"losses": logits.shape[:-1], "gradient": logits.shape}
-        wanted = tuple(jax.ShapeDtypeStruct(shapes[name], logits.dtype) for name in outputs)
+        wanted = tuple(_shapes_of(logits)[name] for name in outputs)
         return jax.pure_callback(partial(ask, outputs), wanted, logits, labels, vmap_method="broadcast_all")
 
     @jax.custom_vjp
@@ -73,8 +75,19 @@ def cross_entropy(client: GradientClient, **options: Unpack[RowOptions]) -> Call
         return called(["losses", "gradient"], logits, labels)
 
     def backward(gradient: Any, upstream: Any) -> Any:
-        return upstream[..., None] * gradient, None
+        return (upstream[..., None] * gradient).astype(upstream.dtype), None
 
     losses.defvjp(forward, backward)
     function: Callable[[jax.Array, jax.Array], jax.Array] = losses
     return function
+
+
+def _shapes_of(logits: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shape and dtype of what is asked for; the gradient's is at least float32, as it is answered.
+
+    Half precision would lose small elements before loss scaling has multiplied them.
+    """
+    return {
+        "losses": jax.ShapeDtypeStruct(logits.shape[:-1], logits.dtype),
+        "gradient": jax.ShapeDtypeStruct(logits.shape, jax.numpy.promote_types(logits.dtype, "float32")),
+    }

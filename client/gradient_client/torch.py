@@ -46,7 +46,8 @@ class CrossEntropyLoss(torch.nn.Module):
             options: more of them for this batch, such as `sample_weights`.
 
         Returns:
-            The loss, or with `reduction="none"` (N,) losses; of the logits' dtype and device. It cannot be
+            The loss, or with `reduction="none"` (N,) losses, on the logits' device; of their dtype, but where PyTorch
+            casts by itself float32 for half ones, as `torch.nn.functional.cross_entropy` has it. It cannot be
             differentiated twice.
 
         Raises:
@@ -57,11 +58,11 @@ class CrossEntropyLoss(torch.nn.Module):
         output: Literal["loss", "losses"] = "losses" if asked.get("reduction") == "none" else "loss"
         if not (torch.is_grad_enabled() and logits.requires_grad):
             result = self._client.loss(logits, include=[output], **asked)
-            return _like(logits, getattr(result, output))
+            return _loss_like(logits, getattr(result, output))
 
         def ask(detached: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             found = self._client.gradient(detached, include=[output, "gradient"], **asked)
-            return _like(logits, getattr(found, output)), _like(logits, found.gradient)
+            return _loss_like(logits, getattr(found, output)), torch.as_tensor(found.gradient, device=logits.device)
 
         loss: torch.Tensor = _Asked.apply(logits, ask)
         return loss
@@ -71,9 +72,11 @@ class CrossEntropyLoss(torch.nn.Module):
         return ", ".join(f"{name}={value!r}" for name, value in self._options.items())
 
 
-def _like(logits: torch.Tensor, numbers: Any) -> torch.Tensor:
-    """A number or an array as a tensor of the logits' dtype, on their device."""
-    return torch.as_tensor(numbers, dtype=torch.float64).to(logits)
+def _loss_like(logits: torch.Tensor, numbers: Any) -> torch.Tensor:
+    """A number or an array as a tensor of the dtype that PyTorch's own loss would have, on the logits' device."""
+    is_half = logits.dtype in {torch.float16, torch.bfloat16}
+    dtype = torch.float32 if is_half and torch.is_autocast_enabled(logits.device.type) else logits.dtype
+    return torch.as_tensor(numbers, dtype=torch.float64).to(logits.device, dtype)
 
 
 class _Asked(torch.autograd.Function):
@@ -84,7 +87,9 @@ class _Asked(torch.autograd.Function):
         ctx: Any, logits: torch.Tensor, ask: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
     ) -> Any:
         loss, gradient = ask(logits)
+        # As answered: half precision would lose small elements before loss scaling has multiplied them.
         ctx.save_for_backward(gradient)
+        ctx.dtype = logits.dtype
         return loss
 
     @staticmethod
@@ -93,4 +98,4 @@ class _Asked(torch.autograd.Function):
             raise RuntimeError("the service's loss cannot be differentiated twice")
         (gradient,) = ctx.saved_tensors
         # One number for the reduced loss, or one for each row.
-        return upstream.reshape(-1, 1) * gradient, None
+        return (upstream.reshape(-1, 1) * gradient).to(ctx.dtype), None

@@ -76,6 +76,18 @@ def calls_and_dtypes() -> tuple[int, list[str]]:
         return calls, [str(losses(jax.numpy.asarray(LOGITS, dtype), LABELS).dtype) for dtype in dtypes]
 
 
+def scaled_gradient() -> Any:
+    """The gradient of a scaled loss of float16 logits, most of which float16 could not hold before the scaling."""
+    import jax  # noqa: PLC0415 - only the process that computes needs it
+
+    from gradient_client.jax import cross_entropy  # noqa: PLC0415 - it imports JAX
+
+    with GradientClient.in_process(timeout=60) as client:
+        losses = cross_entropy(client)
+        gradient = jax.grad(lambda logits: losses(logits, np.array([0])).mean() * 4096.0)
+        return np.asarray(gradient(jax.numpy.asarray([[0.0, -18.0, -20.0]], "float16")))
+
+
 def inputs() -> list[Any]:
     """Probabilities of JAX's arrays of three floating dtypes."""
     import jax  # noqa: PLC0415 - only the process that computes needs it

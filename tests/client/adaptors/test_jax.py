@@ -7,9 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.client.adaptors.jax_programs import calls_and_dtypes, worst_errors
+from tests.client.adaptors.jax_programs import calls_and_dtypes, scaled_gradient, worst_errors
 
 pytestmark = pytest.mark.full
 
@@ -30,3 +31,11 @@ def test_losses_and_gradients_are_those_of_optax() -> None:
 def test_what_is_mapped_over_becomes_rows() -> None:
     """A mapped gradient is one call, and losses have the dtype of the logits."""
     assert in_a_process_of_its_own(calls_and_dtypes) == (1, ["float16", "bfloat16", "float32"])
+
+
+def test_loss_scaling_keeps_small_gradients() -> None:
+    """What half precision would flush to 0 is multiplied first; it was the other way round."""
+    found = in_a_process_of_its_own(scaled_gradient)
+    expected = 4096 * np.exp([[0.0, -18.0, -20.0]])
+    assert found.dtype == np.float16
+    np.testing.assert_array_max_ulp(found[:, 1:], expected[:, 1:].astype(np.float16))

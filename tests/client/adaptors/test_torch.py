@@ -109,6 +109,32 @@ def test_the_dtype_stays(client: GradientClient, dtype: str) -> None:
     assert loss.dtype == scores.grad.dtype == getattr(torch, dtype)
 
 
+def test_loss_scaling_keeps_small_gradients(client: GradientClient) -> None:
+    """What half precision would flush to 0 is multiplied first; it was the other way round."""
+    generator = torch.Generator().manual_seed(5)
+    drawn, labels = torch.randn(64, 1000, generator=generator) * 2, torch.arange(64)
+    half = drawn.half().requires_grad_()
+    double = half.detach().double().requires_grad_()
+    (module(client)(half, labels) * 4096.0).backward()
+    (torch.nn.functional.cross_entropy(double, labels) * 4096.0).backward()
+    assert half.grad.count_nonzero() == drawn.numel()
+    torch.testing.assert_close(half.grad, double.grad.half())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_the_dtype_under_autocast(client: GradientClient, dtype: str, *, is_training: bool) -> None:
+    """Where PyTorch casts by itself, the loss has the dtype of PyTorch's own, and the gradient that of the logits."""
+    scores = logits(getattr(torch, dtype)).requires_grad_(is_training)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = module(client)(scores, torch.tensor(LABELS))
+        expected = torch.nn.functional.cross_entropy(scores, torch.tensor(LABELS))
+    assert loss.dtype == expected.dtype
+    if is_training:
+        loss.backward()
+        assert scores.grad.dtype == scores.dtype
+
+
 def test_without_gradients_only_the_loss_is_asked_for(client: GradientClient) -> None:
     """Validation sends no gradient back."""
     operations: list[str] = []
