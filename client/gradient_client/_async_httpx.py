@@ -14,6 +14,7 @@ from ._transport import HttpReply, HttpRequest, Received
 
 _numbers = count()
 _Pool = AsyncGenerator[httpx.AsyncClient, None]
+_Kept = tuple[_Pool, httpx.AsyncClient]
 
 
 class AsyncHttpxTransport:
@@ -27,7 +28,7 @@ class AsyncHttpxTransport:
         self._verify = verification(base_url)
         # Connections belong to the loop they were made in, so a second asyncio.run gets a pool of its own.
         # Some versions of anyio tell such variables apart by name alone, hence the number.
-        self._pools: RunVar[tuple[_Pool, httpx.AsyncClient]] = RunVar(f"gradient_client {next(_numbers)}")
+        self._pools: RunVar[_Kept | None] = RunVar(f"gradient_client {next(_numbers)}")
 
     async def __call__(self, request: HttpRequest) -> HttpReply:
         """The reply to a request; built-in OSErrors when there is none."""
@@ -53,7 +54,7 @@ class AsyncHttpxTransport:
     async def _pool(self) -> httpx.AsyncClient:
         kept = self._pools.get(None)
         if kept is None:
-            keeper = _kept_open(httpx.AsyncClient(verify=self._verify, limits=LIMITS))
+            keeper = _kept_open(httpx.AsyncClient(verify=self._verify, limits=LIMITS), self._pools)
             kept = keeper, await anext(keeper)
             self._pools.set(kept)
         return kept[1]
@@ -65,7 +66,7 @@ class AsyncHttpxTransport:
             await kept[0].aclose()
 
 
-async def _kept_open(pool: httpx.AsyncClient) -> _Pool:
+async def _kept_open(pool: httpx.AsyncClient, pools: RunVar[_Kept | None]) -> _Pool:
     """A pool that closes with its event loop.
 
     Event loops run the `finally` of unfinished asynchronous generators before they stop, which makes one
@@ -74,4 +75,5 @@ async def _kept_open(pool: httpx.AsyncClient) -> _Pool:
     try:
         yield pool
     finally:
+        pools.set(None)  # what is kept there knows the event loop, which would never be freed
         await pool.aclose()

@@ -14,12 +14,11 @@ from ._arrays import AnyArray
 from ._fields import Value
 from ._progress import Progress
 from ._protocol import MOST_JSON_BYTES_A_NUMBER, Expectation, ResultT
+from ._records import ROW_FIELDS
 from ._refusal import refusal
 from ._wire import WIRES, Wire
 from .results import Limits
 
-ROW_FIELDS = ("logits", "labels", "targets", "sample_weights", "element_mask", "upstream")
-"""Fields whose first axis is that of the rows."""
 MOST_LANES = 4
 """Chunks on their way at the same time."""
 _WORTHWHILE_BYTES = 16 * 1024 * 1024  # of request and reply; larger ones cost memory and go no faster

@@ -54,4 +54,7 @@ def announce(event: Event, hook: EventHook | None) -> None:
             event.request_id,
         )
     if hook is not None:
-        hook(event)
+        try:
+            hook(event)
+        except Exception:
+            _logger.exception("on_event failed: %s %s", event.operation, event.kind)

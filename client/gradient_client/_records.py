@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, get_typ
 import numpy as np
 from numpy.typing import NDArray
 
+ROW_FIELDS = ("logits", "labels", "targets", "sample_weights", "element_mask", "upstream")
+"""Fields whose first axis is that of the rows."""
+
 ValueT_co = TypeVar("ValueT_co", covariant=True)
 
 
@@ -71,10 +74,10 @@ class Fault:
 
     @property
     def row(self) -> int | None:
-        """The number after the field's name in `pointer`, if there is one."""
+        """The row that `pointer` names, if it is in a field with a value for each row."""
         # Nineteen digits hold every row there can be; Python refuses to read thousands of them.
-        found = re.match(r"/[^/]*/([0-9]{1,19})(/|$)", self.pointer)
-        return int(found[1]) if found else None
+        found = re.match(r"/([^/]*)/([0-9]{1,19})(/|$)", self.pointer)
+        return int(found[2]) if found and found[1] in ROW_FIELDS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,9 @@ def _resolve_base_url(base_url: str | None) -> str:
         raise ConfigurationError(_ADDRESS_RULE) from None
     if not known or not address.isprintable() or " " in address:
         raise ConfigurationError(_ADDRESS_RULE)
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in address or "#" in address:
         raise ConfigurationError("base_url must hold no credentials, query or fragment; a key goes in api_key")
-    return address.rstrip("/")
+    return parts.geturl().rstrip("/")  # with its scheme in small letters
 
 
 def check_timeout(seconds: float | None) -> None:

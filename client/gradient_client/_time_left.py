@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from socket import SOCK_STREAM, getaddrinfo
 from typing import Any, Self
 
 _SHORTEST_TIMEOUT_SECONDS = 0.001
@@ -99,9 +101,18 @@ class TimelyBackend:
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def connect_tcp(self, *args: Any, **keywords: Any) -> TimelyStream:
-        """To a host."""
-        return TimelyStream(self._backend.connect_tcp(*args, **keywords))
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **keywords: Any) -> TimelyStream:
+        """To a host, at the first of its addresses that answers; each has what is left when its turn comes.
+
+        The name is looked up by the system, in its own time.
+        """
+        from httpcore import ConnectError, ConnectTimeout  # noqa: PLC0415  as httpx does, once there is a connection
+
+        *others, last = dict.fromkeys(str(found[4][0]) for found in getaddrinfo(host, port, type=SOCK_STREAM))
+        for address in others:
+            with suppress(ConnectError, ConnectTimeout):
+                return TimelyStream(self._backend.connect_tcp(address, port, timeout=_now(timeout), **keywords))
+        return TimelyStream(self._backend.connect_tcp(last, port, timeout=_now(timeout), **keywords))
 
     def connect_unix_socket(self, *args: Any, **keywords: Any) -> TimelyStream:
         """To a socket of this machine."""

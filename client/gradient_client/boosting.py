@@ -55,7 +55,7 @@ class BoostingObjective:
         """
         weights = examples.get_weight()
         result = self.client.gradient(
-            margins.reshape(len(margins), -1),
+            margins.reshape(len(margins), 1) if margins.ndim == 1 else margins,
             sample_weights=None if weights is None or not len(weights) else weights,
             reduction="sum",
             include=["gradient", "hessian_diagonal"],
@@ -64,7 +64,7 @@ class BoostingObjective:
         return result.gradient.reshape(margins.shape), result.hessian_diagonal.reshape(margins.shape)
 
     def _of_margins(self, margins: Array, labels: Array) -> dict[str, Any]:
-        if margins.ndim == 1:
+        if margins.ndim == 1 or margins.shape[1] == 1:
             # One margin is that of a sigmoid, which has no curvature but its own.
             return {"targets": labels[:, np.newaxis], "objective": "sigmoid_binary_cross_entropy"}
         return {"labels": _classes(labels), "curvature": self.curvature}

@@ -154,3 +154,14 @@ def test_events(ask: Ask) -> None:
     script = Script([problem(503, "overloaded"), json_reply({})])
     ask(script, "limits", options=QUICK | {"on_event": lambda event: kinds.append(event.kind)})
     assert kinds == ["started", "attempt", "retry", "attempt", "done"]
+
+
+def test_a_hook_that_fails_hides_nothing(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    """The call ends as it would without the hook, whose failure is logged."""
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(RejectedInputError):
+        ask(Script([problem(422, "out-of-range")]), "limits", options=QUICK | {"on_event": fail})
+    assert "on_event failed: limits done" in caplog.text

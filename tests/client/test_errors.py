@@ -86,11 +86,12 @@ def test_status_picks_class(status: int, kind: type[errors.ServiceError], body: 
         ("/labels/" + "9" * 5000, None),
         ("/logits/12/1", 12),
         ("/temperature", None),
+        ("/class_weights/1", None),
         ("", None),
     ],
 )
 def test_row(pointer: str, row: int | None) -> None:
-    """The row is the number after the field's name."""
+    """The row is the number after the name of a field that has a value, or several, for each row."""
     assert build_error(problem(422, "out-of-range", pointer), request_id="", now=0).row == row
 
 

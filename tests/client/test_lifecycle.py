@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,6 +37,24 @@ def test_three_event_loops(url: str) -> None:
             assert asyncio.run(client.limits()).max_elements == 64
         gc.collect()
     asyncio.run(client.aclose())
+
+
+def test_event_loops_that_have_ended_are_freed(url: str) -> None:
+    """Nothing of a run is kept behind its end, nor of a client behind its own."""
+    client = AsyncGradientClient(url)
+
+    async def run() -> tuple[weakref.ref[Any], ...]:
+        async with AsyncGradientClient(url) as other:
+            await other.limits()
+            await client.limits()
+        kept = client._own_transport._pools.get()
+        assert kept is not None
+        return weakref.ref(asyncio.get_running_loop()), weakref.ref(kept[1])
+
+    ended = [asyncio.run(run()) for _ in range(2)]
+    asyncio.run(client.aclose())
+    gc.collect()
+    assert [reference() for references in ended for reference in references] == [None] * 4
 
 
 def test_trio_after_asyncio(url: str) -> None:

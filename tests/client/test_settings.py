@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gradient_client import AsyncGradientClient, ConfigurationError, GradientClient, Retry
+from gradient_client._settings import _resolve_base_url
 
 from .conftest import Script, json_reply
 
@@ -48,6 +49,8 @@ def test_no_address() -> None:
         "http://user:secret@host",
         "http://host/?q=1",
         "http://host/#x",
+        "http://host?",
+        "http://host#",
         "http://ho st",
         "http://[::1",
     ],
@@ -57,6 +60,12 @@ def test_unusable_address(address: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         GradientClient(address)
     assert "secret" not in str(caught.value)
+
+
+def test_the_scheme_is_written_in_any_case() -> None:
+    """Certificates are trusted as for the same address in small letters."""
+    address = _resolve_base_url("HTTPS://Host:8443/base/")
+    assert address == "https://Host:8443/base"
 
 
 @pytest.mark.parametrize(

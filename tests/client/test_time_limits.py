@@ -7,11 +7,12 @@ import socket
 import time
 
 import anyio
+import httpcore
 import numpy as np
 import pytest
 
-from gradient_client import AsyncGradientClient, DeadlineExceededError, GradientClient, ResponseError
-from gradient_client._time_left import TimeLeft
+from gradient_client import AsyncGradientClient, DeadlineExceededError, GradientClient, ResponseError, _time_left
+from gradient_client._time_left import Remaining, TimeLeft, TimelyBackend
 
 from .conftest import HEAD, RawService
 
@@ -27,6 +28,32 @@ def test_silent_service(raw: RawService, kind: str) -> None:
     with pytest.raises(DeadlineExceededError):
         _limits(address, kind)
     assert 0.2 <= time.monotonic() - began < PATIENCE_SECONDS
+
+
+class Unreachable:
+    """A network on which nothing answers, and what time it was given for each address."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, float] = {}
+
+    def connect_tcp(self, host: str, _: int, timeout: float) -> None:
+        """Not at all."""
+        self.given[host] = timeout
+        raise httpcore.ConnectTimeout
+
+
+def test_all_addresses_of_a_host_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with several addresses that do not answer costs the timeout once."""
+    addresses = [f"127.0.0.{last}" for last in (1, 2, 3)]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in addresses]
+    monkeypatch.setattr(_time_left, "getaddrinfo", lambda *_, **__: found)
+    network = Unreachable()
+    with pytest.raises(httpcore.ConnectTimeout):
+        TimelyBackend(network).connect_tcp("many.test", 80, timeout=Remaining(time.monotonic() + 10))
+    assert [*network.given] == addresses
+    given = [*network.given.values()]
+    assert given == sorted(given, reverse=True)
+    assert len({*given}) == 3
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -89,3 +89,12 @@ def test_labels_are_whole_numbers(client: GradientClient) -> None:
     """A class between two others is refused with its row."""
     with pytest.raises(InputError, match=r"labels\[1\] is no whole number"):
         xgboost_objective(client)(np.zeros((2, 3)), Examples([1.0, 0.5]))
+
+
+def test_one_margin_may_be_a_column(client: GradientClient) -> None:
+    """(N, 1) margins are one a row, and not the one class of a softmax, whose gradient is 0; there may be no rows."""
+    objective = xgboost_objective(client)
+    rows, column = (objective(margins, Examples([1.0, 0.0])) for margins in (np.zeros(2), np.zeros((2, 1))))
+    for one, other in zip(rows, column, strict=True):
+        assert one.tolist() == other[:, 0].tolist()
+    assert rows[0].tolist() == [-0.5, 0.5]
