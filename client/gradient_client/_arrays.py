@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ._bfloat16 import marked
 from ._nested import check_nested, is_nested
 from ._refusal import refusal
 
@@ -44,7 +45,7 @@ def to_array(field: str, value: object) -> AnyArray:
         value: nested lists, or anything with `__array__` or `__dlpack__`.
 
     Returns:
-        The array, of native byte order; bfloat16 and the 8-bit floats are widened to float32.
+        The array, of native byte order; the 8-bit floats are widened to float32, and so is bfloat16, under its mark.
 
     Raises:
         InputError: the value is ragged, holds no numbers or cannot be read as an array.
@@ -73,7 +74,7 @@ def _convert(value: Any) -> AnyArray:
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
         if str(value.dtype).endswith("bfloat16"):  # which NumPy does not know
-            value = value.float()
+            return marked(np.asarray(value.float()))
     if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
         return _from_dlpack(value)
     try:
@@ -94,6 +95,8 @@ def _from_dlpack(value: SupportsDLPack) -> AnyArray:
 
 def _native(array: AnyArray) -> AnyArray:
     # ml_dtypes registers bfloat16 and the 8-bit floats as kind V (or f) under their own names.
+    if array.dtype.name == "bfloat16":
+        return marked(array)
     if "float" in array.dtype.name and array.dtype.name not in {"float16", "float32", "float64"}:
         return array.astype(np.float64 if array.dtype.itemsize > np.dtype(np.float64).itemsize else np.float32)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from ._arrays import AnyArray
+from ._bfloat16 import is_marked
 from ._records import Output
 from .results import Summary
 
@@ -50,7 +51,7 @@ def read_output(name: str, value: object, output: Output, shape: tuple[int, int]
 def _has_dtype(array: AnyArray, wanted: np.dtype[Any], *, was_array: bool) -> bool:
     """Whether an array came in the right dtype; what came as lists had none, and any number can become a float."""
     if was_array:
-        return array.dtype == wanted.newbyteorder("<")
+        return array.dtype == wanted.newbyteorder("<") and not is_marked(array)
     return array.dtype.kind in ("fiu" if wanted.kind == "f" else "iu")
 
 

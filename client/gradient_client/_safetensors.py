@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeGuard, cast
 import numpy as np
 
 from ._arrays import AnyArray
+from ._bfloat16 import bits_of, from_bits, is_marked
 from ._strict_json import parse_object
 
 MEDIA_TYPE = "application/x-safetensors"
@@ -29,12 +30,16 @@ _DTYPES: Mapping[str, np.dtype[Any]] = {"BOOL": np.dtype(np.bool)} | {
     for size in sizes
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_BFLOAT16 = "BF16"
+_BITS = np.dtype("<u2")
 
 
 class _Entry(NamedTuple):
     """An array as the header names it."""
 
     dtype: np.dtype[Any]
+    """Of what lies in the data."""
+    is_bfloat16: bool
     shape: tuple[int, ...]
     begin: int
     end: int
@@ -44,21 +49,22 @@ def encode_tensors(tensors: Mapping[str, AnyArray], metadata: Mapping[str, str])
     """The bytes of a file, in which data begins on a 64-byte boundary.
 
     Args:
-        tensors: arrays by name, of any order and stride; floats, integers or booleans.
+        tensors: arrays by name, of any order and stride; floats, bfloat16 under its mark, integers or booleans.
         metadata: strings by name.
 
     Returns:
-        The file; each array was copied once.
+        The file; each array was copied once, but bfloat16 twice.
     """
     header: dict[str, object] = {_METADATA: dict(metadata)}
+    stored = {name: bits_of(array) if is_marked(array) else array for name, array in tensors.items()}
     end = 0
-    for name, array in tensors.items():
+    for name, array in stored.items():
         begin, end = end, end + array.nbytes
-        dtype = _NAMES[array.dtype.newbyteorder("<")]
+        dtype = _BFLOAT16 if array is not tensors[name] else _NAMES[array.dtype.newbyteorder("<")]
         header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": (begin, end)}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(_LENGTH_BYTES + len(text)) % _ALIGNMENT)
-    return _join(len(text).to_bytes(_LENGTH_BYTES, "little") + text, tensors.values())
+    return _join(len(text).to_bytes(_LENGTH_BYTES, "little") + text, stored.values())
 
 
 def _join(header: bytes, arrays: Iterable[AnyArray]) -> bytes:
@@ -82,7 +88,7 @@ def decode_tensors(body: bytes) -> tuple[dict[str, AnyArray], dict[str, str]]:
         body: the bytes, from whoever sent them; nothing about them is taken for granted.
 
     Returns:
-        The arrays, read-only views of the bytes, and the metadata.
+        The arrays, read-only views of the bytes but for bfloat16, and the metadata.
 
     Raises:
         ValueError: the header is cut short, too long, or no JSON of the format; a dtype is unknown; or arrays
@@ -114,11 +120,12 @@ def _entry(name: str, entry: object) -> _Entry:
     if not _is_object(entry) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{name} has other members than dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
+    is_bfloat16 = dtype == _BFLOAT16
+    if not is_bfloat16 and (not isinstance(dtype, str) or dtype not in _DTYPES):
         raise ValueError(f"{name} has a dtype that this client does not read")
     if not _is_counts(shape) or not _is_counts(offsets) or len(offsets) != 2:  # noqa: PLR2004 - begin and end
         raise ValueError(f"{name} has a shape or data_offsets that are no whole numbers from 0 up")
-    return _Entry(_DTYPES[dtype], tuple(shape), *offsets)
+    return _Entry(_BITS if is_bfloat16 else _DTYPES[dtype], is_bfloat16, tuple(shape), *offsets)
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -145,4 +152,4 @@ def _check_layout(entries: Mapping[str, _Entry], num_data_bytes: int) -> None:
 def _view(data: memoryview, entry: _Entry) -> AnyArray:
     """The array over its bytes; a shape too large for NumPy, though empty, is a ValueError like the others."""
     view: AnyArray = np.frombuffer(data[entry.begin : entry.end], entry.dtype).reshape(entry.shape)
-    return view
+    return from_bits(view) if entry.is_bfloat16 else view

@@ -106,11 +106,9 @@ class TimelyBackend:
 
         The name is looked up by the system, in its own time.
         """
-        from httpcore import ConnectError, ConnectTimeout  # noqa: PLC0415  as httpx does, once there is a connection
-
         *others, last = dict.fromkeys(str(found[4][0]) for found in getaddrinfo(host, port, type=SOCK_STREAM))
         for address in others:
-            with suppress(ConnectError, ConnectTimeout):
+            with suppress(Exception):  # whatever hinders this one
                 return TimelyStream(self._backend.connect_tcp(address, port, timeout=_now(timeout), **keywords))
         return TimelyStream(self._backend.connect_tcp(last, port, timeout=_now(timeout), **keywords))
 

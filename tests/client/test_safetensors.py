@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from gradient_client import HttpReply, Meta
+from gradient_client._arrays import to_array
+from gradient_client._outputs import ContractError
 from gradient_client._protocol import GRADIENT, SOFTMAX, build_request
 from gradient_client._replies import parse_reply
 from gradient_client._safetensors import decode_tensors, encode_tensors
@@ -115,6 +118,33 @@ def test_bits_survive() -> None:
         array = np.array([-0.0, limits.smallest_subnormal, limits.max, -limits.tiny, 1 / 3], dtype)
         tensors, _ = decode_tensors(encode_tensors({"a": array}, {}))
         assert tensors["a"].tobytes() == array.tobytes()
+
+
+def test_bfloat16_travels_as_itself() -> None:
+    """Its 16 bits cross unchanged in both directions, of any layout, whichever fields they are in."""
+    array = np.array([[1.5, -0.0, 3e38, np.nan], [1e-40, np.inf, 1 / 3, 7.0]], bfloat16)
+    for given in (array, np.asfortranarray(array), array[::-1, ::-1], array[:0], array[0, 0, ...]):
+        body = encode_tensors({"a": to_array("gradient", given), "b": np.ones(3)}, {})
+        assert header_of(body)["a"]["dtype"] == "BF16"
+        again = decode_tensors(body)[0]["a"]
+        np.testing.assert_array_equal(again, given.astype(np.float32), strict=True)
+        assert encode_tensors({"a": again, "b": np.ones(3)}, {}) == body
+
+
+def test_a_list_of_bfloat16_rows_is_bfloat16() -> None:
+    """Rows that are arrays keep their dtype, as they do of any other one."""
+    rows = [np.array([1.0, 2.0], bfloat16), np.array([3.0, 4.0], bfloat16)]
+    assert header_of(body_of({"logits": rows, "labels": [0, 1]}))["logits"]["dtype"] == "BF16"
+
+
+def test_no_answer_is_of_bfloat16() -> None:
+    """Answers are float32 or float64, and what is marked is not taken for the float32 that holds it."""
+    logits = LOGITS.astype(np.float32)
+    _, expected = build_request(SOFTMAX, {"logits": logits, "include": ["probabilities"]}, BinaryWire())
+    marked = to_array("logits", logits.astype(bfloat16))
+    body = encode_tensors({"probabilities": marked}, {"result": json.dumps({"applied": {"dtype": "float32"}})})
+    with pytest.raises(ContractError, match="dtype"):
+        parse_reply(HttpReply(200, {"Content-Type": BINARY}, body), expected, Meta("id", ()))
 
 
 def peak_of(work: Callable[[], object]) -> int:
