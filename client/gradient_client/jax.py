@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import jax
 import numpy as np
 
+from ._refusal import refusal
+
 if TYPE_CHECKING:
     from ._client import GradientClient
     from ._options import ArrayLike, Objective, Precision, TargetsSum
@@ -67,6 +69,12 @@ def cross_entropy(client: GradientClient, **options: Unpack[RowOptions]) -> Call
         wanted = tuple(_shapes_of(logits)[name] for name in outputs)
         return jax.pure_callback(partial(ask, outputs), wanted, logits, labels, vmap_method="broadcast_all")
 
+    def checked(logits: Any, labels: Any) -> Any:
+        if not jax.numpy.issubdtype(jax.numpy.result_type(logits), jax.numpy.floating):
+            dtype = jax.numpy.result_type(logits)
+            raise refusal("logits", f"are of dtype {dtype}", "pass floats, of whose dtype the losses are")
+        return losses(logits, labels)
+
     @jax.custom_vjp
     def losses(logits: Any, labels: Any) -> Any:
         return called(["losses"], logits, labels)[0]
@@ -78,8 +86,7 @@ def cross_entropy(client: GradientClient, **options: Unpack[RowOptions]) -> Call
         return (upstream[..., None] * gradient).astype(upstream.dtype), None
 
     losses.defvjp(forward, backward)
-    function: Callable[[jax.Array, jax.Array], jax.Array] = losses
-    return function
+    return checked
 
 
 def _shapes_of(logits: Any) -> dict[str, jax.ShapeDtypeStruct]:

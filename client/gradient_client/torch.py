@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
 
+from ._refusal import refusal
+
 if TYPE_CHECKING:
     from ._client import GradientClient
     from ._options import LossOptions
@@ -55,6 +57,7 @@ class CrossEntropyLoss(torch.nn.Module):
         """
         kind = "targets" if labels.is_floating_point() else "labels"
         asked: dict[str, Any] = {**self._options, **options, kind: labels}
+        _check(logits, asked)
         output: Literal["loss", "losses"] = "losses" if asked.get("reduction") == "none" else "loss"
         if not (torch.is_grad_enabled() and logits.requires_grad):
             result = self._client.loss(logits, include=[output], **asked)
@@ -70,6 +73,15 @@ class CrossEntropyLoss(torch.nn.Module):
     def extra_repr(self) -> str:
         """The options, as modules show them."""
         return ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+
+
+def _check(logits: torch.Tensor, asked: dict[str, Any]) -> None:
+    """Refuse what would come out wrong in silence: losses cut to whole numbers, and derivatives that are none."""
+    if not logits.is_floating_point():
+        raise refusal("logits", f"are of dtype {logits.dtype}", "pass floats, of whose dtype the loss is")
+    for name, value in asked.items():
+        if torch.is_grad_enabled() and isinstance(value, torch.Tensor) and value.requires_grad:
+            raise refusal(name, "require a gradient", "the loss is differentiated by the logits alone; detach() them")
 
 
 def _loss_like(logits: torch.Tensor, numbers: Any) -> torch.Tensor:

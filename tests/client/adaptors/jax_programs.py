@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradient_client import GradientClient
+from gradient_client import GradientClient, InputError
 
 LOGITS = np.random.default_rng(7).normal(scale=3, size=(4, 5, 3))
 LABELS = np.random.default_rng(8).integers(0, 3, (4, 5))
@@ -95,3 +95,17 @@ def inputs() -> list[Any]:
     with GradientClient.in_process() as client:
         arrays = [jax.numpy.asarray([[1.0, 2.0]], dtype) for dtype in ("float16", "bfloat16", "float32")]
         return [client.softmax(array).probabilities for array in arrays]
+
+
+def refused_integers() -> str:
+    """What is said of logits that are whole numbers."""
+    from jax import numpy as jnp  # noqa: PLC0415 - only the process that computes needs it
+
+    from gradient_client.jax import cross_entropy  # noqa: PLC0415 - it imports JAX
+
+    with GradientClient.in_process(timeout=60) as client:
+        try:
+            cross_entropy(client)(jnp.array([[1, 2, 3]]), jnp.array([0]))
+        except InputError as error:
+            return str(error)
+    return ""

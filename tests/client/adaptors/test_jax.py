@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.client.adaptors.jax_programs import calls_and_dtypes, scaled_gradient, worst_errors
+from tests.client.adaptors.jax_programs import calls_and_dtypes, refused_integers, scaled_gradient, worst_errors
 
 pytestmark = pytest.mark.full
 
@@ -39,3 +39,8 @@ def test_loss_scaling_keeps_small_gradients() -> None:
     expected = 4096 * np.exp([[0.0, -18.0, -20.0]])
     assert found.dtype == np.float16
     np.testing.assert_array_max_ulp(found[:, 1:], expected[:, 1:].astype(np.float16))
+
+
+def test_logits_are_floats() -> None:
+    """Losses of whole numbers would be cut."""
+    assert "logits are of dtype int32: pass floats" in in_a_process_of_its_own(refused_integers)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradient_client import GradientClient, RejectedInputError
+from gradient_client import GradientClient, InputError, RejectedInputError
 
 torch: Any = import_module("torch") if find_spec("torch") else None
 """Not there where only the tests run that need no framework, of which these are none."""
@@ -161,6 +161,24 @@ def test_it_cannot_be_differentiated_twice(client: GradientClient) -> None:
     loss = module(client)(scores, torch.tensor(LABELS))
     with pytest.raises(RuntimeError, match="differentiated twice"):
         torch.autograd.grad(loss, scores, create_graph=True)
+
+
+def test_logits_are_floats(client: GradientClient) -> None:
+    """A loss of whole numbers would be cut."""
+    with pytest.raises(InputError, match=r"logits are of dtype torch\.int64: pass floats"):
+        module(client)(torch.tensor([[1, 2, 3]]), torch.tensor([0]))
+
+
+@pytest.mark.parametrize("name", ["targets", "sample_weights"])
+def test_what_is_no_constant_is_refused(client: GradientClient, name: str) -> None:
+    """Targets and weights were once taken for constants in silence, though they were to be trained."""
+    targets, weights = torch.full((1, 3), 1 / 3), torch.ones(1)
+    {"targets": targets, "sample_weights": weights}[name].requires_grad_()
+    scores = torch.zeros(1, 3, requires_grad=True)
+    with pytest.raises(InputError, match=f"{name} require a gradient: .* detach"):
+        module(client)(scores, targets, sample_weights=weights)
+    with torch.no_grad():
+        assert module(client)(scores, targets, sample_weights=weights).item() > 0
 
 
 def test_refusals_reach_the_caller(client: GradientClient) -> None:
