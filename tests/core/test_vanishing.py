@@ -149,6 +149,13 @@ def test_a_difference_beyond_the_range_is_brought_back_by_the_temperature(temper
     assert rows["log_probabilities"][0].tolist() == [0.0, expected]
 
 
+def test_a_loss_that_only_its_weight_makes_tiny_has_its_logarithm() -> None:
+    """log1p(z) is not z where z is 1, however small the loss of the row is."""
+    options: dict[str, Any] = {"objective": SIGMOID, "class_weights": [0.0, 1e-300], "reduction": "none"}
+    losses = evaluated([[0.0, 0.0]], ("losses",), targets=[[0.0, 0.0]], **options).arrays["losses"]
+    assert losses == pytest.approx([np.log(2) * 1e-300], rel=1e-15, abs=0)
+
+
 @pytest.mark.parametrize(
     ("dtype", "precision", "num_classes", "score"),
     [(np.float64, "accurate", 1000, -713.3), (np.float64, "accurate", 3000, -735.2), (np.float32, "fast", 3000, -93.3)],

@@ -133,12 +133,15 @@ class SigmoidBinaryCrossEntropy:
         return self.elements.lesser / (1 + self.elements.decay)
 
     def _tiny_losses(self) -> Array:
-        """The same where all z_j vanish, log1p(z_j) = z_j, with z_j exp(LIFT) added up, and scaled once."""
-        score, excess = self.elements.score, self.elements.excess
+        """The same, with z_j exp(LIFT) of the z_j that vanish, for which log1p(z_j) = z_j, added up and scaled once."""
+        score, decay, excess = self.elements.score, self.elements.decay, self.elements.excess
         lifted = np.exp(score.dtype.type(LIFT[score.dtype.itemsize]) - np.abs(score))
         if excess is not None:
             lifted -= lifted * excess
-        return lowered(row_sum(self._weighted(lifted))) + row_sum(self._weighted(self._distances(score)))
+        is_vanishing = decay < TINY_SUM[decay.dtype.itemsize]
+        others = self._distances(score) + np.where(is_vanishing, 0, np.log1p(decay))
+        vanishing = np.where(is_vanishing, lifted, 0)
+        return lowered(row_sum(self._weighted(vanishing))) + row_sum(self._weighted(others))
 
     def _distances(self, score: Array) -> Array:
         targets = self.targets.given
