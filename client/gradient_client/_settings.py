@@ -71,8 +71,8 @@ def _resolve_base_url(base_url: str | None) -> str:
         )
     try:
         parts = urlsplit(address)
-        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a bracket left open
+        known = parts.scheme in {"http", "https"} and bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket left open, a name that there cannot be
         raise ConfigurationError(_ADDRESS_RULE) from None
     if not known or not address.isprintable() or " " in address:
         raise ConfigurationError(_ADDRESS_RULE)

@@ -50,6 +50,7 @@ def test_no_address() -> None:
         "http://host/?q=1",
         "http://host/#x",
         "http://host?",
+        "http://a..b",
         "http://host#",
         "http://ho st",
         "http://[::1",
