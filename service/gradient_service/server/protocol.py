@@ -146,7 +146,7 @@ class GuardedProtocol(RefusingProtocol):
             return
         if self._is_answered:
             if self._is_refused and not self._closing.is_closing():
-                self._rest()
+                self._rest(self._receipt.declared_bytes or 0)
             self._is_refused = False
             self._unset_keepalive_if_required()
             wait, end = self.timeout_keep_alive, self.timeout_keep_alive_handler

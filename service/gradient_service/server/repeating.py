@@ -124,7 +124,7 @@ class RepeatingProtocol(KeptProtocol):
             self._begin_discard()
         else:
             self._note_reply()
-            self._rest()
+            self._rest(head.body_bytes)
         return True
 
     def _end_unparsed(self) -> None:
@@ -134,9 +134,9 @@ class RepeatingProtocol(KeptProtocol):
             self._wait_for_turn(self._repeat)
         elif self._is_refused_by_known_head:
             self._is_refused = self._is_refused_by_known_head = False
-            self._receipt = Receipt()
+            body_bytes, self._receipt = self._receipt.declared_bytes or 0, Receipt()
             self._note_reply()
-            self._rest()
+            self._rest(body_bytes)
         else:
             super()._end_unparsed()
 

@@ -1,7 +1,8 @@
 """Connections whose callers were refused: what they ask before they were told to is read later.
 
 Who asks again at once is refused again, and some hundred such callers keep the event loop from the calls that it has
-taken on (`docs/decisions/0027-who-asks-again-at-once-is-read-later.md`).
+taken on (`docs/decisions/0027-who-asks-again-at-once-is-read-later.md`, and for how long
+`docs/decisions/0031-the-refused-rest-as-long-as-they-were-told-to-wait.md`).
 """
 
 from asyncio import AbstractEventLoop
@@ -11,11 +12,14 @@ from math import inf
 
 from gradient_service.http.admission import Admission
 
-REST_SECONDS = 0.5
-"""Less than a refused caller was told to wait, and than an idle connection is kept where the listener has closed."""
+REST_SECONDS = 0.9
+"""With a look, less than a refused caller was told to wait, and than an idle connection is kept when the listener has
+closed."""
 LOOK_SECONDS = 0.05
-AT_ONCE_PER_SECOND = 3000.0
-"""So many refusals take some hundredths of the event loop; those who get them may ask again at once."""
+AT_ONCE_PER_SECOND = 1000.0
+"""So many refusals take two hundredths of the event loop; those who get them may ask again at once."""
+RESTED_BYTES = 256 * 1024
+"""Who sends a longer body is answered at once: it would lie half sent, and its sender gives up and begins anew."""
 MOST_RESTING = 4096
 """Each holds a descriptor; callers with more connections than this are answered at once."""
 

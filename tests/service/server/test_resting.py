@@ -10,23 +10,22 @@ import pytest
 from gradient_service.http.admission import Admission
 from gradient_service.server import resting
 from gradient_service.server.refusing import RefusingProtocol
-from gradient_service.server.resting import AT_ONCE_PER_SECOND, LOOK_SECONDS, REST_SECONDS, Resting
+from gradient_service.server.resting import AT_ONCE_PER_SECOND, LOOK_SECONDS, REST_SECONDS, RESTED_BYTES, Resting
 
 from .conftest import Talk
 
 pytestmark = pytest.mark.anyio
 
 BODY = b'{"logits": [[1, 2]], "labels": [0]}'
-CALL = b"\r\n".join(
-    [
-        b"POST /loss HTTP/1.1",
-        b"Host: localhost",
-        b"Content-Type: application/json",
-        b"Content-Length: %d" % len(BODY),
-        b"",
-        BODY,
-    ]
-)
+
+
+def call(body: bytes) -> bytes:
+    """A message with this body."""
+    head = [b"POST /loss HTTP/1.1", b"Host: localhost", b"Content-Type: application/json"]
+    return b"\r\n".join([*head, b"Content-Length: %d" % len(body), b"", body])
+
+
+CALL = call(BODY)
 LEAST_SECONDS = 0.2
 """What is read at once is answered sooner, what is not read is never."""
 
@@ -73,6 +72,28 @@ async def test_who_was_refused_is_read_later(
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
     assert await status(talk) == b"200"
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
+@pytest.mark.parametrize("surplus", [0, 1])
+async def test_who_sends_a_long_body_is_read_at_once(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, surplus: int, *, is_known: bool
+) -> None:
+    """One of that length rests, one that is a byte longer is refused and refused again."""
+    if is_known:
+        await talk.send(CALL)
+        assert await status(talk) == b"200"
+    message = call(BODY.ljust(RESTED_BYTES + surplus))
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(message)
+        assert await status(talk) == b"503"
+        await talk.send(CALL)
+        if surplus:
+            assert await status(talk) == b"503"
+        else:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
 
 
 @pytest.mark.usefixtures("busy")
