@@ -2,7 +2,7 @@
 
 Who asks again at once is refused again, and some hundred such callers keep the event loop from the calls that it has
 taken on (`docs/decisions/0027-who-asks-again-at-once-is-read-later.md`, and for how long
-`docs/decisions/0031-the-refused-rest-as-long-as-they-were-told-to-wait.md`).
+`docs/decisions/0031-the-refused-rest-nearly-as-long-as-they-were-told.md`).
 """
 
 from asyncio import AbstractEventLoop
