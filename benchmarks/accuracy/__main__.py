@@ -132,8 +132,9 @@ The largest error of any element of any row in {len(families())} adversarial fam
 in the last place of the correctly rounded result. `make accuracy` measures anew and rewrites this page.
 
 "All digits lost" means that some result was 0, NaN or infinite, or had no digit right, where the true one is an
-ordinary number. The error of gradients of soft targets and the like is counted as the accuracy contract says.
-`fast` promises g + 12 ulp, g the largest gap to the maximum in a row; the families have gaps of hundreds.
+ordinary number. The error of gradients of soft targets and the like is counted in units of the terms that cancel.
+`fast` promises g + 12 ulp, 2g + 12 with a temperature, g the largest gap to the maximum in a row; the families have
+gaps of hundreds.
 
 {table("float64", measure("float64"))}
 

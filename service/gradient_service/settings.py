@@ -1,6 +1,8 @@
 """The settings of a running service: one frozen value, read from `GRADIENT_…` variables and passed in, never global."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
@@ -9,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from gradient_service.machine import usable_cores, usable_memory_bytes
 
 MIB = 1024 * 1024
+CLOSE = 0.93
+"""How alike two names are of which one is misspelt, as `difflib` counts; Kubernetes has names of its own there."""
 KEY = re.compile(r"[\x21-\x7e]+")
 
 # RFC 6454, 6.1, but for ports that go without saying: a browser leaves them out.
@@ -133,3 +137,14 @@ class Settings(BaseSettings):
 
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads that share the row blocks of one large request."""
+
+
+def misspelt_settings(names: Iterable[str]) -> dict[str, str]:
+    """Return the `GRADIENT_…` names that are nearly those of settings, each with the name that is meant."""
+    known = [f"GRADIENT_{field.upper()}" for field in Settings.model_fields]
+    found = {}
+    for name in set(names).difference(known):
+        meant = get_close_matches(name, known, n=1, cutoff=CLOSE)
+        if name.startswith("GRADIENT_") and meant:
+            found[name] = meant[0]
+    return found

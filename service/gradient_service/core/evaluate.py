@@ -129,7 +129,7 @@ def loss_and_gradient(
 ) -> Evaluation:
     """Compare scores with labels or targets: the loss, and its derivatives by the logits in the same pass.
 
-    E_n by objective (`maths.md`), r_n E_n reduced over rows; every derivative carries the row's factor
+    E_n by objective (`options.Objective`), r_n E_n reduced over rows; every derivative carries the row's factor
     r_n / D, r_n, or r_n times `upstream`.
 
     Args:

@@ -105,7 +105,7 @@ class Supervision:
         labels: (N,) integers in [0, K), or `ignore_label`.
         targets: (N, K) of the logits' dtype, ≥ 0.
         targets_sum: `one` when each row of targets must sum to 1.
-        targets_roundoff: unit roundoff of the type that targets were sent in, where it is coarser than 1e-6.
+        targets_roundoff: unit roundoff of the type that targets were sent in.
         objective: which loss.
         class_weights: (K,), ≥ 0.
         sample_weights: (N,), ≥ 0.

@@ -190,7 +190,7 @@ class ModelStatistics(Body):
     execution_count: Count
     inference_stats: InferenceStatistics
     batch_stats: list[DurationStatistics]
-    """Empty: requests are not batched with each other."""
+    """Empty: which calls were computed together is not told."""
 
 
 class StatisticsReply(Body):

@@ -91,7 +91,8 @@ class SummaryBody(Body):
     """Rows not ignored."""
     ignored_count: Count
     correct_count: Count
-    """Counted rows whose predicted class is the label or the first largest target."""
+    """Counted rows whose predicted class is the label or the first largest target; of sigmoid cross-entropy, those with
+    s > 0 exactly where c > 1/2 in every class that takes part."""
 
 
 class SoftmaxReply(Body):
@@ -157,7 +158,10 @@ class Verdict(Choice):
     """What became of a claim."""
 
     MATCH = "match", "every element is within the tolerance"
-    MISMATCH = "mismatch", "some element is not, or all are equal where those of the reference differ"
+    MISMATCH = (
+        "mismatch",
+        "some element is not, or all are equal where those of the reference differ by more than rounding",
+    )
 
 
 class DiagnosisBody(Body):

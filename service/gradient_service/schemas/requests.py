@@ -106,7 +106,8 @@ class SupervisedBody(ScoresBody):
     labels: Labels | Absent = None
     """Class indices (N,), from 0: 0 ≤ label < K. One of `labels` and `targets` is needed; softmax objectives only."""
     targets: Targets | Absent = None
-    """Target rows c (N, K) ≥ 0. Softmax objectives: each sums to 1 within 1e-6. Binary ones: each number in [0, 1]."""
+    """Target rows c (N, K) ≥ 0. Softmax objectives: each sums to 1 within 1e-6, or the rounding of half-precision
+    numbers. Binary ones: each number in [0, 1]."""
     targets_sum: TargetsSum = TargetsSum.ONE
     objective: Objective = Objective.SOFTMAX_CROSS_ENTROPY
     reduction: Reduction = Reduction.MEAN

@@ -11,7 +11,7 @@ import orjson
 
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.machine import usable_cores
-from gradient_service.scoring.engines import ENGINES, engine_of
+from gradient_service.scoring.engines import ENGINES, LOCAL, engine_of
 from gradient_service.scoring.errors import ScoringError, one_line
 from gradient_service.scoring.progress import bar
 from gradient_service.scoring.question import OPERATIONS, question_of
@@ -37,7 +37,7 @@ def add_score(commands: Any) -> None:
     add("--column", type=_pair, action="append", default=[], metavar="FIELD=COLUMN", help=COLUMN)
     add("--option", type=_pair, action="append", default=[], metavar="FIELD=VALUE", help=OPTION)
     add("--block-rows", type=count, metavar="ROWS", help="at most so many rows a block, but whole Parquet row groups")
-    add("--engine", choices=ENGINES, default=ENGINES[0], help="ray: the cluster of RAY_ADDRESS, or of this machine")
+    add("--engine", choices=ENGINES, default=LOCAL, help="ray: the cluster of RAY_ADDRESS, or of this machine")
 
 
 INPUT = "a .parquet, .npy or .safetensors file, or a folder of .parquet files"
@@ -54,7 +54,8 @@ def score_files(options: argparse.Namespace) -> None:
         source = source_of(options.input)
         texts = _by_name("--column", options.column), _by_name("--option", options.option)
         question = question_of(source, options.operation, *texts, options.include)
-        job = Job(source=source, question=question, path=options.out, threads=usable_cores())
+        threads = usable_cores() if options.engine == LOCAL else 1  # a task of Ray has one core
+        job = Job(source=source, question=question, path=options.out, threads=threads)
         manifest = score(job, options.block_rows, engine_of(options.engine), bar())
     except ScoringError as error:
         _end(str(error), BAD_INPUT)

@@ -8,7 +8,8 @@ from typing import Any
 from gradient_service.scoring.errors import ScoringError
 from gradient_service.scoring.run import Engine
 
-ENGINES = ("in-process", "ray")
+LOCAL = "in-process"
+ENGINES = (LOCAL, "ray")
 
 
 def engine_of(name: str) -> Engine[Any]:
@@ -17,7 +18,7 @@ def engine_of(name: str) -> Engine[Any]:
     Raises:
         ScoringError: what it is made of is not installed.
     """
-    if name == "in-process":
+    if name == LOCAL:
         return map
     try:
         from gradient_service.scoring.ray_engine import on_ray  # noqa: PLC0415  an extra

@@ -25,7 +25,7 @@ from gradient_service.server.intake import Intake
 from gradient_service.server.memory import keep_freed_blocks
 from gradient_service.server.repeating import repeating_protocol
 from gradient_service.server.supervisor import Supervisor
-from gradient_service.settings import Settings
+from gradient_service.settings import Settings, misspelt_settings
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0005
@@ -49,6 +49,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     log_lines.install(settings.log_level)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
+    for name, meant in misspelt_settings(os.environ).items():
+        logger.warning("%s is no setting and does nothing; %s is one", name, meant)
     parent = os.getpid()
     make_traces = exporting(os.environ)
     counts = counts_of(settings.workers)

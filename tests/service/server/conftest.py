@@ -90,15 +90,17 @@ def running(*arguments: str, **settings: str) -> Iterator[Process]:
         preexec_fn=adopt_orphans,  # noqa: PLW1509 - no other thread runs
     ) as parent:
         log: list[bytes] = []
+        said = b""
         try:
-            yield Process(_port_of(parent), parent, log)
+            port, said = _started(parent)
+            yield Process(port, parent, log)
         finally:
             parent.send_signal(signal.SIGTERM)
-            log += parent.communicate(timeout=60)[1].splitlines()
+            log += (said + parent.communicate(timeout=60)[1]).splitlines()
 
 
-def _port_of(parent: subprocess.Popen[bytes]) -> int:
-    """The port that the service says it listens on, once it answers."""
+def _started(parent: subprocess.Popen[bytes]) -> tuple[int, bytes]:
+    """The port that the service says it listens on, once it answers, and all that it has said by then."""
     assert parent.stderr is not None
     deadline = time.monotonic() + START_SECONDS
     said = b""
@@ -107,7 +109,7 @@ def _port_of(parent: subprocess.Popen[bytes]) -> int:
             said += os.read(parent.stderr.fileno(), 65536)
         match = re.search(rb"serving on http://127\.0\.0\.1:(\d+)", said)
         if match is not None and Process(int(match[1]), parent, []).is_ready():
-            return int(match[1])
+            return int(match[1]), said
     pytest.fail(f"the service did not start: {said!r}")
 
 

@@ -76,3 +76,12 @@ def test_keys_are_never_told() -> None:
             process.send(HEAD + b"Authorization: " + key + b"\r\nContent-Length: 20\r\n\r\n" + BODY, seconds=0.3)
     assert {line.get("status") for line in requests(process)} >= {200, 400, 401, 431}
     assert b"secret" not in b"".join(process.log)
+
+
+def test_a_misspelt_setting_is_told() -> None:
+    """Keys under the client's name for one would leave the service open; other names belong to others."""
+    others = {"GRADIENT_PORT": "tcp://10.0.0.1:80", "GRADIENT_SERVICE_HOST": "10.0.0.1", "GRADIENT_THREADS": "1"}
+    with running(GRADIENT_API_KEY="secret", **others) as process:
+        pass
+    (told,) = [line for line in lines(process) if line["level"] == "warning"]
+    assert told["message"] == "GRADIENT_API_KEY is no setting and does nothing; GRADIENT_API_KEYS is one"

@@ -27,7 +27,7 @@ OF_BODIES = {
     ),
     Slug.NESTING_TOO_DEEP: ProblemType(
         HTTPStatus.BAD_REQUEST,
-        why="No request needs more than four levels: the object, the claim of `/check` in it, an array, its rows. "
+        why="No request needs more than five levels: under `/v2` the object, its inputs, one of them, its data, a row. "
         "Deep nesting costs a reader memory for each level.",
         mend="Send arrays of the rank of their fields: `logits` are rows of numbers, `[[1, 2], [3, 4]]`.",
         limits=("max_nesting",),

@@ -44,7 +44,7 @@ OF_MESSAGES = {
         HTTPStatus.NOT_FOUND,
         why="Paths are exact: capitals count, `/softmax/` is not `/softmax`, and nothing is redirected. Under `/v2` "
         "the models are `softmax`, `loss` and `gradient`, each in version 1.",
-        mend="Take the path from the API reference, linked below; `GET /` lists the rest.",
+        mend="Take the path from the API reference, linked below; `GET /` links to the pages.",
     ),
     Slug.METHOD_NOT_ALLOWED: ProblemType(
         HTTPStatus.METHOD_NOT_ALLOWED,
