@@ -5,23 +5,19 @@ proxies stand before the replicas; what surrounds these is named in an environme
 `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=gradient_service.ray_serve:proxy_layers`. Importing this needs Ray.
 """
 
-import orjson
 from fastapi import FastAPI
 from ray import serve
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradient_service.app import create_app
+from gradient_service.http.problems import MAX_INSTANCE_LENGTH, MEDIA_TYPE, printable, problem_bytes
 from gradient_service.http.request_id import FIELD, request_id_of
+from gradient_service.schemas.problem import Problem
 
 CALLS_AT_ONCE = 128
 """What Ray hands to a replica before it keeps calls back: more than it may, since the service refuses by itself."""
-LOST = {
-    "type": "about:blank",
-    "title": "Bad gateway",
-    "status": 502,
-    "detail": "The replica that had this call is gone. Calls are pure: repeat it.",
-}
+LOST = "The replica that had this call is gone. Calls are pure: repeat it."
 
 
 def application() -> FastAPI:
@@ -82,9 +78,23 @@ class Gateway:
             scope = {**scope, "headers": [*headers, (FIELD, request_id_of(scope).encode())]}
         await self._proxy(scope, receive, send_on)
         if scope["type"] == "http" and not has_begun:
-            headers = [(b"content-type", b"application/problem+json")]
-            await send({"type": "http.response.start", "status": LOST["status"], "headers": headers})
-            await send({"type": "http.response.body", "body": orjson.dumps(LOST)})
+            await _say_lost(scope, send)
+
+
+async def _say_lost(scope: Scope, send: Send) -> None:
+    problem = Problem(
+        type="about:blank",  # the replicas have no page for what they never answer
+        title="Bad gateway",
+        status=502,
+        detail=LOST,
+        instance=printable(scope["path"], MAX_INSTANCE_LENGTH),
+        request_id=request_id_of(scope),
+        errors=[],
+        error=LOST,
+    )
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (FIELD, problem.request_id.encode())]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": problem_bytes(problem)})
 
 
 deployment = serve.deployment(serve.ingress(application)(), name="gradient", max_ongoing_requests=CALLS_AT_ONCE)

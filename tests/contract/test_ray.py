@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -26,6 +27,7 @@ import pytest
 
 from gradient_client import GradientClient, Retry
 from gradient_service.cli import main
+from gradient_service.schemas.problem import Problem
 
 from .serving import free_port
 
@@ -117,6 +119,25 @@ def test_an_id_that_is_none_is_replaced(served: str, given: str) -> None:
     reply = httpx.post(f"{served}/loss", content=b"{", headers=headers, timeout=SECONDS)
     assert reply.headers.get_list("x-request-id") == [reply.json()["request_id"]]
     assert reply.json()["request_id"] != given
+
+
+async def silent(_: object, __: object, ___: object) -> None:
+    """A proxy that has no answer, as Ray's where the replica was lost."""
+
+
+def test_a_lost_call_is_a_problem() -> None:
+    """As every refusal, under the caller's id."""
+    answering = httpx.ASGITransport(import_module("gradient_service.ray_serve").Gateway(silent))
+
+    async def call() -> httpx.Response:
+        async with httpx.AsyncClient(transport=answering, base_url="http://ray") as client:
+            return await client.post("/loss", headers={"X-Request-ID": "mine"})
+
+    reply = asyncio.run(call())
+    problem = reply.json()
+    assert problem.keys() == Problem.model_fields.keys()
+    assert (reply.status_code, problem["status"], problem["instance"], problem["errors"]) == (502, 502, "/loss", [])
+    assert (reply.headers["x-request-id"], problem["request_id"]) == ("mine", "mine")
 
 
 def replicas() -> list[Any]:
