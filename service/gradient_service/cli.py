@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="serve until told to stop; settings are GRADIENT_… variables")
     serving.add_argument("--host", help=f"by default {LOOPBACK}, or GRADIENT_HOST")
     serving.add_argument("--port", type=port, default=8000)
-    serving.add_argument("--workers", type=count, help="by default one a core with 1 GiB for its calls, or GRADIENT_WORKERS")
+    serving.add_argument(
+        "--workers", type=count, help="by default one a core with 1 GiB for its calls, or GRADIENT_WORKERS"
+    )
     add_score(commands)
     describing = commands.add_parser("openapi", help="print the OpenAPI document")
     describing.add_argument("--examples", type=Path, metavar="FOLDER", help="write its binary examples there")
