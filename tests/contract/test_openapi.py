@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -159,6 +160,25 @@ def test_replies_have_no_defaults(schemas: dict[str, Any]) -> None:
     """What a reply holds is there or not; nothing stands in for it."""
     replies = [name for name in schemas if name.endswith(("Reply", "Applied", "Body", "Problem", "Error"))]
     assert [name for name in replies for _, part in parts(schemas[name]) if "default" in part] == []
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none", None])
+@pytest.mark.parametrize("path", ["/softmax", "/loss", "/gradient"])
+def test_to_send_the_defaults_is_to_leave_them_out(
+    document: dict[str, Any], url: str, path: str, reduction: str | None
+) -> None:
+    """Generated clients send every default that a schema tells of."""
+    schemas = document["components"]["schemas"]
+    content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    members = schemas[content["$ref"].rsplit("/", 1)[1]]["properties"]
+    defaults = {name: member["default"] for name, member in members.items() if "default" in member}
+    given: dict[str, Any] = {"logits": [[1, 2]]}
+    if path != "/softmax":
+        given |= {"labels": [0]} | ({} if reduction is None else {"reduction": reduction})
+    replies = [httpx.post(url + path, json=body) for body in (given, defaults | given)]
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].json() == replies[1].json()
+    assert defaults.keys() >= {"temperature", "precision"}
 
 
 def test_every_operation_is_described(document: dict[str, Any]) -> None:

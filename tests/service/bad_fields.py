@@ -128,5 +128,9 @@ FIELDS: list[Case] = [
     ("neither labels nor targets", "loss", {"logits": [[1]]}, 422, "missing-field", "/labels"),
     ("neither labels nor targets", "gradient", {"logits": [[1]]}, 422, "missing-field", "/labels"),
     ("both labels and targets", "loss", GOOD["loss"] | TARGETED, 422, "conflicting-fields", "/targets"),
+    ("labels beside null", "loss", GOOD["loss"] | {"targets": None}, 422, "wrong-type", "/targets"),
+    ("targets beside null", "gradient", TARGETED | {"labels": None}, 422, "wrong-type", "/labels"),
+    ("null twice", "loss", {"logits": [[1, 2]], "labels": None, "targets": None}, 422, "wrong-type", "/labels"),
+    ("null alone", "loss", {"logits": [[1, 2]], "labels": None}, 422, "wrong-type", "/labels"),
     ("both, targets first", "gradient", TARGETED | {"labels": [0, 1]}, 422, "conflicting-fields", "/targets"),
 ]  # fmt: skip

@@ -55,6 +55,13 @@ def test_no_content_is_larger_than_the_limit(coding: str, excess: int) -> None:
 
 
 @CODINGS
+def test_a_legitimate_bomb_is_told_the_cure(coding: str) -> None:
+    """Rows of zeros shrink more than a body may grow: their sender is told of the ratio, and how to send them."""
+    with pytest.raises(HttpProblemError, match=r"100 times what was sent; send it without a coding\.$"):
+        inflate(CODERS[coding](bytes(4 * MIB)), coding, 256 * MIB)
+
+
+@CODINGS
 def test_a_bomb_is_not_inflated(coding: str) -> None:
     """What would become 64 MiB is refused with little more in memory than is free of the ratio."""
     coded = CODERS[coding](bytes(64 * MIB))

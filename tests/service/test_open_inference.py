@@ -180,6 +180,39 @@ async def test_content_types_are_passed_over(http: httpx.AsyncClient, request_of
     assert replies[0].content == replies[1].content
 
 
+def flat_request(arrays: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """A body whose tensors are all flat JSON data."""
+    inputs = [in_json(name, array, array.dtype.name, is_flat=True) for name, array in arrays.items()]
+    return json.dumps({"inputs": inputs}).encode(), {}
+
+
+@pytest.mark.parametrize("request_of", [flat_request, binary_request])
+async def test_a_column_is_a_vector(http: httpx.AsyncClient, request_of: Callable[..., Any]) -> None:
+    """MLServer's codecs write [2] as [2, 1], which was of a wrong rank; rows of two are none of a vector."""
+    weights = np.array([1.0, 3.0])
+    replies = []
+    for shape in ((2,), (2, 1), (1, 2)):
+        labels = np.array([0, 1]).reshape(shape)
+        body, headers = request_of({"logits": LOGITS, "labels": labels, "sample_weights": weights.reshape(shape)})
+        replies.append(await http.post(INFER, content=body, headers=headers))
+    assert [reply.status_code for reply in replies] == [200, 200, 422]
+    assert replies[0].content == replies[1].content
+    errors = replies[2].json()["errors"]
+    assert [(error["pointer"], error["code"]) for error in errors] == [
+        ("/labels", "wrong-rank"),
+        ("/sample_weights", "wrong-rank"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg"])
+async def test_binary_outputs_begin_where_an_array_may(http: httpx.AsyncClient, name: str) -> None:
+    """However long the JSON part is, its end is one of eight bytes, as JavaScript's arrays need."""
+    body, headers = binary_request(ARRAYS, id=name, parameters={"binary_data_output": True})
+    reply = await http.post(INFER, content=body, headers=headers)
+    assert int(reply.headers[JSON_BYTES]) % 8 == 0
+    assert reply_of(reply)[1]["id"] == name
+
+
 async def test_json_says_null_for_minus_infinity(http: httpx.AsyncClient) -> None:
     """A masked class's log-probability is null in JSON data and −∞ in binary data."""
     given = {"logits": np.zeros((1, 2)), "class_mask": np.array([True, False])}

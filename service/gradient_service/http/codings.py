@@ -90,11 +90,16 @@ def inflate(body: Buffer, coding: str, max_bytes: int, checkpoint: Checkpoint = 
         for piece in _inflated(memoryview(body), coding):
             checkpoint()
             if len(content) + len(piece) > most:
-                raise HttpProblemError("decoded-too-large", f"The body inflates to more than {most} bytes.")
+                raise HttpProblemError("decoded-too-large", _too_much(most, max_bytes))
             content += piece
     except zlib.error:
         raise _malformed(coding) from None
     return content
+
+
+def _too_much(most: int, max_bytes: int) -> str:
+    cure = "" if most == max_bytes else f", {MAX_RATIO} times what was sent; send it without a coding"
+    return f"The body inflates to more than {most} bytes{cure}."
 
 
 def inflated_bytes(body_bytes: int, max_bytes: int) -> int:

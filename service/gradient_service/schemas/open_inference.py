@@ -1,6 +1,6 @@
 """Bodies of the Open Inference Protocol, in the form that Triton gives them. Nothing has a default."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, RootModel
 
@@ -89,20 +89,20 @@ class InferenceReply(Body):
 class ServerLiveReply(Body):
     """The server lives."""
 
-    live: Literal[True]
+    live: bool
 
 
 class ServerReadyReply(Body):
     """The server takes work."""
 
-    ready: Literal[True]
+    ready: bool
 
 
 class ModelReadyReply(Body):
     """The model takes work."""
 
     name: ModelName
-    ready: Literal[True]
+    ready: bool
 
 
 class ServerMetadataReply(Body):

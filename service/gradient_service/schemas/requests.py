@@ -31,9 +31,15 @@ MAX_OUTPUTS = 32
 """More than all outputs there are; a list of millions is refused before each word is looked at."""
 
 
-def outputs(*default: Choice) -> Any:
-    """Return the field that names what to answer, made anew for each request, where a list given would be copied."""
-    return Field(default_factory=lambda: [*default], max_length=MAX_OUTPUTS, json_schema_extra={"default": [*default]})
+def outputs(*default: Choice, is_told: bool = True) -> Any:
+    """Return the field that names what to answer, made anew for each request, where a list given would be copied.
+
+    Args:
+        default: what is answered where it is left out.
+        is_told: whether the schema says so. Generated clients send what it says, which is to be the same.
+    """
+    told: dict[str, Any] = {"default": [*default]} if is_told else {}
+    return Field(default_factory=lambda: [*default], max_length=MAX_OUTPUTS, json_schema_extra=told)
 
 
 class SoftmaxOutput(Choice):
@@ -130,8 +136,8 @@ class SupervisedBody(ScoresBody):
 class LossRequest(PreciseBody, SupervisedBody):
     """Scores to compare with labels or targets."""
 
-    include: list[LossOutput] = outputs(LossOutput.LOSS, LossOutput.SUMMARY)
-    """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
+    include: list[LossOutput] = outputs(LossOutput.LOSS, LossOutput.SUMMARY, is_told=False)
+    """What to answer; left out, `loss` and `summary`, with reduction `none` `losses` in place of `loss`."""
 
 
 class DifferentiatedBody(SupervisedBody):
@@ -145,8 +151,10 @@ class GradientRequest(PreciseBody, DifferentiatedBody):
     """Scores to compare with labels or targets, and to differentiate by."""
 
     curvature: Curvature = Curvature.EXACT
-    include: list[GradientOutput] = outputs(GradientOutput.LOSS, GradientOutput.GRADIENT, GradientOutput.SUMMARY)
-    """What to answer; replaces the default. With reduction `none`, `losses` takes the place of `loss`."""
+    include: list[GradientOutput] = outputs(
+        GradientOutput.LOSS, GradientOutput.GRADIENT, GradientOutput.SUMMARY, is_told=False
+    )
+    """What to answer; left out, `loss`, `gradient` and `summary`, with reduction `none` `losses` in place of `loss`."""
 
 
 class Claimed(Body):

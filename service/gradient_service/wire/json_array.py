@@ -44,7 +44,7 @@ def _shape_of_rows(value: Any) -> tuple[int, int]:
 def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
     """Yield what keeps a value from being an array of its rank and kind, in document order; nothing if it is one."""
     if not is_array(value):
-        return iter([wrong_value(field, tensor)])
+        return iter([wrong_value(field, value, tensor)])
     if tensor.rank == 1:
         return element_faults(field, value, tensor, lambda position: (position,))
     return up_to_wrong_rank(_row_faults(field, value, tensor))

@@ -97,7 +97,7 @@ def encode(reply: Body, checkpoint: Checkpoint = without_pause) -> list[bytes]:
 
 
 def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:
-    check_fields(model, document.names)
+    check_fields(model, _but_a_null_alternative(document))
     values, faults = read_values(document, model)
     if not faults and count(b"[", document.source.body) != _count_of_arrays(values):
         faults = _hidden_arrays(document, model)
@@ -105,6 +105,15 @@ def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:
         return Decoded(validate(model, values, faults), document.names)
     except InvalidInputError as error:
         raise error.in_order_of(document.names) from None
+
+
+def _but_a_null_alternative(document: JsonObject) -> Collection[str]:
+    """Return the names of the fields, but of labels and targets one that is null: it is told as such, no conflict."""
+    values = document.values
+    if "labels" in values and "targets" in values:
+        null = next((name for name in ("targets", "labels") if values[name] is None), None)
+        return [name for name in document.names if name != null]
+    return document.names
 
 
 def read_object(source: JsonText, model: type[Body]) -> JsonObject:

@@ -61,13 +61,20 @@ def beyond(field: str | None, index: tuple[int | str, ...]) -> Fault:
     return Fault("number-out-of-range", field, index, "This number leaves the range of float64.")
 
 
+def is_null(field: str) -> Fault:
+    """Return what is wrong with null in place of a field's value."""
+    return Fault("wrong-type", field, (), f"{field} must not be null; leave it out instead.")
+
+
 def wrong_rank(field: str, tensor: Tensor) -> Fault:
     """Return what is wrong with an array that has a scalar for a row, or an array for an element."""
     return Fault("wrong-rank", field, (), f"{field} must have {tensor.rank} dimension{'s' if tensor.rank > 1 else ''}.")
 
 
-def wrong_value(field: str, tensor: Tensor) -> Fault:
+def wrong_value(field: str, value: Any, tensor: Tensor) -> Fault:
     """Return what is wrong with a value that is no array."""
+    if value is None:
+        return is_null(field)
     return Fault("wrong-type", field, (), f"{field} must be an array of {_kind(tensor)}.")
 
 

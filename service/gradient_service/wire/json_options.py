@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from gradient_service.core.errors import MAX_FOUND, Fault
-from gradient_service.wire.json_faults import beyond, is_beyond
+from gradient_service.wire.json_faults import beyond, is_beyond, is_null
 from gradient_service.wire.json_grammar import Path
 
 
@@ -13,11 +13,7 @@ def present_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fa
     """Return the options that have a value, and what is wrong with the others."""
     if not options:
         return {}, []
-    nulls = [
-        Fault("wrong-type", name, (), f"{name} must not be null; leave it out instead.")
-        for name, value in options.items()
-        if value is None
-    ]
+    nulls = [is_null(name) for name, value in options.items() if value is None]
     far = (beyond(name, place) for name, value in options.items() for place in _beyond(value, ()))
     faults = [*islice(far, MAX_FOUND), *nulls]
     return {name: value for name, value in options.items() if value is not None}, faults

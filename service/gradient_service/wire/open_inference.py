@@ -6,6 +6,7 @@ which is the list of outputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic
 
@@ -193,6 +194,7 @@ def _described(header: Header, parts: Parts, model: type[Model]) -> Described[Mo
     values, faults = _options(header)
     faults += misplaced(header.inputs, header.options, model)
     known = {name: tensor for name, tensor in tensor_fields(model).items() if name in header.inputs}
+    header.inputs.update({name: _as_given(header.inputs[name], tensor) for name, tensor in known.items()})
     tensors = {}
     for name, tensor in known.items():
         entry = header.inputs[name]
@@ -208,6 +210,12 @@ def _described(header: Header, parts: Parts, model: type[Model]) -> Described[Mo
         header.source.take_time()
         faults = _hidden_arrays(header, known)
     return Described(model, header.names, values, tensors, faults, _form(header), header.addressee)
+
+
+def _as_given(entry: Input, tensor: Tensor) -> Input:
+    """Return an input, a column (N, 1) as the vector that it is: MLServer's codecs write none in another way."""
+    is_column = tensor.rank == 1 and entry.shape[1:] == (1,)
+    return replace(entry, shape=entry.shape[:1]) if is_column else entry
 
 
 def _options(header: Header) -> tuple[dict[str, Any], list[Fault]]:

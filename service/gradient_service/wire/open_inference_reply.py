@@ -16,6 +16,8 @@ from gradient_service.wire.tensor_codec import Buffer, encode_tensor
 
 VERSION = "1"
 BYTES_PER_BINARY_NUMBER = 8
+ALIGNMENT = 8
+"""Where arrays begin, so that those of JavaScript can be views of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ def encode(reply: Body, model: str, form: ReplyForm, checkpoint: Checkpoint = wi
     document["parameters"] = {name: dump(value).decode() for name, value in objects.items()}
     document["outputs"] = [_output(name, array, binary.get(name)) for name, array in arrays.items()]
     texts = dump_in_parts(document, checkpoint)
-    return EncodedReply([*texts, *binary.values()], sum(map(len, texts)) if binary else None)
+    if not binary:
+        return EncodedReply(texts, None)
+    texts[-1] += b" " * (-sum(map(len, texts)) % ALIGNMENT)
+    return EncodedReply([*texts, *binary.values()], sum(map(len, texts)))
 
 
 def _sorted(fields: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -28,7 +28,8 @@ class TypeNames:
         elif element.kind != tensor.kind:
             yield Fault("wrong-type", name, (), f"{name} is {self.kinds[tensor.kind]}, not {dtype}.")
         elif len(shape) != tensor.rank:
-            yield Fault("wrong-rank", name, (), f"{name} has {tensor.rank} dimensions, not {len(shape)}.")
+            dimensions = "dimension" if tensor.rank == 1 else "dimensions"
+            yield Fault("wrong-rank", name, (), f"{name} must have {tensor.rank} {dimensions}, not {len(shape)}.")
 
 
 def misplaced(tensors: Collection[str], options: Collection[str], model: type[Body]) -> list[Fault]:
