@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from itertools import count
+from typing import Any
 
 import anyio
+import httpcore
 import httpx
 from anyio.lowlevel import RunVar
 
-from ._httpx import LIMITS, describe, verification
+from ._httpx import LIMITS, describe, open_by, verification
 from ._transport import HttpReply, HttpRequest, Received
 
 _numbers = count()
 _Pool = AsyncGenerator[httpx.AsyncClient, None]
 _Kept = tuple[_Pool, httpx.AsyncClient]
+_LISTENED_BYTES = 256 * 1024
+"""Less is in the system's buffers before anybody could answer."""
+_READ_AT_ONCE_BYTES = 64 * 1024
 
 
 class AsyncHttpxTransport:
@@ -41,9 +47,11 @@ class AsyncHttpxTransport:
     async def _exchange(self, request: HttpRequest) -> HttpReply:
         pool = await self._pool()
         # No timeout within httpx: the cancel scope around this covers all of its phases at once.
-        async with pool.stream(
+        sent = pool.build_request(
             request.method, request.url, content=request.body, headers=request.headers, timeout=None
-        ) as response:
+        )
+        sent.stream = _Whole(request.body)
+        async with aclosing(await pool.send(sent, stream=True)) as response:
             received = Received(request.max_reply_bytes)
             # As it was sent: what is inflated could be a thousand times as long, and no coding was asked for.
             async for piece in response.aiter_raw():
@@ -54,7 +62,9 @@ class AsyncHttpxTransport:
     async def _pool(self) -> httpx.AsyncClient:
         kept = self._pools.get(None)
         if kept is None:
-            keeper = _kept_open(httpx.AsyncClient(verify=self._verify, limits=LIMITS), self._pools)
+            pool = httpx.AsyncClient(verify=self._verify, limits=LIMITS)
+            open_by(pool, _AttentiveBackend)
+            keeper = _kept_open(pool, self._pools)
             kept = keeper, await anext(keeper)
             self._pools.set(kept)
         return kept[1]
@@ -77,3 +87,97 @@ async def _kept_open(pool: httpx.AsyncClient, pools: RunVar[_Kept | None]) -> _P
     finally:
         pools.set(None)  # what is kept there knows the event loop, which would never be freed
         await pool.aclose()
+
+
+class _Whole(httpx.AsyncByteStream):
+    """A body that is sent at once; httpx's own is a generator, which trio misses where it is not read to its end.
+
+    Args:
+        body: all of it.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._left = [body]
+
+    def __aiter__(self) -> _Whole:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+class _AttentiveStream:
+    """A connection on which sending ends where the other side answers.
+
+    A service that refuses a long body answers before it has all, and reads no further. Who only sends until then finds
+    the connection reset, and the reply lost with it.
+
+    Args:
+        stream: httpcore's, asynchronous.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._early = b""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
+        """What has arrived, what came while something was sent first."""
+        early, self._early = self._early, b""
+        return early or await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        """Send all of it; an `httpcore.WriteError` where something is answered before, upon which httpcore reads."""
+        if len(buffer) <= _LISTENED_BYTES:
+            await self._stream.write(buffer, timeout)
+            return
+        is_sent = False
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen, group.cancel_scope)
+            with suppress(httpcore.WriteError):
+                await self._stream.write(buffer, timeout)
+                is_sent = True
+            group.cancel_scope.cancel()
+        if not is_sent:
+            raise httpcore.WriteError("the service did not take all of the body")
+
+    async def _listen(self, sending: anyio.CancelScope) -> None:
+        with suppress(httpcore.ReadError):
+            self._early = await self._stream.read(_READ_AT_ONCE_BYTES)
+        sending.cancel()
+
+    async def start_tls(self, *args: Any, **keywords: Any) -> _AttentiveStream:
+        """The same over TLS."""
+        return _AttentiveStream(await self._stream.start_tls(*args, **keywords))
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        """About it."""
+        return self._stream.get_extra_info(info)
+
+
+class _AttentiveBackend:
+    """Opens such connections.
+
+    Args:
+        backend: httpcore's, asynchronous, which does the opening.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    async def connect_tcp(self, *args: Any, **keywords: Any) -> _AttentiveStream:
+        """To a host."""
+        return _AttentiveStream(await self._backend.connect_tcp(*args, **keywords))
+
+    async def connect_unix_socket(self, *args: Any, **keywords: Any) -> _AttentiveStream:
+        """To a socket of this machine."""
+        return _AttentiveStream(await self._backend.connect_unix_socket(*args, **keywords))
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._backend.sleep(seconds)

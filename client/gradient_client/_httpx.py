@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -52,7 +53,9 @@ class HttpxTransport:
         process = os.getpid()
         pool = self._pools.get(process)
         if pool is None:
-            pool = self._pools.setdefault(process, _timely(httpx.Client(verify=self._verify, limits=LIMITS)))
+            pool = httpx.Client(verify=self._verify, limits=LIMITS)
+            open_by(pool, TimelyBackend)
+            pool = self._pools.setdefault(process, pool)
         return pool
 
     def close(self) -> None:
@@ -71,13 +74,12 @@ def _read_body(response: httpx.Response, received: Received) -> bytes:
     return received.join()
 
 
-def _timely(pool: httpx.Client) -> httpx.Client:
-    """The pool with connections on which a call's time is counted on; httpx has no public place for that."""
+def open_by(pool: httpx.Client | httpx.AsyncClient, backend: Callable[[Any], object]) -> None:
+    """Have the connections of a pool opened by a backend around httpcore's; httpx has no public place for that."""
     for transport in (pool._transport, *pool._mounts.values()):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         connections: Any = getattr(transport, "_pool", None)
         if connections is not None:
-            connections._network_backend = TimelyBackend(connections._network_backend)  # noqa: SLF001 - as above
-    return pool
+            connections._network_backend = backend(connections._network_backend)  # noqa: SLF001 - as above
 
 
 def verification(base_url: str) -> ssl.SSLContext | bool:
