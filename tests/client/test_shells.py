@@ -102,7 +102,7 @@ def test_httpx_stays_in_two_files() -> None:
 
 
 def test_frameworks_stay_in_their_adaptors() -> None:
-    """Nothing but httpx, its httpcore, and NumPy is needed; a framework is imported by its adaptor, and that by nothing.
+    """Nothing but httpx, its httpcore, and NumPy is needed; a framework is imported by its adaptor, that by nothing.
 
     OpenTelemetry is the caller's, where there is one (`_spans.py`).
     """
