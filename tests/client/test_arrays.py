@@ -86,6 +86,10 @@ def test_taken(value: Any) -> None:
     assert read_numbers("logits", value, rank=2).tolist() == BASE.tolist()
 
 
+class MaskedRows(np.ma.MaskedArray[Any, Any]):
+    """A masked array of another library, as of astronomers."""
+
+
 REFUSED = {
     "ragged": ([[1, 2], [3]], (1,), "length"),
     "boolean array": (np.array([[True]]), (), "masks"),
@@ -100,6 +104,8 @@ REFUSED = {
     "object": (np.array([[1.0, None]], dtype=object), (0, 1), "dtype"),
     "dates": (np.array([["2026-01-01"]], dtype="M8[D]"), (), "dates"),
     "masked": (np.ma.masked_equal(BASE, 1), (), "filled"),
+    "masked by a subclass": (np.ma.masked_equal(BASE, 1).view(MaskedRows), (), "filled"),
+    "masked row": ([BASE[0], np.ma.masked_equal(BASE[1], 4).view(MaskedRows)], (), "filled"),
     "one row": ([1.0, 2.0], (), "None, :"),
     "too deep": ([[[[[1.0]]]]], (), "two axes"),
     "no array": (object(), (), "dtype"),
