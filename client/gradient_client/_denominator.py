@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ._exact_sum import Floats, exact_sum, two_product, two_sum
 from ._fields import Value
 from ._refusal import refusal
-from ._wire import reply_dtype
+from ._wire import number_type, reply_dtype
 
 _SIGMOID = "sigmoid_binary_cross_entropy"
 
@@ -25,12 +25,12 @@ def denominator_of(fields: Mapping[str, Value]) -> float | None:
         fields: of the whole batch.
 
     Returns:
-        D, correctly rounded; None without a mean, or with one by a word that the service will refuse.
+        D, correctly rounded; None without a mean, or where the service will refuse the fields, and say why.
 
     Raises:
         InputError: D leaves the range of float64.
     """
-    if fields.get("reduction", "mean") != "mean":
+    if fields.get("reduction", "mean") != "mean" or not _is_complete(fields):
         return None
     if "denominator_value" in fields:
         return float(cast("float", fields["denominator_value"]))
@@ -43,6 +43,13 @@ def denominator_of(fields: Mapping[str, Value]) -> float | None:
             return float(np.count_nonzero(_is_counted(fields)))
         case _:
             return None
+
+
+def _is_complete(fields: Mapping[str, Value]) -> bool:
+    """Whether there is what rows are compared with, and what has an entry for each class has as many."""
+    num_classes = np.shape(fields["logits"])[1]
+    widths = [np.shape(fields[name])[-1] for name in ("targets", "class_weights") if name in fields]
+    return num_classes > 0 and {*widths} <= {num_classes} and not {"labels", "targets"}.isdisjoint(fields)
 
 
 def _is_weighted(fields: Mapping[str, Value]) -> bool:
@@ -87,7 +94,7 @@ def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tupl
         labels = cast("NDArray[np.integer]", fields["labels"])[counted]
         return (np.take(class_weights, labels, mode="clip"),)
     sums, left_out = np.zeros((2, num_rows))
-    for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=False):
+    for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=True):
         products, errors = two_product(_rounded(fields, column), np.asarray(class_weight))
         sums, more = two_sum(sums, products)
         left_out += more + errors
@@ -100,7 +107,7 @@ def _numbers(fields: Mapping[str, Value], name: str) -> Floats:
 
 def _rounded(fields: Mapping[str, Value], array: NDArray[np.floating]) -> Floats:
     """Numbers as the service reads them: rounded to the dtype of the answer."""
-    numbers: Floats = array.astype(reply_dtype(fields)).astype(np.float64)
+    numbers: Floats = array.astype(number_type(reply_dtype(fields))).astype(np.float64)
     return numbers
 
 

@@ -14,7 +14,7 @@ from ._fields import Value
 from ._options import CLAIMS, CheckOptions, GradientOptions, LossOptions, Reader, SoftmaxOptions, readers
 from ._records import Output, Result, outputs_of
 from ._refusal import refusal
-from ._wire import WIRES, Wire, reply_dtype
+from ._wire import WIRES, Wire, number_type, reply_dtype
 from .reports import CheckResult
 from .results import GradientResult, LossResult, SoftmaxResult
 
@@ -87,7 +87,7 @@ class Expectation(Generic[ResultT]):
         num_bytes = 0
         for output in (self.operation.arrays[name] for name in self.outputs if name in self.operation.arrays):
             is_json = self.wire is WIRES["json"]
-            each = MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or self.dtype).itemsize
+            each = MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or number_type(self.dtype)).itemsize
             num_bytes += each * self.shape[1] ** output.axes.count("K")
         return num_bytes
 
@@ -174,7 +174,7 @@ def _name_mask(fields: dict[str, Value]) -> dict[str, Value]:
 def _in_dtype_of_answer(claim: AnyArray, fields: Mapping[str, Value]) -> AnyArray:
     """A claim of Python's own numbers, counted as in JSON: they have the dtype of the answer, if it holds them."""
     with np.errstate(over="ignore"):
-        typed = claim.astype(reply_dtype(fields))
+        typed = claim.astype(number_type(reply_dtype(fields)))
     return typed if np.array_equal(np.isfinite(typed), np.isfinite(claim)) else claim
 
 

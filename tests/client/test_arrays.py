@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradient_client import HttpRequest, InputError
-from gradient_client._fields import read_integers, read_mask, read_number, read_numbers
+from gradient_client._fields import read_integer, read_integers, read_mask, read_number, read_numbers
 from gradient_client._protocol import GRADIENT, SOFTMAX, build_request
 from gradient_client._wire import WIRES, JsonWire, WireName
 
@@ -179,6 +179,19 @@ def test_mask_of_numbers_is_refused() -> None:
 def test_scalar_of_any_library(value: Any) -> None:
     """NumPy scalars and 0-d arrays are numbers."""
     assert read_number("temperature", value) == 0.5
+
+
+@pytest.mark.parametrize("value", [1.5, True, "1", np.array(1.5), np.array([1, 2]), np.ones((), np.bool)])
+def test_the_ignored_label_is_an_integer(value: Any) -> None:
+    """What is none is refused by name, an array like a number."""
+    with pytest.raises(InputError, match="ignore_label"):
+        read_integer("ignore_label", value)
+
+
+@pytest.mark.parametrize("value", [-100, np.int8(-100), np.array(-100)])
+def test_integers_of_any_library(value: Any) -> None:
+    """NumPy's integers and arrays of one are integers."""
+    assert read_integer("ignore_label", value) == -100
 
 
 @pytest.mark.parametrize(

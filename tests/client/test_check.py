@@ -66,6 +66,13 @@ def test_what_has_a_dtype_or_needs_one_keeps_it(given: Any) -> None:
     assert (tensors["claimed.loss"].dtype.name, tensors["claimed.loss"].item()) == ("float64", given)
 
 
+def test_a_dtype_that_is_none_is_left_to_the_service(wire: WireName) -> None:
+    """Which words there are is for the service to say, of claims without a dtype too."""
+    inputs = {"logits": LOGITS, "labels": LABELS, "gradient": GRADIENT, "dtype": "bfloat16"}
+    message, _ = build_request(CHECK, inputs, WIRES[wire])
+    assert b"bfloat16" in message.body
+
+
 def test_claims_are_members_in_json() -> None:
     """In JSON they are nested."""
     client, script = client_of(report_reply(), wire="json")

@@ -39,7 +39,7 @@ def client_of(fake: Any) -> GradientClient:
     return GradientClient(URL, transport=fake)
 
 
-@pytest.mark.parametrize("rows", [0, -1, 1.5, True, "many"])
+@pytest.mark.parametrize("rows", [0, -1, 1.5, True, "many", np.array(1.5), np.array([1, 2])])
 def test_chunk_rows_is_a_number_of_rows(ask: Ask, rows: object) -> None:
     """What is neither a number of rows nor auto is refused before anything is sent."""
     script = Script([softmax_reply()])

@@ -155,16 +155,24 @@ REFUSED: list[dict[str, Any]] = [
     {"class_weights": -CLASS_WEIGHTS},
     {"class_weights": CLASS_WEIGHTS[:3]},
     {"targets": TARGETS},
+    {"labels": None},
+    {"labels": None, "class_weights": CLASS_WEIGHTS},
+    {"labels": None, "targets": TARGETS[:, :3]},
+    {"class_weights": []},
+    {"logits": np.empty((ROWS, 0)), "class_weights": []},
+    {"dtype": "bfloat16"},
+    {"dtype": "int8", "sample_weights": SAMPLE_WEIGHTS},
 ]
 
 
 @pytest.mark.parametrize("options", REFUSED)
 def test_what_is_refused_of_a_batch_is_refused_of_its_chunks(client: GradientClient, options: dict[str, Any]) -> None:
     """What the chunks are asked in place of the batch hides no mistake of the caller."""
+    arguments = {"logits": LOGITS, "labels": LABELS} | options
     with pytest.raises(RejectedInputError) as whole:
-        client.gradient(LOGITS, LABELS, **options)
+        client.gradient(**arguments)
     with pytest.raises(ChunkError) as part:
-        client.gradient(LOGITS, LABELS, chunk_rows=ROWS, **options)
+        client.gradient(chunk_rows=ROWS, **arguments)
     assert isinstance(part.value.error, RejectedInputError)
     assert part.value.error.faults == whole.value.faults
 
