@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import cast
 
@@ -67,38 +68,55 @@ def _is_counted(fields: Mapping[str, Value]) -> NDArray[np.bool]:
     return counted
 
 
-def _weight_sum(fields: Mapping[str, Value]) -> float:
+def _weight_sum(fields: Mapping[str, Value]) -> float | None:
     counted = _is_counted(fields)
-    row_weights = _numbers(fields, "sample_weights")[counted] if "sample_weights" in fields else np.ones(counted.sum())
+    weights = _numbers(fields, "sample_weights")[counted] if "sample_weights" in fields else np.ones(counted.sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        row_weights, row_exponent = _below_1(weights)
+        target_sums, exponent = _target_sums(fields, counted)
+        parts = [part for sums in target_sums for part in two_product(row_weights, sums)]
+    if not all(np.isfinite(part).all() for part in parts):
+        return None  # numbers beyond the dtype
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = [part for sums in _target_sums(fields, counted) for part in two_product(row_weights, sums)]
-            total = exact_sum(parts)
+        total = math.ldexp(exact_sum(parts), row_exponent + exponent)
     except OverflowError:
-        total = np.inf
-    if not np.isfinite(total):
         given = next(name for name in ("sample_weights", "class_weights", "targets") if name in fields)
-        raise refusal(given, "add up beyond the range of float64", "divide them by a power of two")
+        raise refusal(given, "add up beyond the range of float64", "divide them by a power of two") from None
     # Weights below 0 are for the service to refuse, by their own name.
     return max(total, 0.0)
 
 
-def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[Floats, ...]:
-    """V_n of each counted row, as numbers that add up to it."""
+def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[tuple[Floats, ...], int]:
+    """V_n of each counted row, as numbers that add up to it, as multiples of a power of two, and its exponent."""
     num_rows, num_classes = int(counted.sum()), np.shape(fields["logits"])[1]
     if fields.get("objective") == _SIGMOID:
-        return (np.ones(num_rows),)
-    class_weights = _numbers(fields, "class_weights") if "class_weights" in fields else np.ones(num_classes)
+        return (np.ones(num_rows),), 0
+    weights = _numbers(fields, "class_weights") if "class_weights" in fields else np.ones(num_classes)
+    class_weights, exponent = _below_1(weights)
     if "targets" not in fields:
         # What is no class is refused by the service, whatever it would weigh.
         labels = cast("NDArray[np.integer]", fields["labels"])[counted]
-        return (np.take(class_weights, labels, mode="clip"),)
+        return (np.take(class_weights, labels, mode="clip"),), exponent
+    targets = _array(fields, "targets")
+    target_exponent = _exponent(targets)
     sums, left_out = np.zeros((2, num_rows))
-    for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=True):
-        products, errors = two_product(_rounded(fields, column), np.asarray(class_weight))
+    for column, class_weight in zip(targets.T, class_weights, strict=True):
+        numbers = np.ldexp(_rounded(fields, column), -target_exponent)
+        products, errors = two_product(numbers, np.asarray(class_weight))
         sums, more = two_sum(sums, products)
         left_out += more + errors
-    return sums, left_out
+    return (sums, left_out), exponent + target_exponent
+
+
+def _below_1(numbers: Floats) -> tuple[Floats, int]:
+    """Numbers as multiples of a power of two, and its exponent: products of them are within the range."""
+    exponent = _exponent(numbers)
+    return np.ldexp(numbers, -exponent), exponent
+
+
+def _exponent(numbers: NDArray[np.floating]) -> int:
+    """Of the least power of two above all numbers."""
+    return math.frexp(float(numbers.max(initial=0.0)))[1]
 
 
 def _numbers(fields: Mapping[str, Value], name: str) -> Floats:
@@ -107,7 +125,8 @@ def _numbers(fields: Mapping[str, Value], name: str) -> Floats:
 
 def _rounded(fields: Mapping[str, Value], array: NDArray[np.floating]) -> Floats:
     """Numbers as the service reads them: rounded to the dtype of the answer."""
-    numbers: Floats = array.astype(number_type(reply_dtype(fields))).astype(np.float64)
+    with np.errstate(over="ignore"):  # the service refuses what becomes infinite
+        numbers: Floats = array.astype(number_type(reply_dtype(fields))).astype(np.float64)
     return numbers
 
 

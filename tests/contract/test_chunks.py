@@ -50,6 +50,16 @@ CASES: dict[str, dict[str, Any]] = {
         "labels": None, "targets": TARGETS, "class_weights": CLASS_WEIGHTS, "sample_weights": SAMPLE_WEIGHTS,
     },
     "targets of any sum": {"labels": None, "targets": TARGETS * SAMPLE_WEIGHTS[:, None], "targets_sum": "any"},
+    "sample weights of many sizes": {"sample_weights": np.where(np.arange(ROWS) < 1, 1e305, 1)},
+    "large class weights": {"class_weights": 2e300 * CLASS_WEIGHTS},
+    "large weights of both kinds": {"class_weights": 1e150 * CLASS_WEIGHTS, "sample_weights": np.full(ROWS, 1e150)},
+    "large targets": {"labels": None, "targets": TARGETS * 2e300, "targets_sum": "any"},
+    "weights of both ends": {
+        "class_weights": 2e300 * CLASS_WEIGHTS, "sample_weights": 1e-300 * SAMPLE_WEIGHTS, "ignore_label": 2,
+    },
+    "targets and weights of both ends": {
+        "labels": None, "targets": TARGETS * 1e-300, "targets_sum": "any", "class_weights": 1e305 * CLASS_WEIGHTS,
+    },
     "textbook": {"objective": TEXTBOOK, "class_weights": CLASS_WEIGHTS},
     "sigmoid": {"labels": None, "targets": TARGETS.clip(0, 1), "objective": SIGMOID, "sample_weights": SAMPLE_WEIGHTS},
     "masked": {"mask": MASK, "temperature": 0.7},
@@ -160,6 +170,9 @@ REFUSED: list[dict[str, Any]] = [
     {"labels": None, "targets": TARGETS[:, :3]},
     {"class_weights": []},
     {"logits": np.empty((ROWS, 0)), "class_weights": []},
+    {"logits": LOGITS.astype(np.float32), "sample_weights": np.full(ROWS, 1e39)},
+    {"logits": LOGITS.astype(np.float32), "class_weights": np.full(CLASSES, 1e39)},
+    {"sample_weights": np.where(np.arange(ROWS) < 1, -1e308, 1e-300)},
     {"dtype": "bfloat16"},
     {"dtype": "int8", "sample_weights": SAMPLE_WEIGHTS},
 ]
