@@ -43,7 +43,7 @@ def _of_objective(fields: Mapping[str, Value]) -> dict[str, object]:
 def _of_reduction(fields: Mapping[str, Value]) -> dict[str, object]:
     options: dict[str, object] = {"reduction": "mean"}
     if (denominator := denominator_of(fields)) is not None:
-        options["denominator_value"] = denominator
+        options["denominator_value"] = denominator.value
         if "denominator_value" not in fields:
             options["denominator"] = "weights"
     return options
