@@ -41,6 +41,8 @@ def take_chunking(given: MutableMapping[str, object]) -> Chunking | None:
         InputError: it cannot be done.
     """
     rows, progress = given.pop("chunk_rows", None), given.pop("progress", None)
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise refusal("progress", f"is of type {type(progress).__name__}", "it takes a function, or True for a bar")
     if rows is None:
         if progress:
             raise refusal("progress", "is given without chunk_rows", 'add chunk_rows="auto"')

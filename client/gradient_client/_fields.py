@@ -93,7 +93,10 @@ def read_word(field: str, value: object) -> str:
 
 def read_words(field: str, value: object) -> list[str]:
     """A list of the service's words; a lone string is refused because it is a sequence of letters."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    try:
+        words = None if isinstance(value, str) else [*cast("Iterable[object]", value)]
+    except TypeError:  # also of an array of no axes, which only seems to be iterable
+        words = None
+    if words is None:
         raise refusal(field, "is no list", f"write {field}=[...]")
-    words = cast("Iterable[object]", value)
     return [read_word(f"{field}[{position}]", word) for position, word in enumerate(words)]

@@ -228,7 +228,7 @@ def test_scalars_must_be_finite(option: str, wire: WireName) -> None:
         build_request(GRADIENT, {"logits": [[1.0]], option: float("inf")}, WIRES[wire])
 
 
-@pytest.mark.parametrize("value", ["gradient", 3, [1]])
+@pytest.mark.parametrize("value", ["gradient", 3, [1], np.array(1.5)])
 def test_include_is_a_list_of_words(value: Any) -> None:
     """A lone string would be a list of letters."""
     with pytest.raises(InputError, match="include"):

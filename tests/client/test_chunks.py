@@ -54,6 +54,13 @@ def test_progress_is_of_chunks(ask: Ask) -> None:
         ask(Script([softmax_reply()]), "softmax", LOGITS, progress=True)
 
 
+@pytest.mark.parametrize("progress", [1, "bar", np.zeros(3)])
+def test_progress_is_a_function_or_a_bar(ask: Ask, progress: object) -> None:
+    """What can be neither is refused by name."""
+    with pytest.raises(InputError, match="progress is of type"):
+        ask(Script([softmax_reply()]), "softmax", LOGITS, chunk_rows=10, progress=progress)
+
+
 def test_a_check_is_of_the_whole_batch(ask: Ask) -> None:
     """A check takes no chunks, and says so as of any keyword it does not have."""
     with pytest.raises(TypeError, match="chunk_rows"):
