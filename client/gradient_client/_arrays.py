@@ -53,7 +53,7 @@ def to_array(field: str, value: object) -> AnyArray:
     if is_nested(value):
         value = [to_array(field, item) if is_foreign(item) else item for item in value]
         check_nested(field, value)
-    elif type(value).__module__.startswith("numpy.ma"):
+    elif any(kind.__module__.startswith("numpy.ma") for kind in type(value).__mro__):
         # NumPy would drop the mask in silence and send the hidden numbers.
         raise refusal(field, "is a masked array", "fill it with array.filled(0) and pass the mask as mask=")
     try:

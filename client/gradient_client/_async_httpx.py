@@ -12,7 +12,7 @@ import httpcore
 import httpx
 from anyio.lowlevel import RunVar
 
-from ._httpx import LIMITS, describe, open_by, verification
+from ._httpx import describe, make_pool, verification
 from ._transport import HttpReply, HttpRequest, Received
 
 _numbers = count()
@@ -37,7 +37,7 @@ class AsyncHttpxTransport:
         self._pools: RunVar[_Kept | None] = RunVar(f"gradient_client {next(_numbers)}")
 
     async def __call__(self, request: HttpRequest) -> HttpReply:
-        """The reply to a request; built-in OSErrors when there is none."""
+        """The reply to a request; built-in OSErrors when there is none, a ConfigurationError without a usable proxy."""
         try:
             with anyio.fail_after(request.timeout_seconds):
                 return await self._exchange(request)
@@ -62,9 +62,7 @@ class AsyncHttpxTransport:
     async def _pool(self) -> httpx.AsyncClient:
         kept = self._pools.get(None)
         if kept is None:
-            pool = httpx.AsyncClient(verify=self._verify, limits=LIMITS)
-            open_by(pool, _AttentiveBackend)
-            keeper = _kept_open(pool, self._pools)
+            keeper = _kept_open(make_pool(httpx.AsyncClient, _AttentiveBackend, verify=self._verify), self._pools)
             kept = keeper, await anext(keeper)
             self._pools.set(kept)
         return kept[1]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import SupportsIndex, cast
+from typing import cast
 
 import numpy as np
 
 from ._arrays import AnyArray
-from ._fields import Value
+from ._fields import Value, index_of
 from ._progress import Progress
 from ._protocol import MOST_JSON_BYTES_A_NUMBER, Expectation, ResultT
 from ._records import ROW_FIELDS
@@ -42,15 +41,18 @@ def take_chunking(given: MutableMapping[str, object]) -> Chunking | None:
         InputError: it cannot be done.
     """
     rows, progress = given.pop("chunk_rows", None), given.pop("progress", None)
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise refusal("progress", f"is of type {type(progress).__name__}", "it takes a function, or True for a bar")
     if rows is None:
         if progress:
             raise refusal("progress", "is given without chunk_rows", 'add chunk_rows="auto"')
         return None
-    if rows == "auto":
+    if isinstance(rows, str) and rows == "auto":
         return Chunking(None, cast("Progress", progress or False))
-    if isinstance(rows, bool) or not isinstance(rows, SupportsIndex) or operator.index(rows) < 1:
+    number = index_of(rows)
+    if number is None or number < 1:
         raise refusal("chunk_rows", "is no number of rows", 'it takes an integer of 1 or more, or "auto"')
-    return Chunking(operator.index(rows), cast("Progress", progress or False))
+    return Chunking(number, cast("Progress", progress or False))
 
 
 def check_rows(fields: Mapping[str, Value]) -> int:

@@ -13,8 +13,10 @@ from ._arrays import AnyArray
 from ._chunk_plan import MOST_LANES, part_of
 from ._denominator import denominator_of
 from ._fields import Value
-from ._merging import loss_of, merge_applied, merge_metas, merge_summaries
+from ._merging import loss_of, merge_metas, merge_summaries
 from ._protocol import Expectation, ResultT
+from ._records import ReadOnlyMapping
+from ._shift import shift_of
 from ._steps import Steps, Together
 from .errors import ChunkError, GradientClientError, ServiceError
 from .results import Summary
@@ -46,20 +48,22 @@ class Chunks(Generic[ResultT]):
         self._denominator_name = fields.get("denominator", "weights")
         self._is_told = "denominator_value" in fields
         self._denominator = denominator_of(fields) if "summary" in expected.operation.defaults else None
+        self._shift = shift_of(fields, self._denominator)
         self._fields = self._fields_of_chunks(fields)
         self._waiting: deque[slice] = deque()
         self._lock = Lock()
         self._arrays: dict[str, AnyArray] = {}
         self._results: dict[tuple[int, int], ResultT] = {}
+        self._summaries: list[Summary] = []
         self._failures: dict[tuple[int, int], GradientClientError] = {}
 
     def _fields_of_chunks(self, fields: Mapping[str, Value]) -> dict[str, Value]:
         """What every chunk is asked: the batch's denominator as a number, and the sums in place of the loss."""
-        changed = {**fields}
+        changed = self._shift.fields(fields)
         # Where it is 0, it is 0 for every chunk, and the service knows what a mean over nothing is.
-        if self._denominator and not self._is_told:
+        if self._denominator and self._denominator.value and not self._is_told:
             changed.pop("denominator", None)
-            changed["denominator_value"] = self._denominator
+            changed["denominator_value"] = self._denominator.shifted(self._shift.bits)
         if "loss" in self._expected.outputs and fields.get("reduction") != "none":
             others = [name for name in self._expected.outputs if name not in {"loss", "summary"}]
             changed["include"] = [*others, "summary"]
@@ -100,12 +104,22 @@ class Chunks(Generic[ResultT]):
 
     def _in_place(self, result: ResultT, rows: slice) -> ResultT:
         """The result with its arrays in those of the batch, so that they are held once."""
-        placed = {name: value for name, value in vars(result).items() if name not in {"applied", "meta"}}
+        answered = {name: value for name, value in vars(result).items() if name not in {"applied", "meta"}}
+        if "summary" in answered:
+            self._summaries.append(answered["summary"])
+        placed = self._shift.outputs(answered)
         for name, value in placed.items():
             if isinstance(value, np.ndarray):
                 placed[name] = self._whole(name, cast("AnyArray", value))[rows]
                 placed[name][...] = value
-        return type(result)(placed, applied=result.applied, meta=result.meta)
+        return type(result)(placed, applied=self._applied(result.applied), meta=result.meta)
+
+    def _applied(self, applied: ReadOnlyMapping[object]) -> ReadOnlyMapping[object]:
+        """The options in force, with what the batch divides by in place of what its chunks were told."""
+        if self._denominator is None or self._is_told:
+            return applied
+        words = {"denominator": self._denominator_name, "denominator_value": self._denominator.value}
+        return ReadOnlyMapping({**applied, **words})
 
     def _whole(self, name: str, part: AnyArray) -> AnyArray:
         """The array of the batch; the first chunk to come back makes it."""
@@ -120,17 +134,17 @@ class Chunks(Generic[ResultT]):
         summaries = [vars(part)["summary"] for part in parts if "summary" in vars(part)]
         if summaries:
             outputs |= self._reduced(summaries)
-        name = self._denominator_name if self._denominator is not None and not self._is_told else None
-        applied = merge_applied(parts[0].applied, name)
         return self._expected.operation.result(
-            outputs, applied=applied, meta=merge_metas([part.meta for part in parts])
+            outputs, applied=parts[0].applied, meta=merge_metas([part.meta for part in parts])
         )
 
     def _reduced(self, summaries: Iterable[Summary]) -> dict[str, object]:
-        summary = merge_summaries([*summaries])
-        outputs: dict[str, object] = {"summary": summary} if "summary" in self._expected.outputs else {}
+        outputs: dict[str, object] = {}
+        if "summary" in self._expected.outputs:
+            outputs["summary"] = merge_summaries([*summaries])
         if "loss" in self._expected.outputs:
-            outputs["loss"] = loss_of(summary, self._denominator, self._expected.dtype)
+            divisor = None if self._denominator is None else self._denominator.shifted(self._shift.bits)
+            outputs["loss"] = loss_of(merge_summaries(self._summaries), divisor, self._expected.dtype)
         return outputs
 
     def _error(self) -> ChunkError:

@@ -32,14 +32,15 @@ class GradientClient(Lifecycle[Transport]):
     Args:
         base_url: the service's address, such as `http://localhost:8000`; left out, GRADIENT_SERVICE_URL.
         api_key: sent as a bearer token; left out, GRADIENT_API_KEY if set.
-        timeout: seconds for each call as a whole, attempts, waits and body included; None for no limit.
+        timeout: seconds for each call as a whole, attempts, waits and body included, 24 days at most; None for
+            no limit.
         retry: when a failed call is tried again.
         wire: how arrays travel: `binary`, as safetensors, or `json`, for people to read; the results are the same.
         transport: a function from `HttpRequest` to `HttpReply` in place of the network.
         on_event: called with an `Event` at each step of each call.
 
     Raises:
-        ConfigurationError: there is no address, or an argument is unusable.
+        ConfigurationError: there is no address, or an argument is unusable; from a call, the proxy is.
     """
 
     _own_transport: HttpxTransport
@@ -196,6 +197,7 @@ class GradientClient(Lifecycle[Transport]):
 
         Raises:
             DeadlineExceededError: it was not ready in time; the message holds its last answer.
+            ConfigurationError: the timeout is unusable.
         """
         self._run(self._calls.wait_until_ready(timeout))
 

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._exact_sum import Floats, exact_sum, two_product, two_sum
+from ._exact_sum import Floats, exact_sum, scaled_product, two_product, two_sum
 from ._fields import Value
 from ._refusal import refusal
-from ._wire import reply_dtype
+from ._wire import number_type, reply_dtype
 
-_SIGMOID = "sigmoid_binary_cross_entropy"
+_LEAST = -(2**30)  # below every exponent
+SIGMOID = "sigmoid_binary_cross_entropy"
 
 
-def denominator_of(fields: Mapping[str, Value]) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Denominator:
+    """What a mean divides by: significand · 2^exponent, with all its digits also where they are beyond float64."""
+
+    significand: float
+    exponent: int = 0
+
+    def shifted(self, bits: int) -> float:
+        """It times a power of two. Raises OverflowError if that leaves the range of float64."""
+        return math.ldexp(self.significand, self.exponent + bits)
+
+    @property
+    def value(self) -> float:
+        """It as float64; 0 below its range."""
+        return self.shifted(0)
+
+    @property
+    def magnitude(self) -> int:
+        """The exponent of the least power of two above it."""
+        return math.frexp(self.significand)[1] + self.exponent
+
+
+def denominator_of(fields: Mapping[str, Value]) -> Denominator | None:
     """The number that the mean of a batch divides by.
 
     Formula: D = Σ r_n V_n over counted rows with V_n = Σ_j w_j c_nj, or the number of rows, by `denominator`
@@ -25,31 +51,40 @@ def denominator_of(fields: Mapping[str, Value]) -> float | None:
         fields: of the whole batch.
 
     Returns:
-        D, correctly rounded; None without a mean, or with one by a word that the service will refuse.
+        D, correctly rounded; None without a mean, or where the service will refuse the fields, and say why.
 
     Raises:
         InputError: D leaves the range of float64.
     """
-    if fields.get("reduction", "mean") != "mean":
+    if fields.get("reduction", "mean") != "mean" or not _is_complete(fields):
         return None
     if "denominator_value" in fields:
-        return float(cast("float", fields["denominator_value"]))
+        return Denominator(float(cast("float", fields["denominator_value"])))
     match fields.get("denominator", "weights"):
         case "batch":
-            return float(len(_array(fields, "logits")))
-        case "weights" if _is_weighted(fields):
+            return Denominator(float(len(_array(fields, "logits"))))
+        case "weights" if is_by_weights(fields):
             return _weight_sum(fields)
         case "weights" | "examples":
-            return float(np.count_nonzero(_is_counted(fields)))
+            return Denominator(float(np.count_nonzero(_is_counted(fields))))
         case _:
             return None
 
 
-def _is_weighted(fields: Mapping[str, Value]) -> bool:
-    """Whether rows may count for something else than 1 each."""
+def _is_complete(fields: Mapping[str, Value]) -> bool:
+    """Whether there is what rows are compared with, and what has an entry for each class has as many."""
+    num_classes = np.shape(fields["logits"])[1]
+    widths = [np.shape(fields[name])[-1] for name in ("targets", "class_weights") if name in fields]
+    return num_classes > 0 and {*widths} <= {num_classes} and not {"labels", "targets"}.isdisjoint(fields)
+
+
+def is_by_weights(fields: Mapping[str, Value]) -> bool:
+    """Whether the mean divides by weights, which may be other than 1 each."""
+    if "denominator_value" in fields or fields.get("denominator", "weights") != "weights":
+        return False
     if "sample_weights" in fields or "class_weights" in fields:
         return True
-    return "targets" in fields and fields.get("objective") != _SIGMOID
+    return "targets" in fields and fields.get("objective") != SIGMOID
 
 
 def _is_counted(fields: Mapping[str, Value]) -> NDArray[np.bool]:
@@ -60,26 +95,29 @@ def _is_counted(fields: Mapping[str, Value]) -> NDArray[np.bool]:
     return counted
 
 
-def _weight_sum(fields: Mapping[str, Value]) -> float:
+def _weight_sum(fields: Mapping[str, Value]) -> Denominator | None:
     counted = _is_counted(fields)
-    row_weights = _numbers(fields, "sample_weights")[counted] if "sample_weights" in fields else np.ones(counted.sum())
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = [part for sums in _target_sums(fields, counted) for part in two_product(row_weights, sums)]
-            total = exact_sum(parts)
-    except OverflowError:
-        total = np.inf
-    if not np.isfinite(total):
+    weights = _numbers(fields, "sample_weights")[counted] if "sample_weights" in fields else np.ones(counted.sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = [scaled_product(weights, sums) for sums in _target_sums(fields, counted)]
+    if not all(np.isfinite(product).all() for product, _, _ in products):
+        return None  # numbers beyond the dtype, or targets that add up beyond it
+    largest = max(int(exponent.max(initial=_LEAST, where=product != 0)) for product, _, exponent in products)
+    parts = [np.ldexp(part, exponent - largest) for *both, exponent in products for part in both]
+    significand = exact_sum(parts)
+    if significand <= 0:  # weights below 0 are for the service to refuse, by their own name
+        return Denominator(0.0)
+    total = Denominator(significand, largest)
+    if total.magnitude > sys.float_info.max_exp:
         given = next(name for name in ("sample_weights", "class_weights", "targets") if name in fields)
         raise refusal(given, "add up beyond the range of float64", "divide them by a power of two")
-    # Weights below 0 are for the service to refuse, by their own name.
-    return max(total, 0.0)
+    return total
 
 
 def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[Floats, ...]:
     """V_n of each counted row, as numbers that add up to it."""
     num_rows, num_classes = int(counted.sum()), np.shape(fields["logits"])[1]
-    if fields.get("objective") == _SIGMOID:
+    if fields.get("objective") == SIGMOID:
         return (np.ones(num_rows),)
     class_weights = _numbers(fields, "class_weights") if "class_weights" in fields else np.ones(num_classes)
     if "targets" not in fields:
@@ -87,7 +125,7 @@ def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tupl
         labels = cast("NDArray[np.integer]", fields["labels"])[counted]
         return (np.take(class_weights, labels, mode="clip"),)
     sums, left_out = np.zeros((2, num_rows))
-    for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=False):
+    for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=True):
         products, errors = two_product(_rounded(fields, column), np.asarray(class_weight))
         sums, more = two_sum(sums, products)
         left_out += more + errors
@@ -100,7 +138,8 @@ def _numbers(fields: Mapping[str, Value], name: str) -> Floats:
 
 def _rounded(fields: Mapping[str, Value], array: NDArray[np.floating]) -> Floats:
     """Numbers as the service reads them: rounded to the dtype of the answer."""
-    numbers: Floats = array.astype(reply_dtype(fields)).astype(np.float64)
+    with np.errstate(over="ignore"):  # the service refuses what becomes infinite
+        numbers: Floats = array.astype(number_type(reply_dtype(fields))).astype(np.float64)
     return numbers
 
 

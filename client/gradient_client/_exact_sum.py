@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Exponents = NDArray[np.int32]
 
 _FEW_NUMBERS = 1024
 # Of the bits of a float64, those of its upper half, by T. J. Dekker, A floating-point technique, 1971.
@@ -22,8 +23,19 @@ def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     return total, (a - (total - part)) + (b - part)
 
 
+def scaled_product(a: Floats, b: Floats) -> tuple[Floats, Floats, Exponents]:
+    """a · b rounded, and what rounding left out, of any size: both over the power of two whose exponent is the last."""
+    (a_part, a_exponent), (b_part, b_exponent) = np.frexp(a), np.frexp(b)
+    return *_two_product(a_part, b_part), a_exponent + b_exponent
+
+
 def two_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """a · b rounded, and what rounding left out, within the range of float64."""
+    """a · b rounded, and what rounding left out, where these are within the range of float64."""
+    product, left_out, exponent = scaled_product(a, b)
+    return np.ldexp(product, exponent), np.ldexp(left_out, exponent)
+
+
+def _two_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     product = a * b
     a_high, b_high = _upper_half(a), _upper_half(b)
     a_low, b_low = a - a_high, b - b_high

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from ._applied import applied_of
 from ._protocol import CHECK, GRADIENT, LOSS, SOFTMAX, Expectation, expectation_of
 from ._safetensors import decode_tensors, encode_tensors
 from ._strict_json import parse_object
@@ -44,7 +45,8 @@ class FakeRequest:
 class FakeService:
     """A service for tests, without a network and without numbers; a client takes it as `transport=`.
 
-    It answers as scripted, in the order of the script, and then with zeros of the right shapes and dtypes.
+    It answers as scripted, in the order of the script, and then with zeros of the right shapes and dtypes; it tells the
+    options in force as the service does.
     `AsyncGradientClient` takes its method `awaited`.
     """
 
@@ -121,8 +123,7 @@ def _answer(asked: FakeRequest, wire: Wire, scripted: Mapping[str, object]) -> H
     if asked.operation not in _OPERATIONS:
         return _json_reply({**(_LIMITS if asked.operation == "limits" else {}), **scripted})
     expected = expectation_of(_OPERATIONS[asked.operation], asked.fields, wire)
-    applied = {name: value for name, value in asked.fields.items() if isinstance(value, str | float | int)}
-    applied["dtype"] = expected.dtype
+    applied = applied_of(asked.fields, expected)
     if asked.operation == CHECK.name:
         return _json_reply({**_MATCH, **scripted, "applied": applied})
     if unasked := scripted.keys() - {*expected.outputs}:
@@ -137,7 +138,7 @@ def _output(name: str, scripted: object, expected: Expectation[Any]) -> object:
         return asdict(scripted if isinstance(scripted, Summary) else _NOTHING)
     output = expected.operation.arrays[name]
     if not output.axes:
-        return scripted or 0.0
+        return float(np.asarray(scripted or 0.0, expected.dtype))  # JSON does not take NumPy's own
     sizes = dict(zip("NK", expected.shape, strict=True))
     array = np.zeros([sizes[axis] for axis in output.axes], output.dtype or expected.dtype)
     return array if scripted is None else np.broadcast_to(np.asarray(scripted, array.dtype), array.shape)

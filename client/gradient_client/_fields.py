@@ -68,9 +68,20 @@ def read_number(field: str, value: object) -> float | int:
 
 def read_integer(field: str, value: object) -> int:
     """An integral scalar."""
+    number = index_of(value)
+    if number is None:
+        raise refusal(field, f"is of type {type(value).__name__} and no integer", "it takes an integer")
+    return number
+
+
+def index_of(value: object) -> int | None:
+    """The integer that a value is, of Python or an array of no axes; None if it is none."""
     if type(value) in {bool, np.bool} or not isinstance(value, SupportsIndex):
-        raise refusal(field, f"is of type {type(value).__name__}", "it takes an integer")
-    return operator.index(value)
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # an array has the method, whatever is in it
+        return None
 
 
 def read_word(field: str, value: object) -> str:
@@ -82,7 +93,10 @@ def read_word(field: str, value: object) -> str:
 
 def read_words(field: str, value: object) -> list[str]:
     """A list of the service's words; a lone string is refused because it is a sequence of letters."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    try:
+        words = None if isinstance(value, str) else [*cast("Iterable[object]", value)]
+    except TypeError:  # also of an array of no axes, which only seems to be iterable
+        words = None
+    if words is None:
         raise refusal(field, "is no list", f"write {field}=[...]")
-    words = cast("Iterable[object]", value)
     return [read_word(f"{field}[{position}]", word) for position, word in enumerate(words)]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from ._time_left import TimeLeft, TimelyBackend
 from ._transport import HttpReply, HttpRequest, Received
+from .errors import ConfigurationError
+
+PoolT = TypeVar("PoolT", httpx.Client, httpx.AsyncClient)
 
 # As many kept connections as used ones: a pool that keeps fewer reconnects all the time under threads.
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
@@ -30,7 +33,7 @@ class HttpxTransport:
         self._pools: dict[int, httpx.Client] = {}
 
     def __call__(self, request: HttpRequest) -> HttpReply:
-        """The reply to a request; built-in OSErrors when there is none."""
+        """The reply to a request; built-in OSErrors when there is none, a ConfigurationError without a usable proxy."""
         left = TimeLeft(request.timeout_seconds)
         try:
             return self._exchange(request, left)
@@ -53,9 +56,7 @@ class HttpxTransport:
         process = os.getpid()
         pool = self._pools.get(process)
         if pool is None:
-            pool = httpx.Client(verify=self._verify, limits=LIMITS)
-            open_by(pool, TimelyBackend)
-            pool = self._pools.setdefault(process, pool)
+            pool = self._pools.setdefault(process, make_pool(httpx.Client, TimelyBackend, verify=self._verify))
         return pool
 
     def close(self) -> None:
@@ -74,12 +75,31 @@ def _read_body(response: httpx.Response, received: Received) -> bytes:
     return received.join()
 
 
-def open_by(pool: httpx.Client | httpx.AsyncClient, backend: Callable[[Any], object]) -> None:
-    """Have the connections of a pool opened by a backend around httpcore's; httpx has no public place for that."""
+def make_pool(kind: type[PoolT], backend: Callable[[Any], object], *, verify: ssl.SSLContext | bool) -> PoolT:
+    """A pool of either kind, behind the proxy that the environment names.
+
+    Args:
+        kind: which.
+        backend: opens its connections, around httpcore's own.
+        verify: as httpx has it.
+
+    Raises:
+        ConfigurationError: there can be no such proxy, or it takes a package that is not installed.
+    """
+    try:
+        pool: PoolT = kind(verify=verify, limits=LIMITS)
+    except (ValueError, httpx.InvalidURL, ImportError) as failure:
+        # The address of a proxy may hold a password, and so may what is said of it.
+        cure = str(failure) if isinstance(failure, ImportError) else "they take addresses such as 'http://host:port'"
+        raise ConfigurationError(
+            f"the proxy of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY cannot be used: {cure}"
+        ) from None
+    # httpx has no public place for that.
     for transport in (pool._transport, *pool._mounts.values()):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         connections: Any = getattr(transport, "_pool", None)
         if connections is not None:
             connections._network_backend = backend(connections._network_backend)  # noqa: SLF001 - as above
+    return pool
 
 
 def verification(base_url: str) -> ssl.SSLContext | bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,8 +64,3 @@ def merge_metas(metas: Sequence[Meta]) -> Meta:
         request_bytes=sum(each.request_bytes for each in metas),
         reply_bytes=sum(each.reply_bytes for each in metas),
     )
-
-
-def merge_applied(applied: Mapping[str, object], denominator: object) -> ReadOnlyMapping[object]:
-    """The options in force, with the name of the denominator that the chunks were told as a number."""
-    return ReadOnlyMapping({**applied} if denominator is None else {**applied, "denominator": denominator})

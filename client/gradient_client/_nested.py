@@ -19,6 +19,20 @@ def is_nested(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, list | tuple)
 
 
+def is_untyped(field: str, value: object) -> bool:
+    """Whether all numbers are Python's own, which have no dtype, in lists or one alone.
+
+    Args:
+        field: the argument's name, for the error.
+        value: nested lists, one number, or an array of any library.
+
+    Raises:
+        InputError: it is nested too deeply.
+    """
+    kinds = _leaf_kinds(field, value) if is_nested(value) else {type(value)}
+    return all(issubclass(kind, int | float) and not issubclass(kind, np.generic) for kind in kinds)
+
+
 def check_nested(field: str, value: Sequence[Any]) -> None:
     """Refuse nested lists that are ragged or hold anything but numbers, or numbers and booleans at once.
 

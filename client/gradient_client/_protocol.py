@@ -10,11 +10,13 @@ from typing import Generic, TypeVar, cast
 import numpy as np
 
 from ._arrays import AnyArray
+from ._bfloat16 import is_marked
 from ._fields import Value
+from ._nested import is_untyped
 from ._options import CLAIMS, CheckOptions, GradientOptions, LossOptions, Reader, SoftmaxOptions, readers
 from ._records import Output, Result, outputs_of
 from ._refusal import refusal
-from ._wire import WIRES, Wire, reply_dtype
+from ._wire import WIRES, Wire, number_type, reply_dtype
 from .reports import CheckResult
 from .results import GradientResult, LossResult, SoftmaxResult
 
@@ -87,7 +89,7 @@ class Expectation(Generic[ResultT]):
         num_bytes = 0
         for output in (self.operation.arrays[name] for name in self.outputs if name in self.operation.arrays):
             is_json = self.wire is WIRES["json"]
-            each = MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or self.dtype).itemsize
+            each = MOST_JSON_BYTES_A_NUMBER if is_json else np.dtype(output.dtype or number_type(self.dtype)).itemsize
             num_bytes += each * self.shape[1] ** output.axes.count("K")
         return num_bytes
 
@@ -125,7 +127,7 @@ def read_fields(operation: Operation[ResultT], inputs: Mapping[str, object]) -> 
         if value is not None:
             fields[name] = operation.fields[name](name, value)
     for name in operation.claims:
-        if name in fields and not hasattr(inputs[name], "dtype"):
+        if name in fields and is_untyped(name, inputs[name]):
             fields[name] = _in_dtype_of_answer(cast("AnyArray", fields[name]), fields)
     return _name_mask(fields)
 
@@ -174,7 +176,7 @@ def _name_mask(fields: dict[str, Value]) -> dict[str, Value]:
 def _in_dtype_of_answer(claim: AnyArray, fields: Mapping[str, Value]) -> AnyArray:
     """A claim of Python's own numbers, counted as in JSON: they have the dtype of the answer, if it holds them."""
     with np.errstate(over="ignore"):
-        typed = claim.astype(reply_dtype(fields))
+        typed = claim.astype(number_type(reply_dtype(fields)))
     return typed if np.array_equal(np.isfinite(typed), np.isfinite(claim)) else claim
 
 
@@ -186,9 +188,19 @@ def _named_claims(operation: Operation[ResultT], fields: Mapping[str, Value], wi
         )
     if wire is WIRES["json"]:
         for name in operation.claims:
-            if name in fields and not np.isfinite(cast("AnyArray", fields[name])).all():
-                raise refusal(name, "holds NaN or an infinity, which JSON does not", 'check it with wire="binary"')
+            if name in fields:
+                _check_json_claim(name, cast("AnyArray", fields[name]), number_type(reply_dtype(fields)))
     return {f"claimed.{name}" if name in operation.claims else name: value for name, value in fields.items()}
+
+
+def _check_json_claim(name: str, claim: AnyArray, dtype: np.dtype[np.floating]) -> None:
+    """Refuse what JSON cannot say: numbers that are none, and a dtype, for its numbers count as the answer's."""
+    cure = 'check it with wire="binary"'
+    if not np.isfinite(claim).all():
+        raise refusal(name, "holds NaN or an infinity, which JSON does not", cure)
+    if claim.dtype != dtype or is_marked(claim):
+        own = "bfloat16" if is_marked(claim) else claim.dtype.name
+        raise refusal(name, f"has dtype {own}, and in JSON it would be judged as {dtype.name}", cure)
 
 
 def _asked_outputs(operation: Operation[ResultT], fields: Mapping[str, Value]) -> tuple[str, ...]:

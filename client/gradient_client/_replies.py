@@ -62,7 +62,8 @@ def parse_limits(reply: HttpReply) -> Limits:
 def _decode(reply: HttpReply, wire: Wire) -> dict[str, object]:
     if reply.status != 200:  # noqa: PLR2004 - the contract knows one status of success
         raise ContractError(f"status {reply.status} is neither success nor problem")
-    if coding := reply.header("Content-Encoding"):
+    coding = (reply.header("Content-Encoding") or "identity").strip().lower()
+    if coding != "identity":
         raise ContractError(f"the body is coded as {coding}, which was not asked for")
     media_type = (reply.header("Content-Type") or "nothing").partition(";")[0].strip().lower()
     if media_type != wire.media_type:

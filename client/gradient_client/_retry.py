@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from threading import TIMEOUT_MAX
+from typing import TypeGuard
 
 from .errors import ConfigurationError
 
@@ -45,8 +46,13 @@ class Retry:
             raise ConfigurationError("Retry: max_retries must be an integer of 0 or more")
         for name in ("first_wait_seconds", "longest_wait_seconds"):
             seconds = getattr(self, name)
-            if not (math.isfinite(seconds) and seconds >= 0):
+            if not (is_number(seconds) and 0 <= seconds <= sys.float_info.max):
                 raise ConfigurationError(f"Retry: {name} must be a finite number of seconds, 0 or more")
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a float or an integer, of which clocks take no others."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 DEFAULT_RETRY = Retry()

@@ -86,6 +86,11 @@ def reply_dtype(fields: Mapping[str, Value]) -> str:
     return str(fields.get("dtype", "float32" if is_narrow else "float64"))
 
 
+def number_type(dtype: str) -> np.dtype[np.floating]:
+    """What NumPy holds numbers of a reply's dtype in; float64 for a word that is none, which the service refuses."""
+    return np.dtype(np.float32 if dtype == "float32" else np.float64)
+
+
 WIRES: Mapping[WireName, Wire] = {"binary": BinaryWire(), "json": JsonWire()}
 """The formats by the names that the clients' `wire=` takes."""
 

@@ -44,8 +44,10 @@ class BoostingObjective:
 
     client: GradientClient
     """Who asks the service."""
-    curvature: Curvature
-    """Which second derivative."""
+    curvature: Curvature | None
+    """Which second derivative; None is as the library has it."""
+    of_classes: Curvature
+    """The library's own with several margins a row; with one, that of a sigmoid, it is the exact one."""
 
     def __call__(self, margins: Array, examples: Examples) -> tuple[Array, Array]:
         """Both derivatives, in the margins' own shape.
@@ -65,9 +67,9 @@ class BoostingObjective:
 
     def _of_margins(self, margins: Array, labels: Array) -> dict[str, Any]:
         if margins.ndim == 1 or margins.shape[1] == 1:
-            # One margin is that of a sigmoid, which has no curvature but its own.
-            return {"targets": labels[:, np.newaxis], "objective": "sigmoid_binary_cross_entropy"}
-        return {"labels": _classes(labels), "curvature": self.curvature}
+            targets = {"targets": labels[:, np.newaxis], "objective": "sigmoid_binary_cross_entropy"}
+            return targets | {"curvature": self.curvature or "exact"}
+        return {"labels": _classes(labels), "curvature": self.curvature or self.of_classes}
 
 
 def _classes(labels: Array) -> Array:
@@ -79,29 +81,31 @@ def _classes(labels: Array) -> Array:
     return classes
 
 
-def xgboost_objective(client: GradientClient, *, curvature: Curvature = "upper_bound") -> BoostingObjective:
+def xgboost_objective(client: GradientClient, *, curvature: Curvature | None = None) -> BoostingObjective:
     """The objective for `xgboost.train(..., obj=)`, with the curvature of XGBoost's own to version 3.2.
 
     Args:
         client: who asks the service.
-        curvature: `absolute_residual` for what later versions take.
+        curvature: `absolute_residual` for what later versions take of several classes; left out, `upper_bound`, and
+            `exact` with one margin a row, which has no others but `absolute_residual`.
 
     Returns:
         A function of predictions and a `DMatrix`. XGBoost adds its `base_score` to the margins of any objective that
         is not its own: with one margin a row, set it to 0.
     """
-    return BoostingObjective(client, curvature)
+    return BoostingObjective(client, curvature, of_classes="upper_bound")
 
 
-def lightgbm_objective(client: GradientClient, *, curvature: Curvature = "class_scaled") -> BoostingObjective:
+def lightgbm_objective(client: GradientClient, *, curvature: Curvature | None = None) -> BoostingObjective:
     """The objective for `lightgbm.train({"objective": ...})`, with the curvature of LightGBM's own.
 
     Args:
         client: who asks the service.
-        curvature: another second derivative.
+        curvature: another second derivative; left out, `class_scaled`, and `exact` with one margin a row, which has no
+            others but `absolute_residual`.
 
     Returns:
         A function of predictions and a `Dataset`; it starts at margins of 0 where LightGBM's own starts at the
         logarithms of the classes' shares.
     """
-    return BoostingObjective(client, curvature)
+    return BoostingObjective(client, curvature, of_classes="class_scaled")

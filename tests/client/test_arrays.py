@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradient_client import HttpRequest, InputError
-from gradient_client._fields import read_integers, read_mask, read_number, read_numbers
+from gradient_client._fields import read_integer, read_integers, read_mask, read_number, read_numbers
 from gradient_client._protocol import GRADIENT, SOFTMAX, build_request
 from gradient_client._wire import WIRES, JsonWire, WireName
 
@@ -86,6 +86,10 @@ def test_taken(value: Any) -> None:
     assert read_numbers("logits", value, rank=2).tolist() == BASE.tolist()
 
 
+class MaskedRows(np.ma.MaskedArray[Any, Any]):
+    """A masked array of another library, as of astronomers."""
+
+
 REFUSED = {
     "ragged": ([[1, 2], [3]], (1,), "length"),
     "boolean array": (np.array([[True]]), (), "masks"),
@@ -100,6 +104,8 @@ REFUSED = {
     "object": (np.array([[1.0, None]], dtype=object), (0, 1), "dtype"),
     "dates": (np.array([["2026-01-01"]], dtype="M8[D]"), (), "dates"),
     "masked": (np.ma.masked_equal(BASE, 1), (), "filled"),
+    "masked by a subclass": (np.ma.masked_equal(BASE, 1).view(MaskedRows), (), "filled"),
+    "masked row": ([BASE[0], np.ma.masked_equal(BASE[1], 4).view(MaskedRows)], (), "filled"),
     "one row": ([1.0, 2.0], (), "None, :"),
     "too deep": ([[[[[1.0]]]]], (), "two axes"),
     "no array": (object(), (), "dtype"),
@@ -175,6 +181,19 @@ def test_scalar_of_any_library(value: Any) -> None:
     assert read_number("temperature", value) == 0.5
 
 
+@pytest.mark.parametrize("value", [1.5, True, "1", np.array(1.5), np.array([1, 2]), np.ones((), np.bool)])
+def test_the_ignored_label_is_an_integer(value: Any) -> None:
+    """What is none is refused by name, an array like a number."""
+    with pytest.raises(InputError, match="ignore_label"):
+        read_integer("ignore_label", value)
+
+
+@pytest.mark.parametrize("value", [-100, np.int8(-100), np.array(-100)])
+def test_integers_of_any_library(value: Any) -> None:
+    """NumPy's integers and arrays of one are integers."""
+    assert read_integer("ignore_label", value) == -100
+
+
 @pytest.mark.parametrize(
     ("dtype", "sent"),
     [(np.float16, "float32"), (np.float32, "float32"), (np.float64, None), (np.int32, None)],
@@ -209,7 +228,7 @@ def test_scalars_must_be_finite(option: str, wire: WireName) -> None:
         build_request(GRADIENT, {"logits": [[1.0]], option: float("inf")}, WIRES[wire])
 
 
-@pytest.mark.parametrize("value", ["gradient", 3, [1]])
+@pytest.mark.parametrize("value", ["gradient", 3, [1], np.array(1.5)])
 def test_include_is_a_list_of_words(value: Any) -> None:
     """A lone string would be a list of letters."""
     with pytest.raises(InputError, match="include"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradient_client import CheckResult, Diagnosis, GradientClient, HttpReply, InputError, Meta, WorstRow
+from gradient_client._bfloat16 import marked
 from gradient_client._outputs import ContractError
 from gradient_client._protocol import CHECK, build_request
 from gradient_client._replies import parse_reply
@@ -57,6 +58,42 @@ def test_claims_of_python_numbers_have_the_dtype_of_the_answer(options: dict[str
     assert tensors["claimed.loss"] == np.dtype(dtype).type(0.1)
 
 
+class Frame:
+    """A table as pandas has it: an array to be had, and no dtype of its own."""
+
+    def __init__(self, rows: np.ndarray[Any, Any]) -> None:
+        self._rows = rows
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        return self._rows
+
+
+ROWS = np.array(GRADIENT, np.float32)
+
+
+@pytest.mark.parametrize(
+    "claim", [Frame(ROWS), [*ROWS], [[*row] for row in ROWS], [Frame(row) for row in ROWS]],
+    ids=["table", "list of rows", "lists of numbers", "list of tables"],
+)  # fmt: skip
+def test_claims_have_the_dtype_of_their_numbers(claim: Any) -> None:
+    """Numbers of float32 beside logits of float64 are no claim of 16 digits, whatever holds them."""
+    inputs = {"logits": LOGITS, "labels": LABELS, "gradient": claim}
+    message, _ = build_request(CHECK, inputs, WIRES["binary"])
+    tensors, _ = decode_tensors(message.body)
+    np.testing.assert_array_equal(tensors["claimed.gradient"], ROWS, strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_dtype_that_json_cannot_say_is_refused(dtype: str) -> None:
+    """Over JSON a claim would be held to the digits of the answer."""
+    claim = marked(ROWS) if dtype == "bfloat16" else ROWS.astype(dtype)
+    inputs = {"logits": LOGITS, "labels": LABELS, "gradient": claim}
+    with pytest.raises(InputError, match=f"gradient has dtype {dtype}.*binary"):
+        build_request(CHECK, inputs, WIRES["json"])
+    message, _ = build_request(CHECK, inputs, WIRES["binary"])
+    assert message.body
+
+
 @pytest.mark.parametrize("given", [np.float64(0.1), np.array(0.1), 1e300])
 def test_what_has_a_dtype_or_needs_one_keeps_it(given: Any) -> None:
     """NumPy's numbers say what they are, and a number beyond float32 stays what it is."""
@@ -64,6 +101,13 @@ def test_what_has_a_dtype_or_needs_one_keeps_it(given: Any) -> None:
     message, _ = build_request(CHECK, inputs, WIRES["binary"])
     tensors, _ = decode_tensors(message.body)
     assert (tensors["claimed.loss"].dtype.name, tensors["claimed.loss"].item()) == ("float64", given)
+
+
+def test_a_dtype_that_is_none_is_left_to_the_service(wire: WireName) -> None:
+    """Which words there are is for the service to say, of claims without a dtype too."""
+    inputs = {"logits": LOGITS, "labels": LABELS, "gradient": GRADIENT, "dtype": "bfloat16"}
+    message, _ = build_request(CHECK, inputs, WIRES[wire])
+    assert b"bfloat16" in message.body
 
 
 def test_claims_are_members_in_json() -> None:

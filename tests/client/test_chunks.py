@@ -39,7 +39,7 @@ def client_of(fake: Any) -> GradientClient:
     return GradientClient(URL, transport=fake)
 
 
-@pytest.mark.parametrize("rows", [0, -1, 1.5, True, "many"])
+@pytest.mark.parametrize("rows", [0, -1, 1.5, True, "many", np.array(1.5), np.array([1, 2])])
 def test_chunk_rows_is_a_number_of_rows(ask: Ask, rows: object) -> None:
     """What is neither a number of rows nor auto is refused before anything is sent."""
     script = Script([softmax_reply()])
@@ -52,6 +52,13 @@ def test_progress_is_of_chunks(ask: Ask) -> None:
     """Progress of one request would say nothing."""
     with pytest.raises(InputError, match='chunk_rows="auto"'):
         ask(Script([softmax_reply()]), "softmax", LOGITS, progress=True)
+
+
+@pytest.mark.parametrize("progress", [1, "bar", np.zeros(3)])
+def test_progress_is_a_function_or_a_bar(ask: Ask, progress: object) -> None:
+    """What can be neither is refused by name."""
+    with pytest.raises(InputError, match="progress is of type"):
+        ask(Script([softmax_reply()]), "softmax", LOGITS, chunk_rows=10, progress=progress)
 
 
 def test_a_check_is_of_the_whole_batch(ask: Ask) -> None:

@@ -54,6 +54,15 @@ def test_answers_come_in_the_order_of_the_script(wire: WireName) -> None:
     assert second.log_probabilities.tolist() == [[-np.inf, 0.0]] * 2
 
 
+@pytest.mark.parametrize("loss", [np.float32(0.1), np.float64(0.1), np.array(0.1), 0.1])
+def test_a_loss_has_the_dtype_of_the_answer(wire: WireName, loss: Any) -> None:
+    """A number of any kind is rounded as the service would."""
+    fake = FakeService()
+    fake.answer(loss=loss)
+    with client_of(fake, wire=wire) as client:
+        assert client.loss(np.array(LOGITS, np.float32), LABELS).loss == float(np.float32(0.1))
+
+
 def test_what_was_asked_is_kept(wire: WireName) -> None:
     """The test sees the fields as the service would."""
     fake = FakeService()

@@ -167,6 +167,13 @@ def test_the_dtype_is_the_one_implied(wire: WireName, logits: str, asked: str | 
                 parse(reply, wire=wire, **inputs)
 
 
+@pytest.mark.parametrize("coding", ["identity", " Identity"])
+def test_a_reply_may_say_that_it_is_not_coded(coding: str) -> None:
+    """Some proxies name the coding that is none."""
+    reply = json_reply({"losses": [1.0, 2.0], "applied": {"dtype": "float64"}}, Content_Encoding=coding)
+    assert parse(reply, LOSS, wire="json", include=["losses"]).losses.tolist() == [1.0, 2.0]
+
+
 def test_type_parameters_are_allowed() -> None:
     """A charset after the media type changes nothing."""
     body = json.dumps({"losses": [1.0, 2.0], "applied": {"dtype": "float64"}}).encode()

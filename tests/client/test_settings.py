@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import pickle
+import sys
 from typing import Any
 
+import anyio
+import numpy as np
 import pytest
 
 from gradient_client import AsyncGradientClient, ConfigurationError, GradientClient, Retry
-from gradient_client._settings import _resolve_base_url
+from gradient_client._settings import LONGEST_TIMEOUT_SECONDS, _resolve_base_url
 
 from .conftest import Script, json_reply
 
@@ -70,20 +73,76 @@ def test_the_scheme_is_written_in_any_case() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("name", "value"),
     [
-        {"timeout": 0},
-        {"timeout": -1.0},
-        {"timeout": float("inf")},
-        {"api_key": "a\r\nb"},
-        {"retry": 2},
-        {"wire": "xml"},
+        ("base_url", 8000),
+        ("base_url", b"http://service.test"),
+        ("timeout", 0),
+        ("timeout", -1.0),
+        ("timeout", float("inf")),
+        ("timeout", float("nan")),
+        ("timeout", 4294967.396),
+        ("timeout", 1e10),
+        ("timeout", 10**400),
+        ("timeout", "5"),
+        ("timeout", True),
+        ("timeout", np.float32(5)),
+        ("api_key", "a\r\nb"),
+        ("api_key", 5),
+        ("retry", 2),
+        ("wire", "xml"),
+        ("wire", ["json"]),
     ],
 )
-def test_unusable_arguments(arguments: dict[str, Any]) -> None:
-    """Each setting is checked when the client is made."""
-    with pytest.raises(ConfigurationError):
-        GradientClient("http://service.test", **arguments)
+def test_unusable_arguments(name: str, value: Any) -> None:
+    """Each setting is checked when the client is made, and named."""
+    with pytest.raises(ConfigurationError, match=name):
+        GradientClient(**{"base_url": "http://service.test", name: value})
+
+
+@pytest.mark.parametrize("seconds", ["5", 1e10, 0])
+def test_unusable_waits(seconds: Any) -> None:
+    """The time limit of waiting keeps the same rule."""
+    client = closed(GradientClient("http://service.test", transport=Script([json_reply({})])))
+    steps = client._calls.wait_until_ready(seconds)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        next(steps)
+
+
+@pytest.mark.parametrize("seconds", ["1", -1, 10**400, float("nan"), True])
+@pytest.mark.parametrize("name", ["first_wait_seconds", "longest_wait_seconds"])
+def test_unusable_waits_between_retries(name: str, seconds: Any) -> None:
+    """A retry waits for a finite number of seconds."""
+    with pytest.raises(ConfigurationError, match=name):
+        Retry(**{name: seconds})
+
+
+def test_the_longest_timeout(url: str) -> None:
+    """It is one that connections take."""
+    with GradientClient(url, timeout=LONGEST_TIMEOUT_SECONDS) as client:
+        assert client.limits()
+
+
+@pytest.mark.parametrize(
+    "proxy", ["ftp://user:secret@host", "http://user:secret@host:port", "socks5://user:secret@host"]
+)
+@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+def test_unusable_proxies(kind: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment names as a proxy and is none is refused by a call, without repeating it."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+
+    def ask() -> None:
+        with GradientClient("http://service.test") as client:
+            client.limits()
+
+    async def ask_async() -> None:
+        async with AsyncGradientClient("http://service.test") as client:
+            await client.limits()
+
+    with pytest.raises(ConfigurationError, match="HTTP_PROXY") as caught:
+        ask() if kind == "sync" else anyio.run(ask_async, backend=kind)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

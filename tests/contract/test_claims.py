@@ -29,6 +29,14 @@ def test_right_claims_match(client: GradientClient, dtype: Any) -> None:
     assert client.check(LOGITS, LABELS, gradient=gradient.astype(dtype)).verdict == "match"
 
 
+@pytest.mark.parametrize("dtype", [bfloat16, np.float16, np.float32, np.float64])
+def test_right_claims_in_lists_match(client: GradientClient, dtype: Any) -> None:
+    """So does a list of its rows, or of its numbers."""
+    rows = [*client.gradient(LOGITS, LABELS).gradient.astype(dtype)]
+    assert client.check(LOGITS, LABELS, gradient=rows).verdict == "match"
+    assert client.check(LOGITS, LABELS, gradient=[[*row] for row in rows]).verdict == "match"
+
+
 @pytest.mark.parametrize("dtype", [bfloat16, np.float16])
 def test_target_rows_sum_to_1_within_their_rounding(client: GradientClient, dtype: Any) -> None:
     """Rows of seven rounded sevenths are distributions, in either half precision."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from gradient_client import GradientClient, InputError
+from gradient_client import GradientClient, InputError, RejectedInputError
 from gradient_client.boosting import lightgbm_objective, xgboost_objective
 
 pytestmark = pytest.mark.full
@@ -89,6 +89,19 @@ def test_labels_are_whole_numbers(client: GradientClient) -> None:
     """A class between two others is refused with its row."""
     with pytest.raises(InputError, match=r"labels\[1\] is no whole number"):
         xgboost_objective(client)(np.zeros((2, 3)), Examples([1.0, 0.5]))
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_the_curvature_asked_for_holds_with_one_margin_too(client: GradientClient, name: str) -> None:
+    """It reaches the service, which refuses those that a sigmoid has not; left out, it is the library's own."""
+    _, objective, _, _ = LIBRARIES[name]
+    margins, examples = np.array([1.0, -2.0]), Examples([1.0, 0.0])
+    p = 1 / (1 + np.exp(-margins))
+    np.testing.assert_allclose(objective(client)(margins, examples)[1], p * (1 - p))
+    gradient, curvature = objective(client, curvature="absolute_residual")(margins, examples)
+    np.testing.assert_array_equal(curvature, abs(gradient))
+    with pytest.raises(RejectedInputError, match="conflicting-fields at /curvature"):
+        objective(client, curvature="class_scaled")(margins, examples)
 
 
 def test_one_margin_may_be_a_column(client: GradientClient) -> None:
