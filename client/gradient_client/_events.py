@@ -15,7 +15,8 @@ _logger = logging.getLogger("gradient_client")
 
 
 EventKind = Literal["started", "attempt", "retry", "done"]
-"""`attempt` follows each try, `retry` announces the wait before the next, `done` ends every call."""
+"""`attempt` follows each try, `retry` announces the wait before the next, `done` ends every call but one for
+readiness."""
 
 
 @dataclass(frozen=True, slots=True)

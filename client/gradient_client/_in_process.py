@@ -29,7 +29,9 @@ class InProcessTransport:
         try:
             import_module("gradient_service")  # installed or not is to be known before the first call
         except ImportError:
-            raise ConfigurationError("in_process() needs the service: pip install gradient-service") from None
+            raise ConfigurationError(
+                "in_process() needs the service, the package gradient_service, installed beside the client"
+            ) from None
 
     def __call__(self, request: HttpRequest) -> HttpReply:
         """The application's reply; a TimeoutError when the request's time is up."""

@@ -82,7 +82,7 @@ class SharedOptions(TypedDict, total=False):
     temperature: _Number
     """> 0; the logits are divided by it."""
     dtype: Annotated[FloatDtype | None, read_word]
-    """Of the results; left out, that of the logits if they are a floating array, else float64."""
+    """Of the results; left out, float32 of half-precision logits, that of other floating arrays, else float64."""
 
 
 class RowOptions(TypedDict, total=False):

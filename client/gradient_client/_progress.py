@@ -38,7 +38,7 @@ def _hearer(progress: Progress, num_rows: int) -> Generator[Callable[[int, int],
     try:
         from tqdm import tqdm  # noqa: PLC0415 - an extra, which few calls ask for
     except ImportError:
-        cure = "pip install 'gradient-client[progress]', or pass a function of rows done and rows in all"
+        cure = "install tqdm, or pass a function of rows done and rows in all"
         raise ConfigurationError(f"progress=True needs tqdm: {cure}") from None
     with tqdm(total=num_rows, unit="row", unit_scale=True) as bar:
         yield lambda done, _num_rows: bar.update(done - bar.n)

@@ -37,7 +37,8 @@ class Summary:
     ignored_count: int
     """Rows that were ignored."""
     correct_count: int
-    """Counted rows whose predicted class is the label."""
+    """Counted rows whose predicted class is the label or the first largest target; of sigmoid cross-entropy, those with
+    s > 0 exactly where c > 1/2 in every class that takes part."""
     loss_tail: tuple[float, ...]
     """The remainder of `loss_sum`, rounded, and again until none is left."""
     weight_tail: tuple[float, ...]

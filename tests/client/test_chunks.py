@@ -175,7 +175,7 @@ def test_progress_by_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
 def test_progress_needs_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it the error says what to install, or what to pass instead."""
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    with client_of(FakeService()) as client, pytest.raises(ConfigurationError, match=r"gradient-client\[progress\]"):
+    with client_of(FakeService()) as client, pytest.raises(ConfigurationError, match="install tqdm"):
         client.loss(LOGITS, LABELS, chunk_rows=10, progress=True)
 
 
