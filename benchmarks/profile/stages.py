@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 HTTP, PARSE, CHECKS, COMPUTE, ENCODE = "HTTP", "parse", "fields and checks", "compute", "encode"
 STAGES = (HTTP, PARSE, CHECKS, COMPUTE, ENCODE)
 FRAME = re.compile(r"(?P<name>[^;]+) \((?P<path>[^;()]+?)(?::\d+)?\)")
-WRITES = re.compile(r"(encode|dump|present|_array_parts|_head|small|_output)")
+WRITES = re.compile(r"encode\w*|dump\w*|_array_parts|small|_plain|_output|_sorted")
 WAITS = re.compile(r"(wait|get|select|poll|acquire) \((threading|queue|selectors)\.py")
 """A thread that waits for work; the sampler takes some of these for busy."""
 OURS = "gradient_service/"
@@ -58,6 +58,8 @@ def _ours_inwards(frames: str) -> Iterator[tuple[str, str]]:
 
 
 def _stage(name: str, path: str) -> str:
-    if path.startswith("wire/") and (WRITES.search(name) or path.endswith(("_writer.py", "_reply.py"))):
+    if path.startswith("wire/") and (
+        WRITES.fullmatch(name.rpartition(".")[2]) or path.endswith(("_writer.py", "_reply.py"))
+    ):
         return ENCODE
     return next((stage for beginning, stage in RULES if path.startswith(beginning)), HTTP)

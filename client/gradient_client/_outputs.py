@@ -38,7 +38,7 @@ def read_output(name: str, value: object, output: Output, shape: tuple[int, int]
     if not output.axes:
         # Its text is the shortest that means this float32, and as a float64 would mean another number.
         with np.errstate(over="ignore"):  # it becomes an infinity, and is refused as one
-            return _finite(name, float(np.dtype(dtype).type(_read_number(name, value))))
+            return _finite(name, float(np.dtype(dtype).type(read_number(name, value))))
     array, wanted = _as_array(name, value), np.dtype(output.dtype or dtype)
     expected = tuple(dict(zip("NK", shape, strict=True))[axis] for axis in output.axes)
     if array.shape != expected:
@@ -71,7 +71,12 @@ def _checked(name: str, array: AnyArray, wanted: np.dtype[Any], num_classes: int
     return result
 
 
-def _read_number(name: str, value: object) -> float:
+def read_number(name: str, value: object) -> float:
+    """A number of a reply, which is finite.
+
+    Raises:
+        ContractError: it is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ContractError(f"{name} is no number")
     try:
@@ -118,8 +123,8 @@ def _read_total(name: str, value: object) -> object:
     if name.endswith("_tail"):
         if not isinstance(value, list | tuple):
             raise ContractError(f"{name} is no list")
-        return tuple(_read_number(name, part) for part in cast("Sequence[object]", value))
-    number = _read_number(name, value)
+        return tuple(read_number(name, part) for part in cast("Sequence[object]", value))
+    number = read_number(name, value)
     if not name.endswith("_count"):
         return number
     if not isinstance(value, int):

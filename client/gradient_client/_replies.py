@@ -48,13 +48,16 @@ def parse_reply(reply: HttpReply, expected: Expectation[ResultT], meta: Meta) ->
     return expected.operation.result(outputs, applied=ReadOnlyMapping(applied), meta=meta)
 
 
+_BEYOND_LIMITS = 2**63
+
+
 def parse_limits(reply: HttpReply) -> Limits:
-    """The numbers of a `/limits` reply; members of any other kind are skipped."""
+    """The numbers of a `/limits` reply; members of any other kind, or that no limit can be, are skipped."""
     document = _decode(reply, WIRES["json"])  # whatever the wire of the tensors
     numbers = {
         name: value
         for name, value in document.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND_LIMITS
     }
     return Limits(numbers)
 

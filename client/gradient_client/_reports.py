@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar, cast
 
-from ._outputs import ContractError
+from ._outputs import ContractError, read_number
 from ._records import ReadOnlyMapping
 from .reports import Diagnosis, Invariant, WorstRow
 
@@ -41,7 +41,7 @@ def read_report(document: Json) -> dict[str, object]:
 
 def _diagnosis(entry: Json) -> Diagnosis:
     code, explanation = _member(entry, "code", str), _member(entry, "explanation", str)
-    return Diagnosis(code, explanation, _number(entry, "residual"))
+    return Diagnosis(code, explanation, read_number("residual", entry.get("residual")))
 
 
 def _worst_row(entry: Json) -> WorstRow:
@@ -49,13 +49,15 @@ def _worst_row(entry: Json) -> WorstRow:
         output=_member(entry, "output", str),
         row=_member(entry, "row", int),
         column=_member(entry, "class", int) if "class" in entry else None,
-        claimed=_number(entry, "claimed") if "claimed" in entry else None,
-        reference=_number(entry, "reference"),
+        claimed=read_number("claimed", entry.get("claimed")) if "claimed" in entry else None,
+        reference=read_number("reference", entry.get("reference")),
     )
 
 
 def _invariant(entry: Json) -> Invariant:
-    return Invariant(_member(entry, "name", str), _member(entry, "holds", bool), _number(entry, "value"))
+    return Invariant(
+        _member(entry, "name", str), _member(entry, "holds", bool), read_number("value", entry.get("value"))
+    )
 
 
 def _member(entry: Json, name: str, kind: type[T]) -> T:
@@ -63,13 +65,6 @@ def _member(entry: Json, name: str, kind: type[T]) -> T:
     if type(value) is not kind:
         raise ContractError(f"{name} is missing or no {kind.__name__}")
     return value
-
-
-def _number(entry: Json, name: str) -> float:
-    value = entry.get(name)
-    if type(value) not in {int, float}:
-        raise ContractError(f"{name} is missing or no number")
-    return float(cast("float", value))
 
 
 def _objects(entry: Json, name: str) -> list[Json]:

@@ -152,6 +152,8 @@ def test_what_is_left_out_is_none() -> None:
         {"diagnoses": {}},
         {"diagnoses": [1]},
         {"diagnoses": [{"code": "x", "explanation": "y"}]},
+        {"diagnoses": [{"code": "x", "explanation": "y", "residual": 10**400}]},
+        {"diagnoses": [{"code": "x", "explanation": "y", "residual": True}]},
         {"worst_rows": [{"output": "gradient", "row": "1", "reference": 0}]},
         {"statistics": []},
         {"statistics": {"gradient": 1}},

@@ -49,7 +49,9 @@ def test_labels_travel_positionally_and_options_by_name(ask: Ask) -> None:
 
 def test_limits_are_a_tolerant_mapping(ask: Ask) -> None:
     """A limit this version does not know is in the mapping beside the known attributes."""
-    limits = ask(Script([json_reply({"max_elements": 64, "max_novelty": 7})]), "limits")
+    strange = {"max_novelty": 7, "max_reply_bytes": 10**400, "max_nesting": "8"}
+    limits = ask(Script([json_reply({"max_elements": 64, **strange})]), "limits")
+    assert {*limits} == {"max_elements", "max_novelty"}
     assert (limits.max_elements, limits["max_novelty"], dict(limits)["max_elements"]) == (64, 7, 64)
     assert pickle.loads(pickle.dumps(limits)) == limits  # noqa: S301 - our own object
 

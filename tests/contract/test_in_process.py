@@ -118,7 +118,7 @@ def test_a_process_ends_in_silence() -> None:
 def test_the_service_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is not, the error says what to install."""
     monkeypatch.setitem(sys.modules, "gradient_service", None)
-    with pytest.raises(ConfigurationError, match="pip install gradient-service"):
+    with pytest.raises(ConfigurationError, match="installed beside the client"):
         GradientClient.in_process()
 
 

@@ -47,9 +47,9 @@ class InvalidInputError(ValueError):
         return InvalidInputError(sorted(self.faults, key=place))
 
 
-def first_true(are: NDArray[np.bool_], count: int = MAX_FAULTS) -> Iterator[tuple[int, ...]]:
+def first_true(are: NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:
     """Yield where the first true elements are, in one pass that ends with the last of them."""
-    flat, start = are.ravel(), 0
+    flat, start, count = are.ravel(), 0, MAX_FAULTS
     while count and start < flat.size:
         start += int(flat[start:].argmax())
         if not flat[start]:

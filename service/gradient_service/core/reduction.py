@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 
 from gradient_service.core.blocks import Array, block_of, never_stops, row_blocks
+from gradient_service.core.cached import cached
 from gradient_service.core.error_free import sum_over_classes, two_product
 from gradient_service.core.errors import Fault, InvalidInputError, raise_if_any
 from gradient_service.core.exact_sum import Total, exact_sum
@@ -188,7 +189,6 @@ class Totals:
     """D; None without a mean."""
     checkpoint: Callable[[], None] = never_stops
     """Called again and again while many rows are summed; what it raises ends the work."""
-    _found: Total | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Refuse a mean over nothing of something."""
@@ -196,12 +196,10 @@ class Totals:
             detail = "The denominator is 0 while the sum of the losses is not."
             raise InvalidInputError([Fault("number-out-of-range", "logits", (), detail)])
 
-    @property
+    @cached
     def total(self) -> Total:
         """Σ r_n E_n."""
-        if self._found is None:  # a cached property would have one lock for the sums of all calls
-            self._found = Total(units=exact_sum(self.losses, self.checkpoint)) if self.few is None else self.few
-        return self._found
+        return Total(units=exact_sum(self.losses, self.checkpoint)) if self.few is None else self.few
 
     def loss(self, dtype: np.dtype[np.floating]) -> np.floating:
         """Return the sum, or the sum over D: both correctly rounded, one division, then rounded to the dtype.

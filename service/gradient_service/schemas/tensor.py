@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -100,18 +100,6 @@ def tensor_fields(model: type[BaseModel]) -> dict[str, Tensor]:
 def array_fields(model: type[BaseModel]) -> dict[str, Tensor]:
     """Return the array fields of a model that have axes, by name, members of its fields among them."""
     return {name: tensor for name, tensor in tensor_fields(model).items() if tensor.rank}
-
-
-@cache
-def integer_fields(model: type[BaseModel]) -> frozenset[str]:
-    """Return the fields of a model that hold integers, arrays and single ones."""
-    arrays = {name for name, tensor in tensor_fields(model).items() if tensor.kind == "integer"}
-    singles = {
-        name
-        for name, field in model.model_fields.items()
-        if any(getattr(part, "__origin__", part) is int for part in get_args(field.annotation))
-    }
-    return frozenset(arrays | singles)
 
 
 def _tensors_in(annotation: Any, metadata: list[Any]) -> list[Tensor]:

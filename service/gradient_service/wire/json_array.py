@@ -19,6 +19,9 @@ from gradient_service.wire.json_faults import (
 )
 from gradient_service.wire.json_values import are_rows_of, flat_values, is_array, is_scalar_of
 
+MOST_TOLD = 0xFFFFFF
+"""What simdjson tells of the length of an array at the most, however long it is."""
+
 
 def read_array(value: Any, tensor: Tensor) -> NDArray[Any]:
     """Read an array of rank 1 or 2.
@@ -29,12 +32,19 @@ def read_array(value: Any, tensor: Tensor) -> NDArray[Any]:
     """
     if not is_array(value):
         raise TypeError
-    shape = (len(value),) if tensor.rank == 1 else _shape_of_rows(value)
+    shape = (_length(value),) if tensor.rank == 1 else _shape_of_rows(value)
     return flat_values(value, tensor.kind).reshape(shape)
+
+
+def _length(array: Any) -> int:
+    length = len(array)
+    return length if length < MOST_TOLD else sum(1 for _ in array)
 
 
 def _shape_of_rows(value: Any) -> tuple[int, int]:
     lengths = [len(row) for row in value]
+    if MOST_TOLD in lengths:
+        lengths = [_length(row) for row in value]
     num_columns = lengths[0] if lengths else 0
     if lengths.count(num_columns) != len(lengths):
         raise ValueError
@@ -51,16 +61,18 @@ def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
 
 
 def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
-    num_columns = next((len(row) for row in value if is_array(row)), 0)
-    for position, row in doubtful(value, partial(are_rows_of, kind=tensor.kind, num_columns=num_columns)):
+    num_columns = next((_length(row) for row in value if is_array(row)), 0)
+    length_of = len if num_columns < MOST_TOLD else _length
+    are_plain = partial(are_rows_of, kind=tensor.kind, num_columns=num_columns)
+    for position, row in doubtful(value, are_plain if num_columns < MOST_TOLD else lambda _: False):
         if is_scalar_of(row, tensor.kind):
             yield wrong_rank(field, tensor)
             continue
         if not is_array(row):
             yield wrong_row(field, position, tensor)
             continue
-        if len(row) != num_columns:
-            yield ragged(field, position, len(row), num_columns)
+        if (length := length_of(row)) != num_columns:
+            yield ragged(field, position, length, num_columns)
         yield from element_faults(field, row, tensor, partial(_index_in_row, position))
 
 

@@ -99,8 +99,6 @@ def encode(reply: Body, checkpoint: Checkpoint = without_pause) -> list[bytes]:
 def _decode(document: JsonObject, model: type[Model]) -> Decoded[Model]:
     check_fields(model, _but_a_null_alternative(document))
     values, faults = read_values(document, model)
-    if not faults and count(b"[", document.source.body) != _count_of_arrays(values):
-        faults = _hidden_arrays(document, model)
     try:
         return Decoded(validate(model, values, faults), document.names)
     except InvalidInputError as error:
@@ -199,6 +197,8 @@ def read_values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any]
         except (TypeError, ValueError):
             document.source.take_time()
             faults.extend(islice(find_faults(name, found, tensor), MAX_FAULTS))
+    if not faults and count(b"[", document.source.body) != _count_of_arrays(values):
+        faults = _hidden_arrays(document, model)
     return values, faults
 
 

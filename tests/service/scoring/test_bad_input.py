@@ -175,6 +175,7 @@ ARGUMENTS_REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "output": (("--include", "jacobian"), {}, "include: Input should be 'loss', 'summary' or 'losses'."),
     "include": ((), {"include": ["losses"]}, "outputs are named by --include."),
     "outputs": (("--include", "loss"), {"reduction": "none"}, "With reduction none there is no loss"),
+    "an array for a number": ((), {"class_weights": [[1]] * 7}, "class_weights must have 1 dimension."),
     "depth": ((), {"class_weights": json.loads("[" * 300 + "]" * 300)}, "a value is nested too deeply."),
     "no names": (("--column", "logits=,"), {}, "logits is required."),
     "twice": (("--option", "dtype=float32"), {"dtype": "float64"}, "--option: dtype is given twice."),

@@ -153,3 +153,16 @@ def test_both_readers_keep_the_order_of_fields(reader: str) -> None:
     """Faults stand in the order of the document."""
     faults = faults_of({"temperature": "a", "include": 1, "logits": [["x"]], "dtype": "half"})
     assert (reader, [fault.field for fault in faults]) == (reader, ["temperature", "include", "logits", "dtype"])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("length", [2**24 - 1, 2**24 + 1])
+def test_rows_may_be_longer_than_the_parser_tells(length: int) -> None:
+    """A row of more than 16 million numbers is read; two such rows of different lengths are ragged still."""
+    row = "[" + "1," * (length - 1) + "2]"
+    logits = decode(f'{{"logits": [{row}]}}'.encode(), SoftmaxRequest).logits
+    assert logits.shape == (1, length)
+    assert (logits[0, -2], logits[0, -1]) == (1, 2)
+    with pytest.raises(InvalidInputError) as caught:
+        decode(f'{{"logits": [{row}, {row[:-1]}, 3]]}}'.encode(), SoftmaxRequest)
+    assert caught.value.faults[0].code == "ragged"
