@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,7 +20,11 @@ def printed() -> str:
     """What the example prints when it is asked to compare itself with plain NumPy."""
     with running_service() as url:
         command = [sys.executable, "-W", "error", str(EXAMPLE), "--url", url, "--check"]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+        environment = os.environ | {
+            "OPENBLAS_NUM_THREADS": "1"
+        }  # more wait for each other where tests run side by side
+        run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=environment)
+        return run.stdout
 
 
 def number(printed: str, title: str) -> float:
