@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ._denominator import denominator_of
+from ._denominator import SIGMOID, denominator_of
 from ._fields import Value
 from ._protocol import CHECK, GRADIENT, SOFTMAX, Expectation
 from ._records import Result
 
-_SIGMOID, _TEXTBOOK = "sigmoid_binary_cross_entropy", "softmax_binary_cross_entropy"
+_TEXTBOOK = "softmax_binary_cross_entropy"
 
 
 def applied_of(fields: Mapping[str, Value], expected: Expectation[Result]) -> dict[str, object]:
@@ -33,7 +33,7 @@ def applied_of(fields: Mapping[str, Value], expected: Expectation[Result]) -> di
 
 def _of_objective(fields: Mapping[str, Value]) -> dict[str, object]:
     options: dict[str, object] = {"objective": "softmax_cross_entropy"}
-    if fields.get("objective") != _SIGMOID:
+    if fields.get("objective") != SIGMOID:
         options["label_smoothing"] = 0.0
         if "targets" in fields:
             options["targets_sum"] = "one"

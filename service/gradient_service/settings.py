@@ -11,8 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from gradient_service.machine import usable_cores, usable_memory_bytes
 
 MIB = 1024 * 1024
-CLOSE = 0.93
-"""How alike two names are of which one is misspelt, as `difflib` counts; Kubernetes has names of its own there."""
+LEAST_LIKENESS = 0.93
+"""Of a misspelt name to the one that is meant, as `difflib` counts; names that Kubernetes sets are less like."""
 KEY = re.compile(r"[\x21-\x7e]+")
 
 # RFC 6454, 6.1, but for ports that go without saying: a browser leaves them out.
@@ -144,7 +144,7 @@ def misspelt_settings(names: Iterable[str]) -> dict[str, str]:
     known = [f"GRADIENT_{field.upper()}" for field in Settings.model_fields]
     found = {}
     for name in set(names).difference(known):
-        meant = get_close_matches(name, known, n=1, cutoff=CLOSE)
+        meant = get_close_matches(name, known, n=1, cutoff=LEAST_LIKENESS)
         if name.startswith("GRADIENT_") and meant:
             found[name] = meant[0]
     return found

@@ -162,8 +162,10 @@ def test_replies_have_no_defaults(schemas: dict[str, Any]) -> None:
     assert [name for name in replies for _, part in parts(schemas[name]) if "default" in part] == []
 
 
-@pytest.mark.parametrize("reduction", ["mean", "none", None])
-@pytest.mark.parametrize("path", ["/softmax", "/loss", "/gradient"])
+@pytest.mark.parametrize(
+    ("path", "reduction"),
+    [("/softmax", None), *((path, each) for path in ("/loss", "/gradient") for each in ("mean", "none", None))],
+)
 def test_to_send_the_defaults_is_to_leave_them_out(
     document: dict[str, Any], url: str, path: str, reduction: str | None
 ) -> None:

@@ -62,7 +62,6 @@ def find_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
 
 def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
     num_columns = next((_length(row) for row in value if is_array(row)), 0)
-    length_of = len if num_columns < MOST_TOLD else _length
     are_plain = partial(are_rows_of, kind=tensor.kind, num_columns=num_columns)
     for position, row in doubtful(value, are_plain if num_columns < MOST_TOLD else lambda _: False):
         if is_scalar_of(row, tensor.kind):
@@ -71,7 +70,7 @@ def _row_faults(field: str, value: Any, tensor: Tensor) -> Iterator[Fault]:
         if not is_array(row):
             yield wrong_row(field, position, tensor)
             continue
-        if (length := length_of(row)) != num_columns:
+        if (length := _length(row)) != num_columns:
             yield ragged(field, position, length, num_columns)
         yield from element_faults(field, row, tensor, partial(_index_in_row, position))
 

@@ -17,7 +17,7 @@ from gradient_service.wire.tensor_codec import Buffer, encode_tensor
 VERSION = "1"
 BYTES_PER_BINARY_NUMBER = 8
 ALIGNMENT = 8
-"""Where arrays begin, so that those of JavaScript can be views of the reply."""
+"""Where the first array begins, and those behind it that no bytes precede: JavaScript's can be views of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
