@@ -20,7 +20,7 @@ from gradient_service.schemas.problem import Slug
 from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.refusals import last_refusal, overload_refusal
-from gradient_service.server.resting import RESTED_BYTES, Resting
+from gradient_service.server.resting import Resting
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
@@ -114,9 +114,8 @@ class RefusingProtocol(MessageProtocol):
         self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), context_of(scope)))
 
     def _rest(self, body_bytes: int) -> None:
-        """Read a caller who was refused, and whose connection goes on, later again, if what was sent is short."""
-        if body_bytes <= RESTED_BYTES:
-            self.resting.begin(self.flow.pause_reading, self.flow.resume_reading, self.loop)
+        """Read a caller who was refused, and whose connection goes on, later again."""
+        self.resting.begin(body_bytes, self.flow.pause_reading, self.flow.resume_reading, self.loop)
 
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""

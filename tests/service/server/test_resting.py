@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,7 +11,14 @@ import pytest
 from gradient_service.http.admission import Admission
 from gradient_service.server import resting
 from gradient_service.server.refusing import RefusingProtocol
-from gradient_service.server.resting import AT_ONCE_PER_SECOND, LOOK_SECONDS, REST_SECONDS, RESTED_BYTES, Resting
+from gradient_service.server.resting import (
+    AT_ONCE_PER_SECOND,
+    LONG_BODY_BYTES,
+    LONG_BODY_REST_SECONDS,
+    LOOK_SECONDS,
+    REST_SECONDS,
+    Resting,
+)
 
 from .conftest import Talk
 
@@ -76,24 +84,27 @@ async def test_who_was_refused_is_read_later(
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
 @pytest.mark.parametrize("surplus", [0, 1])
-async def test_who_sends_a_long_body_is_read_at_once(
+async def test_who_sends_a_long_body_is_read_sooner(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, surplus: int, *, is_known: bool
 ) -> None:
-    """One of that length rests, one that is a byte longer is refused and refused again."""
+    """One of that length rests as others do; one that is a byte longer is read, and refused again, after less."""
     if is_known:
         await talk.send(CALL)
         assert await status(talk) == b"200"
-    message = call(BODY.ljust(RESTED_BYTES + surplus))
+    message = call(BODY.ljust(LONG_BODY_BYTES + surplus))
     with monkeypatch.context() as patched:
         make_busy(patched)
+        patched.setattr(resting, "LONG_BODY_REST_SECONDS", LEAST_SECONDS)
         await talk.send(message)
         assert await status(talk) == b"503"
+        start = time.monotonic()
         await talk.send(CALL)
         if surplus:
             assert await status(talk) == b"503"
+            assert time.monotonic() - start >= LEAST_SECONDS / 2
         else:
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+                await asyncio.wait_for(talk.reader.read(1), 2 * LEAST_SECONDS)
 
 
 @pytest.mark.usefixtures("busy")
@@ -163,7 +174,7 @@ def test_each_rests_as_long() -> None:
     clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # all that it asks for
     for number, at in enumerate((0.0, 0.2, 0.3)):
         clock.go_to(at)
-        rests.begin(lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+        rests.begin(0, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
     ends = [at + REST_SECONDS + LOOK_SECONDS for at in (0.0, 0.2, 0.3)]
     for number, end in enumerate(ends):
         clock.go_to(end - 2 * LOOK_SECONDS)
@@ -175,12 +186,25 @@ def test_each_rests_as_long() -> None:
 
 
 @pytest.mark.usefixtures("storm")
+def test_long_bodies_rest_less() -> None:
+    """Whoever was refused one is read before those who began earlier."""
+    clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # as above
+    rests.begin(LONG_BODY_BYTES, lambda: None, lambda: told.append("short"), clock)  # type: ignore[arg-type]
+    clock.go_to(0.1)
+    rests.begin(LONG_BODY_BYTES + 1, lambda: None, lambda: told.append("long"), clock)  # type: ignore[arg-type]
+    clock.go_to(0.1 + LONG_BODY_REST_SECONDS + LOOK_SECONDS)
+    assert told == ["long"]
+    clock.go_to(REST_SECONDS + LOOK_SECONDS)
+    assert told == ["long", "short"]
+
+
+@pytest.mark.usefixtures("storm")
 def test_nobody_rests_where_nothing_waits() -> None:
     """All are read again as soon as it is seen that no call waits."""
     clock, admission, told = Clock(), Waits(), []
     rests = Resting(admission)  # type: ignore[arg-type]  # as above
     for number in range(3):
-        rests.begin(lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+        rests.begin(0, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
     admission.is_idle = True
     clock.go_to(LOOK_SECONDS)
     assert told == [0, 1, 2]
@@ -194,7 +218,7 @@ def test_a_few_go_on_at_once() -> None:
     def refuse(times: int) -> int:
         paused.clear()
         for number in range(times):
-            rests.begin(lambda number=number: paused.append(number), lambda: None, clock)  # type: ignore[arg-type,misc]
+            rests.begin(0, lambda number=number: paused.append(number), lambda: None, clock)  # type: ignore[arg-type,misc]
         return len(paused)
 
     few = int(AT_ONCE_PER_SECOND)
@@ -213,5 +237,5 @@ def test_so_many_rest_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     paused = []
     rests = Resting(Waits())  # type: ignore[arg-type]  # as above
     for number in range(3):
-        rests.begin(lambda number=number: paused.append(number), lambda: None, Clock())  # type: ignore[arg-type,misc]
+        rests.begin(0, lambda number=number: paused.append(number), lambda: None, Clock())  # type: ignore[arg-type,misc]
     assert paused == [0, 1]
