@@ -122,12 +122,14 @@ async def test_an_understated_body_is_refused_at_its_limit(http: httpx.AsyncClie
     check_problem(reply, 413, "body-too-large")
 
 
-@pytest.mark.parametrize("length", ["x", "-1", "1e9", "\u0665", "9" * 5000])
-async def test_a_senseless_length_makes_no_fault(http: httpx.AsyncClient, length: str) -> None:
-    """A declared length that is no sensible number is no fault of the service."""
+@pytest.mark.parametrize(
+    ("length", "status"), [("x", 200), ("-1", 200), ("1e9", 200), ("\u0665", 200), ("9" * 5000, 413)]
+)
+async def test_a_senseless_length_makes_no_fault(http: httpx.AsyncClient, length: str, status: int) -> None:
+    """Behind a server that lets such a thing pass, what arrives is counted; only a number is believed to be one."""
     headers = httpx.Headers(JSON | {"Content-Length": length}, encoding="utf-8")
     reply = await http.post("/softmax", content=b'{"logits": [[1]]}', headers=headers)
-    assert reply.status_code in {200, 400, 413}
+    assert reply.status_code == status
 
 
 async def test_the_declared_length_comes_before_the_media_type(http: httpx.AsyncClient) -> None:

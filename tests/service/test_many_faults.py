@@ -181,7 +181,7 @@ async def test_hostile_duplicate_name(http: httpx.AsyncClient, name: str) -> Non
 async def test_values_are_not_echoed(http: httpx.AsyncClient, body: object) -> None:
     """What a caller sent as a value is not in the answer."""
     reply = await post(http, "/softmax", body)
-    assert reply.status_code in {400, 422}
+    assert reply.status_code == (400 if isinstance(body, bytes) else 422)
     assert "s3cret" not in reply.text
 
 

@@ -136,37 +136,17 @@ async def test_nothing_else_is_written(http: httpx.AsyncClient, accept: str) -> 
     assert reply.headers["accept"] == MEDIA_TYPES
 
 
-@pytest.mark.parametrize("accept", ["application/json;q=x", "application/json;q=2", "application/json;q=nan", ";;;",
-                                    "/", '"', "application/json;q=-1", "a" * 10_000, ";q=1," * 1000])  # fmt: skip
-async def test_malformed_ranges_are_no_fault_of_ours(http: httpx.AsyncClient, accept: str) -> None:
-    """A malformed Accept is answered in JSON or refused, never a fault."""
-    reply = await post(http, "/softmax", BODY, Accept=accept)
-    assert reply.status_code in {200, 406}
-
-
-async def test_several_accept_lines_are_one(http: httpx.AsyncClient) -> None:
-    """Accept given on two lines means both."""
-    headers = [*JSON.items(), ("Accept", "text/html"), ("Accept", "application/json;q=0.5")]
-    reply = await http.post("/softmax", content=BODY, headers=headers)
+@pytest.mark.parametrize("quality", ["x", "2", "nan", "-1", ""])
+async def test_a_senseless_quality_is_passed_over(http: httpx.AsyncClient, quality: str) -> None:
+    """The range counts as if it had none."""
+    reply = await post(http, "/softmax", BODY, Accept=f"application/json;q={quality}")
     assert reply.status_code == 200
 
 
-async def test_replies_vary_by_accept(http: httpx.AsyncClient) -> None:
-    """Caches are told that the reply depends on Accept."""
-    assert (await post(http, "/softmax", BODY)).headers["vary"] == "Accept"
-
-
-async def test_replies_tell_their_stages(http: httpx.AsyncClient) -> None:
-    """Server-Timing gives read, parse, compute and encode in milliseconds."""
-    stages = [part.split(";dur=") for part in (await post(http, "/softmax", BODY)).headers["server-timing"].split(", ")]
-    assert [name for name, _ in stages] == ["read", "parse", "compute", "encode"]
-    assert all(float(milliseconds) >= 0 for _, milliseconds in stages)
-
-
-async def test_the_type_is_checked_before_the_bytes(http: httpx.AsyncClient) -> None:
-    """Malformed bytes of a type that is not read are 415."""
-    reply = await http.post("/softmax", content=b"{", headers={"Content-Type": "text/plain"})
-    check_problem(reply, 415, "unsupported-media-type")
+@pytest.mark.parametrize("accept", [";;;", "/", '"', "a" * 10_000, ";q=1," * 1000])
+async def test_malformed_ranges_cover_nothing(http: httpx.AsyncClient, accept: str) -> None:
+    """What is no range is refused, never a fault."""
+    check_problem(await post(http, "/softmax", BODY, Accept=accept), 406, "not-acceptable")
 
 
 async def test_what_is_read_is_checked_before_what_is_written(http: httpx.AsyncClient) -> None:
@@ -179,7 +159,7 @@ async def test_what_is_read_is_checked_before_what_is_written(http: httpx.AsyncC
 @pytest.mark.parametrize("parameter", [
     "charset*=UTF-8''utf-8", "charset*='", "charset*0*=x", "q*=UTF-8''1", f"q*{'9' * 5000}=1", "q=", "=", "=;=", 'q="',
 ])  # fmt: skip
-async def test_odd_parameters_make_no_fault(http: httpx.AsyncClient, header: str, parameter: str) -> None:
-    """A parameter in no form that counts here is passed over or refused."""
+async def test_odd_parameters_are_passed_over(http: httpx.AsyncClient, header: str, parameter: str) -> None:
+    """A parameter in no form that counts here makes no difference."""
     headers = JSON | {header: f"application/json; {parameter}"}
-    assert (await http.post("/softmax", content=BODY, headers=headers)).status_code in {200, 406, 415}
+    assert (await http.post("/softmax", content=BODY, headers=headers)).status_code == 200
