@@ -149,6 +149,31 @@ async def test_malformed_ranges_cover_nothing(http: httpx.AsyncClient, accept: s
     check_problem(await post(http, "/softmax", BODY, Accept=accept), 406, "not-acceptable")
 
 
+async def test_several_accept_lines_are_one(http: httpx.AsyncClient) -> None:
+    """Accept given on two lines means both."""
+    headers = [*JSON.items(), ("Accept", "text/html"), ("Accept", "application/json;q=0.5")]
+    reply = await http.post("/softmax", content=BODY, headers=headers)
+    assert reply.status_code == 200
+
+
+async def test_replies_vary_by_accept(http: httpx.AsyncClient) -> None:
+    """Caches are told that the reply depends on Accept."""
+    assert (await post(http, "/softmax", BODY)).headers["vary"] == "Accept"
+
+
+async def test_replies_tell_their_stages(http: httpx.AsyncClient) -> None:
+    """Server-Timing gives read, parse, compute and encode in milliseconds."""
+    stages = [part.split(";dur=") for part in (await post(http, "/softmax", BODY)).headers["server-timing"].split(", ")]
+    assert [name for name, _ in stages] == ["read", "parse", "compute", "encode"]
+    assert all(float(milliseconds) >= 0 for _, milliseconds in stages)
+
+
+async def test_the_type_is_checked_before_the_bytes(http: httpx.AsyncClient) -> None:
+    """Malformed bytes of a type that is not read are 415."""
+    reply = await http.post("/softmax", content=b"{", headers={"Content-Type": "text/plain"})
+    check_problem(reply, 415, "unsupported-media-type")
+
+
 async def test_what_is_read_is_checked_before_what_is_written(http: httpx.AsyncClient) -> None:
     """A body that cannot be read for a reply that cannot be written is 415."""
     reply = await http.post("/softmax", content=b"{", headers={"Content-Type": "text/plain", "Accept": "text/html"})
