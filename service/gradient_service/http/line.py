@@ -12,7 +12,7 @@ from typing import Any
 
 WAITING_SECONDS = 0.5
 """No call joins where those before it are expected to take longer. Many clients that ask at once are served."""
-MAX_WAITING = 1024
+MAX_WAITING = 4096
 """However short they are; for longer ones the memory that they hold is reserved."""
 LONG_TURN_SECONDS = 0.002
 """After a longer turn, what arrived meanwhile is answered before the next one."""
