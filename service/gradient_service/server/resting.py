@@ -22,7 +22,7 @@ LONG_BODY_REST_SECONDS = 0.4
 LOOK_SECONDS = 0.05
 AT_ONCE_PER_SECOND = 1000.0
 """So many refusals take two hundredths of the event loop; those who get them may ask again at once."""
-MOST_RESTING = 4096
+MOST_RESTING = 16384
 """Each holds a descriptor; callers with more connections than this are answered at once."""
 
 
