@@ -97,14 +97,14 @@ class Call:
         settings = self._surroundings.settings
         seconds = max(0.0, min(self.remaining, at_most))
         headers = {
-            "Accept": "application/json",
+            "Accept": self._message.accept,
             # Numbers hardly compress; inflating would cost more than the network does.
             "Accept-Encoding": "identity",
             "User-Agent": _USER_AGENT,
             "X-Request-ID": self.request_id,
         }
         if self._message.media_type is not None:
-            headers |= {"Accept": self._message.accept, "Content-Type": self._message.media_type}
+            headers["Content-Type"] = self._message.media_type
         if settings.api_key is not None:
             headers["Authorization"] = f"Bearer {settings.api_key}"
         if math.isfinite(seconds):

@@ -209,7 +209,7 @@ class Call:
             max_reply_bytes=settings.max_reply_bytes,
             bytes_per_number=reading.bytes_per_number,
         )
-        threads = 1 if settings.threads == 1 or _is_short(reading) else settings.threads
+        threads = 1 if _is_short(reading) else settings.threads
         execution = Execution(threads=threads, checkpoint=progress.patience.check)
         work = Work(limits, execution, progress.reservation.add)
         try:
