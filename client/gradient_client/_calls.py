@@ -35,7 +35,6 @@ _FIRST_POLL_SECONDS = 0.05
 _LONGEST_POLL_SECONDS = 1.0
 # A machine that is still booting swallows packets; the next poll may reach it, this one never will.
 _POLL_TIMEOUT_SECONDS = 5.0
-_FIRST_ERROR_STATUS = 400
 
 
 class Calls:
@@ -151,7 +150,7 @@ class Calls:
                 raise call.build_error(TimeoutError("no time left to send"))
             outcome = yield Send(call.build_request())
             call.record(outcome, started_after=started_after)
-            if isinstance(outcome, HttpReply) and outcome.status < _FIRST_ERROR_STATUS:
+            if isinstance(outcome, HttpReply) and not outcome.is_error:
                 return outcome
             error = call.build_error(outcome)
             wait = self._wait_before_retry(call, error)

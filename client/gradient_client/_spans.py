@@ -12,16 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ._transport import HttpReply, HttpRequest
 from ._version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanKind
 
-    from ._transport import HttpReply, HttpRequest
-
 _PORTS = {"http": 80, "https": 443}
-_FIRST_ERROR_STATUS = 400
 
 
 def current_context() -> Context | None:
@@ -83,11 +81,12 @@ class CallSpan:
         span, self._attempt = self._attempt, None
         if span is None:
             return
-        status = getattr(outcome, "status", None)
-        if status is not None:
-            span.set_attribute("http.response.status_code", status)
-        if status is None or status >= _FIRST_ERROR_STATUS:
-            _fail(span, type(outcome).__name__ if status is None else str(status))
+        if not isinstance(outcome, HttpReply):
+            _fail(span, type(outcome).__name__)
+        else:
+            span.set_attribute("http.response.status_code", outcome.status)
+            if outcome.is_error:
+                _fail(span, str(outcome.status))
         span.end()
 
     def tell_wait(self, seconds: float) -> None:

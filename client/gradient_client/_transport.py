@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["AsyncTransport", "HttpReply", "HttpRequest", "Transport"]
 
+_FIRST_ERROR_STATUS = 400
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -36,6 +38,11 @@ class HttpReply:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is a problem, of the caller or of the service."""
+        return self.status >= _FIRST_ERROR_STATUS
 
     def header(self, name: str) -> str | None:
         """The value of a header, whatever the case of its name."""

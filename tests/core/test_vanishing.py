@@ -124,7 +124,7 @@ def test_ordinary_rows_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> Non
         counts.append(len(vanishing_rows(*arguments)))
         return vanishing_rows(*arguments)
 
-    for module in ("comparison", "vanishing"):
+    for module in ("loss_pass", "vanishing"):
         monkeypatch.setattr(f"gradient_service.core.{module}.vanishing_rows", counting)
     logits = np.random.default_rng(5).normal(0, 5, (100, 10))
     evaluated(logits, ["gradient"], labels=[0] * 100, sample_weights=[7.0] * 100, reduction="sum")

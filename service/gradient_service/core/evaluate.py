@@ -10,13 +10,13 @@ import numpy as np
 
 from gradient_service.core.blocks import Array
 from gradient_service.core.checks import check_shapes, check_values
-from gradient_service.core.comparison import Comparison, Factors
 from gradient_service.core.denominators import denominator_of
 from gradient_service.core.derivatives import largest_gain
 from gradient_service.core.exact_sum import Total, few_numbers
 from gradient_service.core.execution import Execution
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.long_rows import LONG_ROW, with_checkpoints
+from gradient_service.core.loss_pass import Factors, LossPass
 from gradient_service.core.options import Objective, Precision
 from gradient_service.core.outputs import MADE_OF_JACOBIANS, REDUCED, Outputs, bytes_a_row, numbers_a_row
 from gradient_service.core.records import record
@@ -158,15 +158,15 @@ def loss_and_gradient(
     denominators = [denominator_of(reduction, part) for part in parts]
     factor = derivative_factor(reduction, weighing, denominators)
     factors = Factors(Scaled.of(weighing.sample_weights), factor, largest_gain(factor, scores.temperature, names))
-    comparison = Comparison(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
-    execution.run(comparison.work_on, scores.shape, bytes_a_row(names, scores))
-    comparison.outputs.check_finite()
-    numbers = None if REDUCED.isdisjoint(names) else few_numbers(comparison.losses)
+    loss_pass = LossPass(scores, supervision, reduction, factors, Outputs(names, scores, execution.checkpoint))
+    execution.run(loss_pass.work_on, scores.shape, bytes_a_row(names, scores))
+    loss_pass.outputs.check_finite()
+    numbers = None if REDUCED.isdisjoint(names) else few_numbers(loss_pass.losses)
     totals = [
         Totals(
-            losses=comparison.losses[rows],
+            losses=loss_pass.losses[rows],
             few=None if numbers is None else Total.of_few(numbers[rows]),
-            correct_count=part.num_counted(comparison.is_correct[rows]),
+            correct_count=part.num_counted(loss_pass.is_correct[rows]),
             weighing=part,
             denominator=denominator,
             checkpoint=execution.checkpoint,
@@ -174,7 +174,7 @@ def loss_and_gradient(
         for rows, part, denominator in zip(reduction.groups, parts, denominators, strict=True)
     ]
     groups = tuple(_reduced(each, names, scores.logits.dtype) for each in totals)
-    return Evaluation(comparison.outputs.arrays, groups)
+    return Evaluation(loss_pass.outputs.arrays, groups)
 
 
 def _reduced(totals: Totals, names: Collection[str], dtype: np.dtype[np.floating]) -> Reduced:

@@ -95,7 +95,7 @@ class MessageRulesMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, self._lifecycle)
+        exchange = ClosingExchange(scope, receive, send, self._lifecycle)
         try:
             self._rules.check(scope)
         except HttpProblemError as error:
@@ -104,7 +104,7 @@ class MessageRulesMiddleware:
             await self.app(scope, exchange.receive, exchange.send)
 
 
-class Exchange:
+class ClosingExchange:
     """One request and its reply, the last of its connection if it comes before the body, or the service is to end."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle) -> None:

@@ -28,8 +28,8 @@ class Factors:
 
 
 @dataclass(slots=True)
-class Comparison:
-    """A comparison of scores with labels or targets, filled in block by block."""
+class LossPass:
+    """One pass over the scores and their labels or targets, filled in block by block."""
 
     scores: Scores
     supervision: Supervision
