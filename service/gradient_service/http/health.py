@@ -37,7 +37,7 @@ class Readiness:
         """Raise `shutting-down` while starting or draining, `overloaded` while calls are refused for lack of room."""
         is_running = self.lifecycle.is_started and not self.lifecycle.is_draining
         if not is_running:
-            raise HttpProblemError("shutting-down", "The service is starting or draining.", {"Retry-After": "1"})
+            raise shutting_down("The service is starting or draining.")
         if not self.admission.has_room:
             raise overloaded("The calls under way leave no room for more.")
 
@@ -63,6 +63,11 @@ class Health:
         """Answer that work is taken, or raise shutting-down or overloaded."""
         self._readiness.check()
         return _status(self._readiness.parts, is_verbose="verbose" in request.query_params)
+
+
+def shutting_down(detail: str) -> HttpProblemError:
+    """Return the refusal that has the caller ask another process."""
+    return HttpProblemError("shutting-down", detail, {"Retry-After": "1"})
 
 
 def _status(parts: dict[str, bool], *, is_verbose: bool) -> Response:

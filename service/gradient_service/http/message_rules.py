@@ -1,6 +1,7 @@
 """What a request must be as an HTTP message, before its path is looked at: the first check of all, on every route."""
 
 import re
+from asyncio import CancelledError
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradient_service.http.body import declared_length
-from gradient_service.http.health import Lifecycle
+from gradient_service.http.health import Lifecycle, shutting_down
 from gradient_service.http.problems import HttpProblemError, refusal
 from gradient_service.settings import Settings
 
@@ -83,7 +84,10 @@ def is_loopback(host: str) -> bool:
 
 
 class MessageRulesMiddleware:
-    """Refuses messages that break the rules, and closes connections whose body is not worth reading to its end."""
+    """Refuses messages that break the rules, and closes connections whose body is not worth reading to its end.
+
+    Calls that the server cancels, as they outlast its end, are refused too.
+    """
 
     def __init__(self, app: ASGIApp, rules: MessageRules, lifecycle: Lifecycle) -> None:
         self.app = app
@@ -98,10 +102,14 @@ class MessageRulesMiddleware:
         exchange = ClosingExchange(scope, receive, send, self._lifecycle)
         try:
             self._rules.check(scope)
+            await self.app(scope, exchange.receive, exchange.send)
         except HttpProblemError as error:
             await refusal(Request(scope), error)(scope, exchange.receive, exchange.send)
-        else:
-            await self.app(scope, exchange.receive, exchange.send)
+        except CancelledError:
+            if exchange.is_begun or not self._lifecycle.is_draining:
+                raise
+            ended = shutting_down("The service ended before the call did.")
+            await refusal(Request(scope), ended)(scope, exchange.receive, exchange.send)
 
 
 class ClosingExchange:
@@ -113,6 +121,8 @@ class ClosingExchange:
         self._receive = receive
         self._send = send
         self._is_read = False
+        self.is_begun = False
+        """Whether the reply is."""
 
     async def receive(self) -> Message:
         """Receive a part of the body, or its end."""
@@ -124,6 +134,7 @@ class ClosingExchange:
     async def send(self, message: Message) -> None:
         """Send a part of the reply."""
         if message["type"] == "http.response.start":
+            self.is_begun = True
             is_left_unread = not self._is_read and self._has_much_to_read
             if is_left_unread or self._lifecycle.is_draining:
                 MutableHeaders(scope=message)["Connection"] = "close"

@@ -4,6 +4,7 @@ The event loop's own server accepts one, then sees to every other connection bef
 new callers wait until they have given up, and what is accepted then is answered to nobody.
 """
 
+import logging
 import socket
 import sys
 from asyncio import AbstractEventLoop, BaseProtocol, Task, TimerHandle, gather
@@ -20,6 +21,7 @@ PATIENCE_SECONDS = 0.002
 """How long callers are left to workers that have fewer; these may be busy, or gone."""
 PAUSE_SECONDS = 0.5
 """How long nothing is accepted when no descriptor or no memory is left."""
+logger = logging.getLogger("gradient_service.server")
 
 
 class Acceptor:
@@ -78,7 +80,8 @@ class Acceptor:
     def _take(self, at_most: int) -> None:
         try:
             self._accept_some(at_most)
-        except OSError:
+        except OSError as error:
+            logger.warning("no connection is accepted for %s seconds: %s", PAUSE_SECONDS, error)
             self._rest(PAUSE_SECONDS, self._watch)
 
     def _rest(self, seconds: float, then: Callable[[], None]) -> TimerHandle:

@@ -4,11 +4,13 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -47,6 +49,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         listener: what `listen` returned.
     """
     log_lines.install(settings.log_level)
+    allow_descriptors()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("serving on http://%s:%d", host, listener.getsockname()[1])
     for name, meant in misspelt_settings(os.environ).items():
@@ -60,6 +63,13 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     with counting_together():
         Supervisor(be_a_worker, settings.workers, listener, note_end).run()
+
+
+def allow_descriptors() -> None:
+    """Have as many descriptors as the system lets the process have: each connection takes one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where that is more than the kernel has
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -228,10 +228,15 @@ async def test_callers_left_to_others_are_accepted_at_the_end(
     waiting.close()
 
 
-async def test_accepting_goes_on_after_a_shortage(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no descriptor is left, accepting pauses and goes on."""
+async def test_accepting_goes_on_after_a_shortage(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no descriptor is left, accepting pauses and goes on, and the log says why."""
     monkeypatch.setattr(accepting, "PAUSE_SECONDS", 0.01)
     listener.failures = 2
     acceptor = Acceptor(listener, Speaker, asyncio.get_running_loop(), alone())
     assert await heard(connected(listener, 1)[0]) == b"hello"
     await acceptor.close()
+    assert [record.message for record in caplog.records] == [
+        "no connection is accepted for 0.01 seconds: [Errno 24] Too many open files"
+    ] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -230,6 +231,36 @@ def test_readiness_ends_before_the_listener_does() -> None:
         assert answered.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answered
         assert process.parent.wait(timeout=10) == 0
+
+
+def test_a_call_that_outlasts_the_drain_is_refused() -> None:
+    """One whose body is still to come when the drain ends is told to ask another process, and the log says so."""
+    with running(GRADIENT_DRAIN_SECONDS="1") as process:
+        head = b"POST /loss HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", process.port), timeout=10) as connection:
+            connection.sendall(head + b"{")
+            wait_until(process.is_ready, 10.0)  # by then it has been read
+            process.parent.send_signal(signal.SIGTERM)
+            answered = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answered.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1\r\n" in answered
+        assert b"connection: close\r\n" in answered
+        assert b'problems/shutting-down"' in answered
+        assert process.parent.wait(timeout=10) == 0
+    assert any(b'"problem":"shutting-down"' in line for line in process.log)
+    assert not any(b"Traceback" in line for line in process.log)
+
+
+def test_as_many_descriptors_are_taken_as_there_may_be() -> None:
+    """Whatever a shell allows for a start, a worker may have as many connections as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+    try:
+        with running() as process:
+            (worker,) = process.workers()
+            assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_taken_port_is_told() -> None:

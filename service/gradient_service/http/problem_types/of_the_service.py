@@ -18,7 +18,7 @@ OF_THE_SERVICE = {
     Slug.SHUTTING_DOWN: ProblemType(
         HTTPStatus.SERVICE_UNAVAILABLE,
         why="Before a process ends it says so at `/readyz`, and goes on answering until load balancers have noticed. "
-        "It says the same before it has started.",
+        "It says the same before it has started, and to calls that are not done when it has waited long enough.",
         mend="Nothing to mend: try again after `Retry-After` seconds, or ask another process.",
     ),
     Slug.DEADLINE_EXCEEDED: ProblemType(
