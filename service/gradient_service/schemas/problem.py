@@ -47,7 +47,7 @@ class Slug(Choice):
     )
     UNDEFINED_ROW = "undefined-row", "no class of a row takes part, so that it has no softmax"
     INFINITE_LOSS = "infinite-loss", "the exact loss is infinite: a target with weight meets a probability of 0"
-    UNSUPPORTED_DTYPE = "unsupported-dtype", "a tensor has an element type that its field does not take"
+    UNSUPPORTED_DTYPE = "unsupported-dtype", "a tensor has an element type that no field takes"
     OUTPUT_TOO_LARGE = "output-too-large", "the batch, its Jacobian or its reply is larger than its limit"
     INTERNAL_ERROR = "internal-error", "the service failed, by a fault of its own"
     NOT_IMPLEMENTED = "not-implemented", "this part of the Open Inference Protocol is not offered"

@@ -24,7 +24,8 @@ OF_FIELDS = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         why='Nothing is converted: `"1.5"` and `true` are no numbers, `1.0` is no label, and `null` is no value. A '
         "float among labels is most often a target, or a score, in the wrong field.",
-        mend="Send the type of the field. Leave a field out to have its default; `null` does not stand for it.",
+        mend="Send the type of the field; labels that a data frame turned into floats are converted back. Leave a "
+        "field out to have its default; `null` does not stand for it.",
     ),
     Slug.WRONG_RANK: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -59,8 +60,8 @@ OF_FIELDS = {
     Slug.UNSUPPORTED_DTYPE: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         why="Numbers are F16, BF16, F32 or F64, labels any integer type of up to 64 bits, masks BOOL. Text and "
-        "objects are not read, and nothing is unpickled.",
-        mend="Convert the array before it is sent. Labels that a data frame turned into floats are converted back.",
+        "objects are not read, and nothing is unpickled. A type that another field takes is `wrong-type`.",
+        mend="Convert the array before it is sent.",
     ),
     Slug.UNKNOWN_VALUE: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY,
