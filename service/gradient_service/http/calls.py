@@ -122,11 +122,12 @@ class Call:
     async def answer_timed(self, request: Request, timing: StageTiming) -> Response:
         """Answer a request, each stage noted as it ends; what is reserved for it is free once the reply is sent."""
         request.scope["state"]["timing"] = timing
-        patience = Patience.of(request.headers)
+        patience = Patience.of(request.headers, request.scope["state"].get("arrived_at"))
         settings = self._settings
         check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))
         if request.scope["state"].get("has_no_room"):  # as the server found, which leaves it to us to say so
             raise overloaded(TOO_MANY)
+        patience.check()  # it may have waited for its turn
         exchange = self._negotiate(request, self._operation, settings)
         timing.dialect = dialect_of(exchange)
         with ExitStack() as held:

@@ -23,25 +23,26 @@ class Patience:
     """The patience of one caller.
 
     Args:
-        seconds: from now to the deadline.
+        seconds: to the deadline.
+        since: when they began, as `monotonic` says; now, if left out.
     """
 
-    def __init__(self, seconds: float = inf) -> None:
-        self._end = monotonic() + seconds
+    def __init__(self, seconds: float = inf, since: float | None = None) -> None:
+        self._end = (monotonic() if since is None else since) + seconds
         self._scope: CancelScope | None = None
         self._has_left = False
         self._watcher: Task[None] | None = None
 
     @classmethod
-    def of(cls, headers: Headers) -> "Patience":
-        """Return what the headers say; raise `malformed-http` when they say it wrongly."""
+    def of(cls, headers: Headers, since: float | None) -> "Patience":
+        """Return what the headers of a call that came then say; raise `malformed-http` when they say it wrongly."""
         milliseconds = whole_number(headers, HEADER)
         if milliseconds is None:
             return cls()
         if milliseconds == 0:
             raise HttpProblemError("malformed-http", f"{HEADER} is at least 1.")
         seconds = milliseconds / 1000
-        return cls(seconds if seconds < DAY_SECONDS else inf)
+        return cls(seconds if seconds < DAY_SECONDS else inf, since)
 
     def check(self) -> None:
         """Raise where the patience has ended; any thread may ask.

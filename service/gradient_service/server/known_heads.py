@@ -36,7 +36,6 @@ READ = OF_OTHER_WAYS | {
 """All other fields that anything here reads."""
 FIELD = re.compile(rb"(?<=\n)([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
 """A field as the parser takes it, too; looked for where a line begins only, or bad lines would take long."""
-DEADLINE_FIELD = re.compile(rb"(\r\n" + DEADLINE + rb":[ \t]*)[0-9]+", re.IGNORECASE)
 NUMBER = re.compile(rb"[0-9]{1,9}")
 END_OF_HEAD = b"\r\n\r\n"
 MAX_HEAD_BYTES = 4096
@@ -133,11 +132,6 @@ def _head(message: bytes) -> Head | None:
     if DEADLINE in own and not int(own[DEADLINE]):
         return None
     return Head(len(message), len(parts) // 3, int(own[LENGTH]), own, b"\r\n".join(shared))
-
-
-def with_deadline(head: bytes, milliseconds: int) -> bytes:
-    """Return a head that names a deadline with another one."""
-    return DEADLINE_FIELD.sub(rb"\g<1>%d" % milliseconds, head)
 
 
 def can_come_again(fields: Collection[bytes]) -> bool:

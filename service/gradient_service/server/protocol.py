@@ -5,6 +5,7 @@ uvicorn reads and answers; this watches how long and how much a message takes to
 
 from asyncio import CancelledError, TimerHandle, Transport
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from httptools import HttpParserError
@@ -36,6 +37,8 @@ class GuardedProtocol(RefusingProtocol):
         """The rest of a body that the parser does not see."""
         self._is_due = False
         """Whether a call that begins has had its turn."""
+        self._arrived_at: float | None = None
+        """When the message that is parsed next began, as `monotonic` says, if not now."""
 
     @property
     def place(self) -> memoryview | None:
@@ -123,6 +126,8 @@ class GuardedProtocol(RefusingProtocol):
         if self.parser.should_upgrade():
             return
         self._check_target()
+        self.scope["state"]["arrived_at"] = self._arrived_at or monotonic()
+        self._arrived_at = None
         fields = dict(self.headers)
         declared = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
         self._receipt = Receipt("body", self.loop.time(), declared_bytes=declared)

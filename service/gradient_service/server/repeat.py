@@ -9,7 +9,7 @@ from gradient_service.http.calls import Settled
 from gradient_service.http.request_log import Passage
 from gradient_service.http.timing import StageTiming
 from gradient_service.server.arriving import ArrivingBody
-from gradient_service.server.known_heads import Head, Known, with_deadline
+from gradient_service.server.known_heads import Head, Known
 
 
 @dataclass(slots=True)
@@ -55,8 +55,5 @@ class Repeat:
 
     @property
     def message(self) -> bytes:
-        """All that has arrived, with what is left of the caller's deadline."""
-        head = self.head_bytes
-        if self.head.deadline_ms is not None:
-            head = with_deadline(head, max(1, int(self.seconds_left * 1000)))
-        return b"".join([head, self.body.content[: self.body.arrived], self.behind])
+        """All that has arrived."""
+        return b"".join([self.head_bytes, self.body.content[: self.body.arrived], self.behind])

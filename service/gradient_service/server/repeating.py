@@ -162,14 +162,19 @@ class RepeatingProtocol(KeptProtocol):
         """Have a call whose deadline has passed while its body arrives told so on the long way."""
         receipt = self._receipt
         self._end(repeat)
+        self._arrived_at = repeat.since
         super()._parse(repeat.message)
         if self._receipt.phase == "body":  # and not refused and passed over by now
             self._receipt = receipt
 
     def take_long_way(self, repeat: Repeat) -> None:
-        """Have a call answered as if its head were not known; a large one at once: its memory is reserved no more."""
+        """Have a call answered as if its head were not known.
+
+        A large one is at once, as its memory is reserved no more, and one whose deadline has passed.
+        """
         self.flow.resume_reading()
-        self._is_due = len(repeat.body.content) > LARGE_BYTES
+        self._is_due = len(repeat.body.content) > LARGE_BYTES or repeat.seconds_left <= 0
+        self._arrived_at = repeat.since
         super()._parse(repeat.message)
         self._is_due = False
         self._watch()

@@ -23,7 +23,7 @@ from gradient_service.http.calls import Call, Settled
 from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import WORK_TOGETHER
-from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of, with_deadline
+from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeating import RepeatingProtocol
@@ -332,10 +332,16 @@ async def test_a_deadline_that_passes_in_the_line_is_told_once(talk: Talk, app: 
     assert (await outcome(talk, GET))[1] == b'{"status":"ok"}'
 
 
-def test_what_is_left_of_a_deadline_takes_its_place() -> None:
-    """Whatever the case of the field's name, and nothing else is changed."""
-    head = b"POST / HTTP/1.1\r\nX-Request-DEADLINE-Ms:  500\r\nX: y: 500\r\n\r\n"
-    assert with_deadline(head, 7) == head.replace(b"  500", b"  7")
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
+async def test_a_deadline_counts_in_the_line(talk: Talk, app: FastAPI, *, is_known: bool) -> None:
+    """A call whose turn comes late is not answered as if it had come then, and is not sent to the line's end."""
+    if is_known:
+        await outcome(talk, call(BODY))
+    line, call_soon = app.state.admission.line, asyncio.get_running_loop().call_soon
+    line.join(lambda _: time.sleep(0.2), None, call_soon)
+    await talk.send(call(BODY, b"X-Request-Deadline-Ms: 50"))
+    await asyncio.sleep(0)
+    assert (await talk.answer())[0][9:12] == b"504"
 
 
 @pytest.mark.parametrize("field", [b"X-Request-ID: a", b"traceparent: a", b"X-Request-Deadline-Ms: 9"])
