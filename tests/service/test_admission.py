@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from gradient_service.app import create_app
 from gradient_service.http import admission
-from gradient_service.http.admission import ARRIVING_SECONDS, WAITING_FOR_EACH, Admission, Reservation
+from gradient_service.http.admission import ARRIVING_SECONDS, READ_AHEAD_BYTES, WAITING_FOR_EACH, Admission, Reservation
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
@@ -264,6 +264,16 @@ def test_large_calls_in_the_line_have_a_place() -> None:
     assert not admitting.refuses(MIB)
     begins[0]()
     assert not admitting.refuses(2 * MIB)
+
+
+def test_what_is_read_of_waiting_calls_counts() -> None:
+    """As much as the server may have read of a body before its call's turn is in use until then."""
+    admitting = admission_of(max_in_flight_bytes=4096 * MIB)
+    begins = [admitting.expect(body_bytes) for body_bytes in (1000, MIB, None)]
+    assert admitting.in_flight_bytes == 1000 + 2 * READ_AHEAD_BYTES
+    for begin in begins:
+        begin()
+    assert admitting.in_flight_bytes == 0
 
 
 async def test_a_small_body_with_large_work_meets_the_queue(monkeypatch: pytest.MonkeyPatch, slow: SlowWork) -> None:

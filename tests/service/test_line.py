@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gradient_service.http import line as line_module
-from gradient_service.http.line import LONG_TURN_SECONDS, MAX_WAITING, MEMORY, WAITING_SECONDS, Line
+from gradient_service.http.line import FIRST_SECONDS, LONG_TURN_SECONDS, MAX_WAITING, MEMORY, WAITING_SECONDS, Line
 
 
 class Rounds:
@@ -131,11 +131,23 @@ def test_a_line_is_long_by_the_time_that_it_takes(number: int, is_long: bool, ro
 
 def test_a_line_is_long_by_number_too(rounds: Rounds) -> None:
     """However short calls are, no more wait than have their bodies kept."""
+    for number in range(10 * MEMORY):
+        rounds.join(number)
+        rounds.turn()
     for number in range(MAX_WAITING - 1):
         rounds.join(number)
     assert not rounds.line.is_long
     rounds.join(MAX_WAITING)
     assert rounds.line.is_long
+
+
+def test_many_at_once_may_be_the_first(rounds: Rounds) -> None:
+    """Before it is known how long calls take, fewer may wait than if they took no time."""
+    for number in range(MAX_WAITING):
+        if rounds.line.is_long:
+            break
+        rounds.join(number)
+    assert number == WAITING_SECONDS / FIRST_SECONDS + 1
 
 
 def test_time_without_calls_does_not_count(rounds: Rounds) -> None:

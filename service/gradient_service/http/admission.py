@@ -23,6 +23,8 @@ WAITING_SECONDS = 2.0
 """No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
 """So long a body that arrives keeps its place in the queue; a slow sender has to find one again."""
+READ_AHEAD_BYTES = 320 * 1024
+"""The most that the server reads of a body before its call is worked on: what uvicorn keeps, and what comes with it."""
 KEPT_BYTES, KEPT_SHARE = 64 * 1024 * 1024, 0.25
 """What bodies that wait for the event loop leave of the memory, the less of both: their work needs some in its turn."""
 TOO_MANY = "Too many calls wait to be computed."
@@ -77,13 +79,20 @@ class Admission:
         kept = 0 if body_bytes > INLINE_BINARY_BYTES else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
         return self.in_flight_bytes <= max(self._max_bytes - kept - body_bytes, 0)
 
-    def expect(self, body_bytes: int) -> Callable[[], None]:
-        """Count a call with a body of this length until it is worked on; return what to call then."""
-        is_large = body_bytes > INLINE_BINARY_BYTES
+    def expect(self, body_bytes: int | None) -> Callable[[], None]:
+        """Count a call with a body of this length, None where it is unknown, until it is worked on.
+
+        Returns:
+            What to call then.
+        """
+        is_large = body_bytes is not None and body_bytes > INLINE_BINARY_BYTES
         self._large_in_line += is_large
+        read = READ_AHEAD_BYTES if body_bytes is None else min(body_bytes, READ_AHEAD_BYTES)
+        self.count(read)
 
         def begin() -> None:
             self._large_in_line -= is_large
+            self.release(read)
 
         return begin
 

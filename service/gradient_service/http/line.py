@@ -14,6 +14,8 @@ WAITING_SECONDS = 0.5
 """No call joins where those before it are expected to take longer. Many clients that ask at once are served."""
 MAX_WAITING = 4096
 """However short they are; for longer ones the memory that they hold is reserved."""
+FIRST_SECONDS = 0.0005
+"""What a call is expected to take before any has been begun: many at once may be the first to come."""
 LONG_TURN_SECONDS = 0.002
 """After a longer turn, what arrived meanwhile is answered before the next one."""
 MEMORY = 32
@@ -31,7 +33,7 @@ class Line:
     def __init__(self) -> None:
         self._waiting: deque[tuple[Begin, Any, float]] = deque()
         self._is_moving = False
-        self._mean_seconds = 0.0
+        self._mean_seconds = FIRST_SECONDS
         """For a call, with what the loop did meanwhile."""
 
     @property

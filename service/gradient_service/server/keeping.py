@@ -37,9 +37,6 @@ class KeptProtocol(GuardedProtocol):
         else:
             super().timeout_keep_alive_handler()
 
-    def _keep_alive_for(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
     def shutdown(self) -> None:
         """End with the reply that is under way, or that to a call which has its turn yet, or which is on its way."""
         if self._unanswered is not None:

@@ -150,12 +150,12 @@ class GuardedProtocol(RefusingProtocol):
         if self.parser.should_upgrade():
             return
         if self._is_answered:
-            if self._is_refused and not self._closing.is_closing():
+            self._keep_alive_for(self.timeout_keep_alive)
+            if self._is_refused:
+                self._is_refused = False
                 self._rest(self._receipt.declared_bytes or 0)
-            self._is_refused = False
-            self._unset_keepalive_if_required()
-            wait, end = self.timeout_keep_alive, self.timeout_keep_alive_handler
-            self.timeout_keep_alive_task = self.loop.call_later(wait, end)
+            else:
+                self._rest_if_told()
         else:
             super().on_message_complete()
         self._receipt = Receipt()
@@ -198,7 +198,7 @@ class GuardedProtocol(RefusingProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
         admission = self.readiness.admission
-        is_worked_on = admission.expect(self._receipt.declared_bytes or 0)
+        is_worked_on = admission.expect(self._receipt.declared_bytes)
 
         async def counted(scope: Any, _: Any, send: Any) -> None:
             is_worked_on()

@@ -7,10 +7,12 @@ from asyncio import Transport
 from time import perf_counter
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gradient_service.http.admission import TOO_MANY, overloaded
+from gradient_service.http.body import declared_length
 from gradient_service.http.health import Readiness
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.request_id import new_request_id, request_id_of
@@ -87,7 +89,16 @@ class RefusingProtocol(MessageProtocol):
         """Go on with the request that waits behind the answered one, unless that was the last of the connection."""
         if self._closing.is_closing():
             self.pipeline.clear()
+        is_followed = bool(self.pipeline)
         super().on_response_complete()
+        if not is_followed and self._receipt.phase == "idle":
+            self._rest_if_told()
+
+    def _rest_if_told(self) -> None:
+        """Rest where the application refused a call for want of room, once its body has been passed over."""
+        running = self._running
+        if running is not None and running.scope["state"].get("problem") is Slug.OVERLOADED:
+            self._rest(declared_length(Headers(raw=[*running.scope["headers"]])))
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one."""
@@ -115,7 +126,21 @@ class RefusingProtocol(MessageProtocol):
 
     def _rest(self, body_bytes: int) -> None:
         """Read a caller who was refused, and whose connection goes on, later again."""
-        self.resting.begin(body_bytes, self.flow.pause_reading, self.flow.resume_reading, self.loop)
+        if not self.flow.read_paused and not self._closing.is_closing():  # or it rests already, for a call before
+            self.resting.begin(body_bytes, self._pause, self._resume, self.loop)
+
+    def _pause(self) -> None:
+        self.flow.pause_reading()
+        self._unset_keepalive_if_required()  # what is not read may be there
+
+    def _resume(self) -> None:
+        self.flow.resume_reading()
+        if not self.transport.is_closing():
+            self._keep_alive_for(self.timeout_keep_alive)
+
+    def _keep_alive_for(self, seconds: float) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _refuse(self, slug: str, detail: str) -> None:
         """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""

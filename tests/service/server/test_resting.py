@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
 import pytest
 
 from gradient_service.http.admission import Admission
+from gradient_service.http.line import Line
 from gradient_service.server import resting
 from gradient_service.server.refusing import RefusingProtocol
 from gradient_service.server.resting import (
@@ -105,6 +107,52 @@ async def test_who_sends_a_long_body_is_read_sooner(
         else:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(talk.reader.read(1), 2 * LEAST_SECONDS)
+
+
+@pytest.mark.parametrize("body_bytes", [len(BODY), 2 * LONG_BODY_BYTES])
+async def test_whom_the_application_refuses_is_read_later(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, body_bytes: int
+) -> None:
+    """A call with a field that only the application knows, such as a web page's, is refused there, and rests."""
+    message = call(BODY.ljust(body_bytes)).replace(b"Host", b"Origin: http://localhost\r\nHost", 1)
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        patched.setattr(Line, "is_long", property(lambda _: True))
+        await talk.send(message)
+        assert await status(talk) == b"503"
+        await talk.send(CALL)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+    assert await status(talk) == b"200"
+
+
+@pytest.mark.usefixtures("busy")
+async def test_who_asks_several_times_at_once_rests_once(talk: Talk) -> None:
+    """Calls that came together are all told, and the connection is one of those that rest."""
+    with patch.object(Resting, "begin", autospec=True, side_effect=Resting.begin) as begin:
+        await talk.send(3 * CALL)
+        assert [await status(talk) for _ in range(3)] == 3 * [b"503"]
+    assert begin.call_count == 1
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
+async def test_a_connection_that_rests_is_not_idle(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    """It is kept for as long as it rests, and for as long as others behind that."""
+    if is_known:
+        await talk.send(CALL)
+        assert await status(talk) == b"200"
+    seconds = property(lambda _: LEAST_SECONDS / 4, lambda *_: None)
+    monkeypatch.setattr(RefusingProtocol, "timeout_keep_alive", seconds, raising=False)
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(CALL)
+        assert await status(talk) == b"503"
+        await talk.send(CALL)
+        await asyncio.sleep(LEAST_SECONDS)
+    assert await status(talk) == b"200"
+    assert await asyncio.wait_for(talk.reader.read(1), 10) == b""
 
 
 @pytest.mark.usefixtures("busy")
