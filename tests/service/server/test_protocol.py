@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -11,6 +12,8 @@ import httpx
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
+
+from gradient_service.server.protocol import MAX_PIPELINED
 
 from .conftest import Process
 
@@ -97,6 +100,15 @@ def test_messages_are_answered_by_their_http_meaning(name: str, process: Process
         assert (problem["type"], problem["status"]) == (f"/problems/{slug}", status)
         assert b"content-type: application/problem+json" in head.lower()
         assert problem["request_id"].encode() in head
+
+
+@pytest.mark.parametrize("first", [GET + b"\r\n", post(LENGTH)], ids=["health", "call"])
+def test_however_many_pipelined_requests_are_answered_in_order(first: bytes, process: Process) -> None:
+    """More than are parsed at once, cut anywhere between two looks at how many wait."""
+    requests = [post(LENGTH, fields=JSON + b"X-Request-ID: id-%d\r\n" % number) for number in range(20 * MAX_PIPELINED)]
+    answered = process.send(first + b"".join(requests), seconds=1.0)
+    assert answered.count(b"HTTP/1.1 200 OK\r\n") == 1 + len(requests)
+    assert re.findall(rb"x-request-id: id-(\d+)", answered) == [b"%d" % number for number in range(len(requests))]
 
 
 def test_pipelined_calls_are_answered_in_order(process: Process) -> None:
