@@ -226,7 +226,7 @@ class GuardedProtocol(RefusingProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
         admission = self.readiness.admission
-        is_worked_on = admission.expect(self._receipt.declared_bytes)
+        is_worked_on = admission.expect(self._receipt.declared_bytes if cycle.more_body else len(cycle.body))
 
         async def counted(scope: Any, _: Any, send: Any) -> None:
             is_worked_on()
