@@ -256,6 +256,17 @@ def test_bytes_that_are_there_count_whatever_room_there_is() -> None:
     admitting.reserve(1)
 
 
+def test_what_text_takes_counts_before_it_is_read() -> None:
+    """A body of which each byte takes several is refused where one of them would not be."""
+    admitting = admission_of(max_in_flight_bytes=100 * MIB)
+    admitting.count(50 * MIB)
+    assert not admitting.refuses(10 * MIB)
+    assert not admitting.refuses(5 * MIB, 9)
+    assert admitting.refuses(10 * MIB, 9)
+    admitting.release(50 * MIB)
+    assert not admitting.refuses(20 * MIB, 9)  # with nothing in flight to try it tells more
+
+
 def test_large_calls_in_the_line_have_a_place() -> None:
     """A large call counts among those that wait for a thread before it is worked on."""
     admitting = admission_of(max_concurrency=1)

@@ -65,19 +65,24 @@ class Admission:
         """Whether there is room, and no call waits for the event loop."""
         return self.line.is_empty and self.has_room
 
-    def refuses(self, body_bytes: int) -> bool:
+    def refuses(self, body_bytes: int, memory_per_byte: int = 1) -> bool:
         """Return whether a call with a body of this length is known to find no room, before anything is done for it.
 
         One that is longer than any may be is told so, and not to ask again.
+
+        Args:
+            body_bytes: the length.
+            memory_per_byte: what is reserved for each.
         """
         is_large = body_bytes > INLINE_BINARY_BYTES
-        is_refused = self.line.is_long or not self._has_memory(body_bytes) or (is_large and not self._has_turn)
+        has_memory = self._has_memory(body_bytes * memory_per_byte)
+        is_refused = self.line.is_long or not has_memory or (is_large and not self._has_turn)
         return is_refused and body_bytes <= self._max_body_bytes
 
-    def _has_memory(self, body_bytes: int) -> bool:
+    def _has_memory(self, num_bytes: int) -> bool:
         """Return whether memory is left for a body, or nothing is in flight, where to try it tells more."""
-        kept = 0 if body_bytes > INLINE_BINARY_BYTES else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
-        return self.in_flight_bytes <= max(self._max_bytes - kept - body_bytes, 0)
+        kept = 0 if num_bytes > INLINE_BINARY_BYTES else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
+        return self.in_flight_bytes <= max(self._max_bytes - kept - num_bytes, 0)
 
     def expect(self, body_bytes: int | None) -> Callable[[], None]:
         """Count a call with a body of this length, None where it is unknown, until it is worked on.

@@ -23,6 +23,7 @@ from gradient_service.server.closing import ClosingTransport
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.refusals import last_refusal, overload_refusal
 from gradient_service.server.resting import Resting
+from gradient_service.wire.json_body import MEMORY_PER_BYTE
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
@@ -104,7 +105,7 @@ class RefusingProtocol(MessageProtocol):
         """Return whether to refuse a call before anything is done for it: an ordinary one."""
         return (
             declared is not None
-            and self.readiness.refuses(declared)
+            and self.readiness.refuses(declared, _memory_per_byte(fields))
             and self.parser.get_method() == b"POST"
             and fields.keys().isdisjoint(UNORDINARY)
             and self._unanswered is None
@@ -174,3 +175,9 @@ class RefusingProtocol(MessageProtocol):
         start = perf_counter() - (self.loop.time() - self._receipt.since)
         self.log.tell_unread(slug, request_id, Passage(start))
         return request_id
+
+
+def _memory_per_byte(fields: dict[bytes, bytes]) -> int:
+    """Return what is reserved for each byte of a body: of JSON its text is the least."""
+    is_json = fields.get(b"content-type", b"").lower().startswith(b"application/json")
+    return MEMORY_PER_BYTE if is_json and b"content-encoding" not in fields else 1
