@@ -27,6 +27,8 @@ from gradient_service.wire.json_body import MEMORY_PER_BYTE
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
+NO_MERE_JSON = frozenset({b"content-encoding", b"inference-header-content-length"})
+"""Fields of bodies that are compressed, or tensors for the most part, whatever their type says."""
 UNORDINARY = frozenset({b"expect", b"origin"})
 """Fields of calls that only the application knows to answer: their callers wait to be asked, or are web pages."""
 
@@ -178,6 +180,6 @@ class RefusingProtocol(MessageProtocol):
 
 
 def _memory_per_byte(fields: dict[bytes, bytes]) -> int:
-    """Return what is reserved for each byte of a body: of JSON its text is the least."""
+    """Return what is reserved for each byte of a body at the least, more for one that is JSON and nothing else."""
     is_json = fields.get(b"content-type", b"").lower().startswith(b"application/json")
-    return MEMORY_PER_BYTE if is_json and b"content-encoding" not in fields else 1
+    return MEMORY_PER_BYTE if is_json and fields.keys().isdisjoint(NO_MERE_JSON) else 1

@@ -45,6 +45,24 @@ def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Admission, "refuses", lambda *_: True)
 
 
+@pytest.mark.parametrize(("fields", "is_refused"), [([], True), ([b"Inference-Header-Content-Length: 9"], False)])
+async def test_json_is_refused_for_what_it_takes(
+    talk: Talk, app: FastAPI, fields: list[bytes], *, is_refused: bool
+) -> None:
+    """A body of 5 MiB for which there is room is refused unread where it is JSON, of which each byte takes nine."""
+    used = app.state.admission._max_bytes - 40 * MIB
+    app.state.admission.count(used)
+    await talk.send(head(5 * MIB, *fields).replace(b"/loss", b"/v2/models/loss/infer"))
+    if is_refused:
+        answered, _ = await talk.answer()
+        assert answered.startswith(b"http/1.1 503 ")
+        assert b"connection: close" not in answered  # as the application would say, which reads none of it
+    else:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk.reader.read(1), 0.2)
+    app.state.admission.release(used)
+
+
 @pytest.mark.usefixtures("crowded")
 async def test_a_refusal_is_a_problem_that_says_when_to_ask_again(talk: Talk) -> None:
     """The answer is 503 `overloaded` with `Retry-After`, the path, and the caller's own id, whatever is in it."""
