@@ -5,6 +5,8 @@ proxies stand before the replicas; what surrounds these is named in an environme
 `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=gradient_service.ray_serve:proxy_layers`. Importing this needs Ray.
 """
 
+from collections import deque
+
 from fastapi import FastAPI
 from ray import serve
 from starlette.middleware import Middleware
@@ -14,9 +16,12 @@ from gradient_service.app import create_app
 from gradient_service.http.problems import MAX_INSTANCE_LENGTH, MEDIA_TYPE, printable, problem_bytes
 from gradient_service.http.request_id import FIELD, request_id_of
 from gradient_service.schemas.problem import Problem
+from gradient_service.settings import Settings
 
 CALLS_AT_ONCE = 128
 """What Ray hands to a replica before it keeps calls back: more than it may, since the service refuses by itself."""
+HELD = "gradient.held"
+"""The key of a scope under which the messages stand that the gateway has read."""
 LOST = "The replica that had this call is gone. Calls are pure: repeat it."
 
 
@@ -28,9 +33,10 @@ def application() -> FastAPI:
 
 
 class Carried:
-    """Sends bodies as bytes, which can be pickled where views of arrays cannot, and leaves the id to Ray's proxy.
+    """Reads what the gateway held, sends bodies as bytes, which can be pickled where views of arrays cannot.
 
-    The proxy gives each request without an id one, and sets it in the answer, whether it stands there or not.
+    It leaves the id to Ray's proxy, which gives each request without an id one, and sets it in the answer, whether it
+    stands there or not.
     """
 
     def __init__(self, layers: ASGIApp) -> None:
@@ -38,6 +44,10 @@ class Carried:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the application does."""
+        held = deque(scope.get(HELD, ()))
+
+        async def receive_held() -> Message:
+            return held.popleft() if held else await receive()
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -47,7 +57,7 @@ class Carried:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._layers(scope, receive, send_on)
+        await self._layers(scope, receive_held, send_on)
 
 
 def proxy_layers() -> list[Middleware]:
@@ -58,11 +68,16 @@ def proxy_layers() -> list[Middleware]:
 class Gateway:
     """Tells the caller of a call that was lost with its replica; Ray alone answers 500, which nobody repeats.
 
+    Where a replica is lost before it has said that it takes the call, Ray gives the call to another one, and what the
+    first had taken of the body is lost with it. So the body travels with the head, which each of them is given whole.
+
     The proxy would set any id of a caller in the answer, so that one that is none is replaced before it sees it.
     """
 
     def __init__(self, proxy: ASGIApp) -> None:
+        settings = Settings()
         self._proxy = proxy
+        self._held_bytes = max(settings.max_json_body_bytes, settings.max_binary_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 502 where the proxy has no answer."""
@@ -75,10 +90,23 @@ class Gateway:
 
         if scope["type"] == "http":
             headers = [header for header in scope["headers"] if header[0] != FIELD]
-            scope = {**scope, "headers": [*headers, (FIELD, request_id_of(scope).encode())]}
+            headers.append((FIELD, request_id_of(scope).encode()))
+            scope = {**scope, "headers": headers, HELD: await self._hold(receive)}
         await self._proxy(scope, receive, send_on)
         if scope["type"] == "http" and not has_begun:
             await _say_lost(scope, send)
+
+    async def _hold(self, receive: Receive) -> list[Message]:
+        """Read the body, or so much of it that every replica refuses it."""
+        held: list[Message] = []
+        held_bytes = 0
+        is_whole = False
+        while not is_whole and held_bytes <= self._held_bytes:
+            message = await receive()
+            held.append(message)
+            held_bytes += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+        return held
 
 
 async def _say_lost(scope: Scope, send: Send) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -138,6 +138,48 @@ def test_a_lost_call_is_a_problem() -> None:
     assert problem.keys() == Problem.model_fields.keys()
     assert (reply.status_code, problem["status"], problem["instance"], problem["errors"]) == (502, 502, "/loss", [])
     assert (reply.headers["x-request-id"], problem["request_id"]) == ("mine", "mine")
+
+
+async def taken_twice(scope: Any, receive: Any, send: Any) -> None:
+    """A proxy whose first replica is lost with what it took of the body, as the second is then given the call."""
+    del receive
+    read: list[bytes] = []
+
+    async def nothing_left() -> Any:
+        await asyncio.Event().wait()
+
+    async def replica(_: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        read.append(body)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def lost(_: Any) -> None:
+        pass
+
+    carried = import_module("gradient_service.ray_serve").Carried(replica)
+    await carried(scope, nothing_left, lost)
+    await carried(scope, nothing_left, send)
+    assert read[0] == read[1]
+
+
+def test_a_body_is_whole_in_the_next_replica() -> None:
+    """Ray gives a call to another replica when the first is lost early; no byte of the body may be lost with it."""
+    gateway = import_module("gradient_service.ray_serve").Gateway(taken_twice)
+    body = np.random.default_rng(3).bytes(300_000)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 65_536):
+            yield body[start : start + 65_536]
+
+    async def call() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://ray") as client:
+            return await client.post("/loss", content=parts())
+
+    assert asyncio.run(asyncio.wait_for(call(), SECONDS)).content == body
 
 
 def replicas() -> list[Any]:

@@ -50,7 +50,7 @@ LAYERS = {
         "core settings schemas wire operations http app",
         "fastapi starlette uvicorn httptools prometheus_client opentelemetry",
     ),
-    "ray_serve": layer("app http schemas", "fastapi ray starlette"),
+    "ray_serve": layer("app http schemas settings", "fastapi ray starlette"),
     "cli": layer(
         "core settings schemas wire operations http scoring app server", "orjson pydantic fastapi starlette uvicorn"
     ),
