@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from errno import EMFILE
 from time import perf_counter
 from typing import Any
 
@@ -288,6 +289,17 @@ async def test_requests_that_end_soon_after_each_other_are_told_together(told: p
     assert [[line["request_id"] for line in each] for each in lines] == [["first", "second"], ["refused"], ["left"]]
     assert [record.levelno for record in told.records] == [logging.INFO, logging.WARNING, logging.INFO]
     assert [[each.fields for each in together] for together in counted] == [[*lines[0], *lines[1]], lines[2]]
+
+
+def test_what_cannot_be_counted_is_told(told: pytest.LogCaptureFixture) -> None:
+    """Where no descriptor is left for the file of the counts, the line is there."""
+
+    def fail(_: object) -> None:
+        raise OSError(EMFILE, "no descriptor")
+
+    with pytest.raises(OSError, match="no descriptor"):
+        RequestLog(fail).tell({"request_id": "told", "outcome": "answered"}, Passage(perf_counter()))
+    assert fields(told)["request_id"] == "told"
 
 
 async def test_what_waits_to_be_told_is_told_at_the_end(told: pytest.LogCaptureFixture) -> None:

@@ -108,11 +108,11 @@ class RequestLog:
         self._tell(told)
 
     def _tell(self, told: Sequence[Told]) -> None:
-        self._count(told)
         for level, alike in groupby((each.fields for each in told), _level):
             if logger.isEnabledFor(level):
                 # As `logger.log` does, but for its search of the stack for the caller, which no line says.
                 logger.handle(logging.LogRecord(logger.name, level, "", 0, [*alike], None, None))
+        self._count(told)  # last: the first count of a worker opens a file, and where no descriptor is left it fails
 
     def tell_repeated(self, route: str, num_bytes: tuple[int, int] | None, request_id: str, passage: Passage) -> None:
         """Tell of a call that was answered without the application.

@@ -42,7 +42,7 @@ class GuardedProtocol(RefusingProtocol):
         self._unparsed: Unparsed | None = None
         """The rest of a body that the parser does not see."""
         self._behind = b""
-        """What arrived behind many requests that wait."""
+        """What arrived behind many requests that wait, or behind one that was refused where the connection rests."""
         self._is_due = False
         """Whether a call that begins has had its turn."""
         self._arrived_at: float | None = None
@@ -121,9 +121,9 @@ class GuardedProtocol(RefusingProtocol):
             self._check_framing()
 
     def _feed_some(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Parse until many requests wait, and keep what follows; return what was parsed."""
+        """Parse until many requests wait, or the connection rests, and keep what follows; return what was parsed."""
         for start in range(0, len(data), PARSED_BYTES):
-            if len(self.pipeline) >= MAX_PIPELINED:
+            if len(self.pipeline) >= MAX_PIPELINED or self._is_resting:
                 self._behind = bytes(data[start:])
                 self.flow.pause_reading()
                 return data[:start]
@@ -184,8 +184,17 @@ class GuardedProtocol(RefusingProtocol):
     def on_response_complete(self) -> None:
         """Go on with what came behind the requests that wait."""
         super().on_response_complete()
+        self._go_on()
+
+    def _resume(self) -> None:
+        super()._resume()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._is_resting or self._is_deaf or self._closing.is_closing():
+            return
         behind, self._behind = self._behind, b""
-        if behind and not self._is_deaf and not self._closing.is_closing():
+        if behind:
             GuardedProtocol._parse(self, behind)
             self._watch()
 

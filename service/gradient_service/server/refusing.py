@@ -51,6 +51,7 @@ class RefusingProtocol(MessageProtocol):
         """The request that the application answers, or answered last: others may wait behind it."""
         self._is_deaf = False
         """Whether what arrives is passed over: the reply under way is the last one."""
+        self._is_resting = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Answer through a transport that ends gently."""
@@ -133,10 +134,12 @@ class RefusingProtocol(MessageProtocol):
             self.resting.begin(body_bytes, self._pause, self._resume, self.loop)
 
     def _pause(self) -> None:
+        self._is_resting = True
         self.flow.pause_reading()
         self._unset_keepalive_if_required()  # what is not read may be there
 
     def _resume(self) -> None:
+        self._is_resting = False
         self.flow.resume_reading()
         if not self.transport.is_closing():
             self._keep_alive_for(self.timeout_keep_alive)

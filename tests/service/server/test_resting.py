@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from unittest.mock import patch
 
 import pytest
@@ -133,6 +134,22 @@ async def test_who_asks_several_times_at_once_rests_once(talk: Talk) -> None:
         await talk.send(3 * CALL)
         assert [await status(talk) for _ in range(3)] == 3 * [b"503"]
     assert begin.call_count == 1
+
+
+async def test_calls_that_came_with_a_refused_one_are_read_later_too(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many that came together the first are refused; the others rest with the connection, and are answered then."""
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(40 * CALL)
+        refused = 0
+        with suppress(TimeoutError):
+            while True:
+                assert await asyncio.wait_for(status(talk), LEAST_SECONDS) == b"503"
+                refused += 1
+    assert 0 < refused < 20
+    assert [await status(talk) for _ in range(40 - refused)] == (40 - refused) * [b"200"]
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
