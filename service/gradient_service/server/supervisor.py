@@ -102,6 +102,8 @@ class Supervisor:
             os._exit(code)  # what the parent would do at its end is not the worker's to do
 
     def _end(self, number: int, _: FrameType | None) -> None:
+        if not self._is_ending:
+            logger.info("ending, by %s", signal.Signals(number).name)
         self._is_ending = True
         self._listener.close()
         for pid in self._started:

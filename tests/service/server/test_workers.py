@@ -220,7 +220,7 @@ def test_a_stopped_parent_leaves_no_worker() -> None:
 
 
 def test_readiness_ends_before_the_listener_does() -> None:
-    """After SIGTERM `/readyz` says 503 and closes its connections while calls are still answered."""
+    """After SIGTERM, which the log tells, `/readyz` says 503 and closes its connections, and calls are answered."""
     with running(GRADIENT_READINESS_LEAD_SECONDS="1.5") as process:
         process.parent.send_signal(signal.SIGTERM)
         wait_until(lambda: not process.is_ready(), 1.0)
@@ -231,6 +231,7 @@ def test_readiness_ends_before_the_listener_does() -> None:
         assert answered.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answered
         assert process.parent.wait(timeout=10) == 0
+    assert sum(b'"message":"ending, by SIGTERM"' in line for line in process.log) == 1
 
 
 def test_a_call_that_outlasts_the_drain_is_refused() -> None:
