@@ -5,8 +5,6 @@ proxies stand before the replicas; what surrounds these is named in an environme
 `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=gradient_service.ray_serve:proxy_layers`. Importing this needs Ray.
 """
 
-from collections import deque
-
 from fastapi import FastAPI
 from ray import serve
 from starlette.middleware import Middleware
@@ -21,7 +19,7 @@ from gradient_service.settings import Settings
 CALLS_AT_ONCE = 128
 """What Ray hands to a replica before it keeps calls back: more than it may, since the service refuses by itself."""
 HELD = "gradient.held"
-"""The key of a scope under which the messages stand that the gateway has read."""
+"""The key of a scope under which the message stands that the gateway has read."""
 LOST = "The replica that had this call is gone. Calls are pure: repeat it."
 
 
@@ -44,10 +42,12 @@ class Carried:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the application does."""
-        held = deque(scope.get(HELD, ()))
+        held: Message | None = scope.pop(HELD, None)
 
         async def receive_held() -> Message:
-            return held.popleft() if held else await receive()
+            nonlocal held
+            message, held = held, None
+            return message or await receive()
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -96,17 +96,16 @@ class Gateway:
         if scope["type"] == "http" and not has_begun:
             await _say_lost(scope, send)
 
-    async def _hold(self, receive: Receive) -> list[Message]:
-        """Read the body, or so much of it that every replica refuses it."""
-        held: list[Message] = []
-        held_bytes = 0
-        is_whole = False
-        while not is_whole and held_bytes <= self._held_bytes:
+    async def _hold(self, receive: Receive) -> Message:
+        """Read the body, or so much of it that every replica refuses it, unless the caller leaves meanwhile."""
+        body, is_whole = bytearray(), False
+        while not is_whole and len(body) <= self._held_bytes:
             message = await receive()
-            held.append(message)
-            held_bytes += len(message.get("body", b""))
+            if message["type"] != "http.request":
+                return message
+            body += message.get("body", b"")
             is_whole = not message.get("more_body", False)
-        return held
+        return {"type": "http.request", "body": bytes(body), "more_body": not is_whole}
 
 
 async def _say_lost(scope: Scope, send: Send) -> None:

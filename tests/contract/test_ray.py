@@ -161,8 +161,8 @@ async def taken_twice(scope: Any, receive: Any, send: Any) -> None:
         pass
 
     carried = import_module("gradient_service.ray_serve").Carried(replica)
-    await carried(scope, nothing_left, lost)
-    await carried(scope, nothing_left, send)
+    await carried({**scope}, nothing_left, lost)
+    await carried({**scope}, nothing_left, send)
     assert read[0] == read[1]
 
 

@@ -3,10 +3,9 @@
 from asyncio import AbstractEventLoop, Transport
 from collections.abc import Callable
 
-from uvicorn.protocols.http.flow_control import FlowControl
-
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.server.arriving import Discard
+from gradient_service.server.holding import HoldingFlow
 
 BEGIN_OF_HEAD = b"HTTP/1."
 LINGER_SECONDS = 1.0
@@ -27,7 +26,7 @@ class ClosingTransport:
     """
 
     def __init__(
-        self, transport: Transport, flow: FlowControl, loop: AbstractEventLoop, note_departure: Callable[[], None]
+        self, transport: Transport, flow: HoldingFlow, loop: AbstractEventLoop, note_departure: Callable[[], None]
     ) -> None:
         self._transport = transport
         self._flow = flow
@@ -71,7 +70,7 @@ class ClosingTransport:
         self._rest = Discard(self._transport, SWALLOWED_BYTES)
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self._flow.resume_reading()
+        self._flow.let_go()
         self._loop.call_later(LINGER_SECONDS, self._transport.close)
 
     def swallows(self, data: bytes | memoryview) -> bool:

@@ -33,7 +33,7 @@ class MessageProtocol(HttpToolsProtocol):
             for name, value in self.headers:
                 head += [name, b": ", value, b"\r\n"] if name != b"upgrade" else []
             self.parser = self.new_parser()
-            self.parser.feed_data(b"".join([*head, b"\r\n", data[upgrade.args[0] :]]))
+            self._feed(b"".join([*head, b"\r\n", data[upgrade.args[0] :]]))  # another may follow
 
     def new_parser(self) -> HttpRequestParser:
         """Return a parser like the one that the connection began with."""

@@ -121,11 +121,15 @@ class GuardedProtocol(RefusingProtocol):
             self._check_framing()
 
     def _feed_some(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Parse until many requests wait, or the connection rests, and keep what follows; return what was parsed."""
+        """Parse until many requests wait, or the connection rests, and keep what follows; return what was parsed.
+
+        A rest waits for the end of a body that has begun: what reads its end past the parser knows nothing of what is
+        kept.
+        """
         for start in range(0, len(data), PARSED_BYTES):
-            if len(self.pipeline) >= MAX_PIPELINED or self._is_resting:
+            if len(self.pipeline) >= MAX_PIPELINED or (self._is_resting and self._receipt.phase != "body"):
                 self._behind = bytes(data[start:])
-                self.flow.pause_reading()
+                self.flow.hold()
                 return data[:start]
             self._feed(data[start : start + PARSED_BYTES])
         return data
@@ -195,6 +199,7 @@ class GuardedProtocol(RefusingProtocol):
             return
         behind, self._behind = self._behind, b""
         if behind:
+            self.flow.let_go()
             GuardedProtocol._parse(self, behind)
             self._watch()
 

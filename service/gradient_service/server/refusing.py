@@ -20,6 +20,7 @@ from gradient_service.http.request_log import Passage, RequestLog
 from gradient_service.http.trace_context import context_of
 from gradient_service.schemas.problem import Slug
 from gradient_service.server.closing import ClosingTransport
+from gradient_service.server.holding import HoldingFlow
 from gradient_service.server.messages import MessageProtocol
 from gradient_service.server.refusals import last_refusal, overload_refusal
 from gradient_service.server.resting import Resting
@@ -41,6 +42,7 @@ class RefusingProtocol(MessageProtocol):
     resting: Resting
     """All are set by `repeating_protocol`."""
 
+    flow: HoldingFlow
     _closing: ClosingTransport
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -56,6 +58,7 @@ class RefusingProtocol(MessageProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Answer through a transport that ends gently."""
         super().connection_made(transport)
+        self.flow = HoldingFlow(transport)
         self._closing = ClosingTransport(transport, self.flow, self.loop, self.note_departure)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -135,12 +138,12 @@ class RefusingProtocol(MessageProtocol):
 
     def _pause(self) -> None:
         self._is_resting = True
-        self.flow.pause_reading()
+        self.flow.hold()
         self._unset_keepalive_if_required()  # what is not read may be there
 
     def _resume(self) -> None:
         self._is_resting = False
-        self.flow.resume_reading()
+        self.flow.let_go()
         if not self.transport.is_closing():
             self._keep_alive_for(self.timeout_keep_alive)
 

@@ -71,6 +71,6 @@ class Resting:
         now = inf if self._admission.is_idle else loop.time()
         while self._resting and self._resting[0][0] <= now:
             *_, resume = heappop(self._resting)
-            resume()
+            loop.call_soon(resume)  # which parses what was kept, and may have the connection rest again
         if self._resting:
             loop.call_later(LOOK_SECONDS, self._look, loop)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from unittest.mock import patch
 
 import pytest
@@ -23,30 +22,13 @@ from gradient_service.server.resting import (
     Resting,
 )
 
+from .busy import BODY, CALL, call, make_busy, status
 from .conftest import Talk
 
 pytestmark = pytest.mark.anyio
 
-BODY = b'{"logits": [[1, 2]], "labels": [0]}'
-
-
-def call(body: bytes) -> bytes:
-    """A message with this body."""
-    head = [b"POST /loss HTTP/1.1", b"Host: localhost", b"Content-Type: application/json"]
-    return b"\r\n".join([*head, b"Content-Length: %d" % len(body), b"", body])
-
-
-CALL = call(BODY)
 LEAST_SECONDS = 0.2
 """What is read at once is answered sooner, what is not read is never."""
-
-
-def make_busy(patched: pytest.MonkeyPatch) -> None:
-    """Have every call find no room, and calls wait; rests do not end by themselves."""
-    patched.setattr(resting, "REST_SECONDS", 60.0)
-    patched.setattr(resting, "AT_ONCE_PER_SECOND", 0.0)
-    patched.setattr(Admission, "is_idle", property(lambda _: False))
-    patched.setattr(Admission, "refuses", lambda *_: True)
 
 
 @pytest.fixture
@@ -55,12 +37,6 @@ def busy(connect: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  #
     with monkeypatch.context() as patched:
         make_busy(patched)
         yield
-
-
-async def status(talk: Talk) -> bytes:
-    """That of the next answer."""
-    head, _ = await talk.answer()
-    return head[9:12]
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
@@ -136,22 +112,6 @@ async def test_who_asks_several_times_at_once_rests_once(talk: Talk) -> None:
     assert begin.call_count == 1
 
 
-async def test_calls_that_came_with_a_refused_one_are_read_later_too(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of many that came together the first are refused; the others rest with the connection, and are answered then."""
-    with monkeypatch.context() as patched:
-        make_busy(patched)
-        await talk.send(40 * CALL)
-        refused = 0
-        with suppress(TimeoutError):
-            while True:
-                assert await asyncio.wait_for(status(talk), LEAST_SECONDS) == b"503"
-                refused += 1
-    assert 0 < refused < 20
-    assert [await status(talk) for _ in range(40 - refused)] == (40 - refused) * [b"200"]
-
-
 @pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
 async def test_a_connection_that_rests_is_not_idle(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
@@ -212,6 +172,10 @@ class Clock:
     def call_later(self, delay: float, call: Callable[..., None], *arguments: object) -> None:
         """Keep what is to be called."""
         self.due.append((self.now + delay, lambda: call(*arguments)))
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Keep what is to be called at once."""
+        self.due.append((self.now, call))
 
     def go_to(self, now: float) -> None:
         """Call what is due until then, each at its time."""

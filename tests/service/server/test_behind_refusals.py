@@ -1,0 +1,123 @@
+"""Messages that came together with a call that was refused: whatever they are, each is answered, and as itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from safetensors.numpy import save
+
+from gradient_service.http.admission import Admission
+from gradient_service.server import resting
+from gradient_service.server.protocol import PARSED_BYTES, GuardedProtocol
+
+from .busy import BODY, CALL, call, make_busy, status
+from .conftest import Talk
+
+pytestmark = pytest.mark.anyio
+
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPGRADE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+SHORT_REST, LEAST_SECONDS = 0.1, 0.2
+
+
+def padded(num_bytes: int) -> bytes:
+    """A call of this length, by a field that nobody reads."""
+    field = b"X-Filling: %b\r\nHost" % (b"a" * (num_bytes - len(CALL) - len(b"X-Filling: \r\n")))
+    return CALL.replace(b"Host", field, 1)
+
+
+def make_rests_short(patched: pytest.MonkeyPatch) -> None:
+    """Have every call find no room, and rests end soon."""
+    make_busy(patched)
+    patched.setattr(resting, "REST_SECONDS", SHORT_REST)
+    patched.setattr(resting, "LONG_BODY_REST_SECONDS", SHORT_REST)
+
+
+async def test_calls_are_read_later_too(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many the first are refused; the others rest with the connection, and are answered then."""
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(40 * CALL)
+        refused = 0
+        with suppress(TimeoutError):
+            while True:
+                assert await asyncio.wait_for(status(talk), LEAST_SECONDS) == b"503"
+                refused += 1
+    assert 0 < refused < 20
+    assert [await status(talk) for _ in range(40 - refused)] == (40 - refused) * [b"200"]
+
+
+@pytest.mark.parametrize("num_bytes", range(len(CALL) + 20, len(CALL) + 140, 7))
+async def test_the_connection_stays_in_step(talk: Talk, monkeypatch: pytest.MonkeyPatch, num_bytes: int) -> None:
+    """Wherever a message is cut where the rest begins, each is answered once, and so is the next one."""
+    with monkeypatch.context() as patched:
+        make_rests_short(patched)
+        await talk.send(20 * padded(num_bytes))
+        assert [await status(talk) for _ in range(20)] == 20 * [b"503"]
+    await talk.send(CALL)
+    assert await status(talk) == b"200"
+
+
+@pytest.mark.parametrize("behind", [b"", call(BODY.ljust(20_000))], ids=["alone", "followed"])
+async def test_a_large_call_is_answered_for_its_own_bytes(
+    app: FastAPI,
+    talk: Talk,
+    connect: Callable[[], asyncio.Future[Talk]],
+    monkeypatch: pytest.MonkeyPatch,
+    behind: bytes,
+) -> None:
+    """There may be room for a large one, though none is left for a small one before it."""
+    logits = np.random.default_rng(0).normal(size=(40_000, 4))
+    large = call(save({"logits": logits})).replace(b"application/json", b"application/x-safetensors", 1)
+    large = large.replace(b"/loss", b"/softmax", 1)
+    other = await connect()
+    await other.send(large)
+    _, expected = await other.answer()
+    admission: Admission = app.state.readiness.admission
+    used = admission._max_bytes - 40 * 1024 * 1024
+    monkeypatch.setattr(resting, "AT_ONCE_PER_SECOND", 0.0)
+    admission.count(used)
+    try:
+        await talk.send(CALL + large + behind)
+        assert await status(talk) == b"503"
+        head, body = await talk.answer()
+    finally:
+        admission.release(used)
+    assert head[9:12] == b"200"
+    assert body == expected
+
+
+async def test_upgrades_are_answered(
+    talk: Talk, connect: Callable[[], asyncio.Future[Talk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also two of them, and others whose connections rest are read again all the same."""
+    other = await connect()
+    with monkeypatch.context() as patched:
+        make_rests_short(patched)
+        await talk.send(padded(PARSED_BYTES) + 2 * UPGRADE)
+        await other.send(CALL + GET)
+        assert [await status(talk) for _ in range(3)] == [b"503", b"200", b"200"]
+        assert [await status(other) for _ in range(2)] == [b"503", b"200"]
+
+
+async def test_little_is_kept(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much a caller sends behind a refusal, and though one of the messages is answered meanwhile."""
+    kept: list[int] = []
+    received = GuardedProtocol.data_received
+
+    def noted(protocol: GuardedProtocol, data: bytes) -> None:
+        received(protocol, data)
+        kept.append(len(protocol._behind))
+
+    monkeypatch.setattr(GuardedProtocol, "data_received", noted)
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        talk.writer.write(CALL + GET + 20_000 * CALL)
+        await asyncio.sleep(LEAST_SECONDS)
+        talk.writer.transport.abort()
+    assert 0 < max(kept) < 100_000
