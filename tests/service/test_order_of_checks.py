@@ -51,6 +51,8 @@ MESSAGES: dict[str, tuple[str, str, dict[str, str], bytes, int, str]] = {
     "length, accepted type": ("POST", "/softmax", KEY | JSON | {"Accept": "a/b"}, LONG[:1200], 413, "body-too-large"),
     "length, bytes": ("POST", "/softmax", KEY | BINARY, LONG, 413, "body-too-large"),
     "length, coding": ("POST", INFER, KEY | {"Content-Encoding": "br"}, LONG[:1200], 413, "body-too-large"),
+    "length, coding that no call has": ("POST", "/loss", KEY | JSON | {"Content-Encoding": "gzip"}, LONG[:1200], 413,
+                                        "body-too-large"),
     "part, coding": ("POST", INFER, KEY | {PART: "-1", "Content-Encoding": "br"}, b"{}", 400, "malformed-http"),
     "type, accepted type": ("POST", "/loss", KEY | {"Content-Type": "a/b", "Accept": "a/b"}, b"{}", 415,
                             "unsupported-media-type"),

@@ -24,7 +24,7 @@ from gradient_service.wire.decoded import Decoded
 from gradient_service.wire.dialects import DIALECTS, JSON, ONLY_JSON, Dialect
 from gradient_service.wire.tensor_codec import Buffer
 
-READ_BY = frozenset({b"content-encoding", b"content-type"})
+READ_BY = frozenset({b"content-type"})
 WRITTEN_BY = frozenset({b"accept", b"accept-encoding"})
 VARY = (b"vary", b"Accept")
 
@@ -109,6 +109,7 @@ def negotiate(request: Request, operation: Operation, settings: Settings) -> Nat
     """
     reader = _reader(_fields(request, READ_BY))
     check_declared_length(request, max_body_bytes(reader, settings))
+    request_coding(request.headers, spoken=())
     spoken = DIALECTS if operation.answers_tensors else ONLY_JSON
     preferred = reader.media_type if reader.media_type in spoken else JSON.media_type
     reply_type = _reply_type(_fields(request, WRITTEN_BY), tuple(spoken), preferred)
@@ -123,10 +124,7 @@ def _fields(request: Request, names: Collection[bytes]) -> tuple[Field, ...]:
 @lru_cache(maxsize=256)
 def _reader(fields: tuple[Field, ...]) -> Dialect:
     """Return how the body is read."""
-    headers = Headers(raw=list(fields))
-    reader = DIALECTS[request_media_type(headers, tuple(DIALECTS))]
-    request_coding(headers, spoken=())
-    return reader
+    return DIALECTS[request_media_type(Headers(raw=list(fields)), tuple(DIALECTS))]
 
 
 @lru_cache(maxsize=256)

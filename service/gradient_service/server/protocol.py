@@ -22,6 +22,8 @@ from gradient_service.server.unread import Unread
 MAX_PIPELINED = 32
 """Where so many requests wait behind one of their connection, what follows stays bytes: parsed, the shortest take a
 hundred times as many."""
+NO_VERSION = "0.0"
+"""What the parser says before it has read one."""
 PARSED_BYTES = 1024
 """How much is parsed between two looks at that."""
 
@@ -114,6 +116,7 @@ class GuardedProtocol(RefusingProtocol):
         if self._receipt.phase == "head":
             self._receipt.head_bytes += 0 if receipt.phase == "body" else len(data)  # most is of the body before it
             self._check_head()
+            self._check_version(data)
         elif self._receipt.phase == "body" and self._is_answered:
             self._begin_discard()
         elif self._receipt is receipt and receipt.phase == "body":
@@ -261,6 +264,11 @@ class GuardedProtocol(RefusingProtocol):
             return
         slug = "uri-too-long" if len(self.url) > self.max_header_bytes else "headers-too-large"
         self._refuse(slug, f"The limit is {self.max_header_bytes} bytes.")
+
+    def _check_version(self, data: bytes | memoryview) -> None:
+        """Refuse a first line that ends behind its target, as of HTTP/0.9: the parser would wait for what follows."""
+        if self.url and data[-1:] == b"\n" and self.parser.get_http_version() == NO_VERSION:
+            self._refuse("malformed-http", "The first line names no version.")
 
     def _check_framing(self) -> None:
         if self._receipt.framing_bytes > self.max_header_bytes:

@@ -62,6 +62,8 @@ MESSAGES: dict[str, tuple[bytes, int, str]] = {
     "a length beyond the limit": (post(b"Content-Length: 999999999999\r\n"), 413, "body-too-large"),
     "a call without a length": (post(b"", b""), 411, "length-required"),
     "HTTP/0.9": (b"GET /\r\n\r\n", 400, "malformed-http"),
+    "HTTP/0.9, as it is sent": (b"GET /\r\n", 400, "malformed-http"),
+    "HTTP/0.9, by a person": (b"GET /\n", 400, "malformed-http"),
     "HTTP/1.2": (b"GET /livez HTTP/1.2\r\n" + HOST + b"\r\n", 400, "malformed-http"),
     "HTTP/2 in text": (b"GET /livez HTTP/2.0\r\n" + HOST + b"\r\n", 400, "malformed-http"),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed-http"),
