@@ -173,3 +173,27 @@ async def test_a_row_that_lost_digits_is_told_by_its_own_distance(http: httpx.As
     (diagnosis,) = reply["diagnoses"]
     assert (reply["verdict"], diagnosis["code"]) == ("match", "cancellation")
     assert 0 < diagnosis["residual"] < 1e-15
+
+
+@pytest.mark.parametrize(("claimed", "verdict"), [(4.25e7, "match"), (9.7e7, "mismatch")])
+async def test_losses_next_to_the_range_are_judged(http: httpx.AsyncClient, claimed: float, verdict: str) -> None:
+    """What is tolerated of their mean is no more than of any other, also where sums on the way leave the range."""
+    body = {"logits": [[0, -700, -1.7e308]], "targets": [[0.5, 0.25, 0.25]], "denominator_value": 1e300}
+    reply = (await post(http, "/check", body | {"claimed": {"loss": claimed}})).json()
+    assert (reply["verdict"], reply["diagnoses"]) == (verdict, [])
+
+
+UNNORMALISED = [
+    ({"targets": [[16.2, 1.9], [0, 43.2]]}, {"gradient": [[-1.1, 0.1], [-0.1, -1.9]]}),
+    ({"targets": [[57.8, 12.4], [745, 48.4]], "label_smoothing": 1}, {"losses": [3e10, 2e10]}),
+]
+
+
+@pytest.mark.parametrize(("options", "claimed"), UNNORMALISED)
+async def test_targets_above_one_explain_nothing_by_themselves(
+    http: httpx.AsyncClient, options: dict[str, Any], claimed: dict[str, Any]
+) -> None:
+    """1 − c is negative there, in formulas that were not asked for too; what is tolerated is not."""
+    body = options | {"logits": [[0, 32], [17.8, 0]], "targets_sum": "any", "claimed": claimed}
+    reply = (await post(http, "/check", body)).json()
+    assert (reply["verdict"], reply["diagnoses"]) == ("mismatch", [])

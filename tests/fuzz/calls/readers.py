@@ -185,6 +185,7 @@ def read_safetensors(body: bytes) -> Fields:
         check(isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}, "an entry")
         check(is_shape(entry["shape"]) and is_shape(entry["data_offsets"]) and len(entry["data_offsets"]) == 2, "entry")
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        check(isinstance(entry["dtype"], str), "a dtype")
         check(name in RANKS and entry["dtype"] in SAFETENSORS_TYPES, "a known tensor")
         (begin, stop), dtype, shape = entry["data_offsets"], SAFETENSORS_TYPES[entry["dtype"]], tuple(entry["shape"])
         check(begin == end and stop >= begin and _size(dtype, shape) == stop - begin, "layout")

@@ -1,6 +1,7 @@
 """A recipe followed with plain NumPy, as most would write it: no second reference, and not meant to be one.
 
-Per row: s the scores, p the probabilities, c the target row, w the class weights, W = Σ w c.
+Per row: s the scores, p the probabilities, c the target row, w the class weights, W = Σ w c. Targets may be above 1,
+and what mistakes make of them below 0: sizes are of magnitudes.
 """
 
 from dataclasses import dataclass, replace
@@ -43,7 +44,7 @@ class PlainRows:
         found, epsilon = self._floored[0], float(np.finfo(of.computed_in).eps) * (DOUBT + sqrt(recipe.num_classes))
         share = epsilon / found.complements
         share = np.where(share > 1, 0, np.minimum(share, HALF))
-        missed = self._weights * (1 - self._targets) * found.values * share
+        missed = self._weights * np.abs(1 - self._targets) * found.values * share
         if name == "losses":
             return recipe.by_samples(self.rows) * missed.sum(axis=1)
         if recipe.is_diagonal or not recipe.is_softmax:
@@ -57,7 +58,8 @@ class PlainRows:
         """
         recipe, top = self.recipe, found.values.argmax(axis=1)[:, np.newaxis]
         complement, missed = (np.take_along_axis(each, top, axis=1) for each in (found.complements, missed))
-        lost = np.take_along_axis(self._weights * self._targets, top, axis=1) * np.minimum(epsilon / complement, 1)
+        of_targets = np.take_along_axis(self._weights * np.abs(self._targets), top, axis=1)
+        lost = of_targets * np.minimum(epsilon / complement, 1)
         shares = found.values / np.where(complement > 0, complement, 1)
         np.put_along_axis(shares, top, 1, axis=1)
         factor = np.abs(recipe.factor(self.rows) / recipe.temperature)[:, np.newaxis]
@@ -123,16 +125,21 @@ class PlainRows:
         return (found, 1.0) if recipe.floor is Floor.NONE else floored(recipe, found)
 
     def _losses(self) -> Sized:
-        """E = −Σ w c log p, of binary objectives −Σ w (c log p + (1−c) log(1−p)); by max(E, W), or max(E, Σ w)."""
+        """E = −Σ w c log p, of binary objectives −Σ w (c log p + (1−c) log(1−p)); by max(E, W), or max(E, Σ w).
+
+        Of terms with different signs the sizes count.
+        """
         weights, targets, found = self._weights, self._targets, self._floored[0]
         weighted = weights * targets
-        terms, total = _product(weighted, found.logs), weighted
+        terms, total = _product(weighted, found.logs), np.abs(weighted)
+        magnitudes = np.abs(terms)
         if self.recipe.is_binary:
-            terms = terms + _product(weights * (1 - targets), found.complement_logs)
+            others = _product(weights * (1 - targets), found.complement_logs)
+            terms, magnitudes = terms + others, magnitudes + np.abs(others)
             total = np.broadcast_to(weights, targets.shape)
-        losses = 0 - terms.sum(axis=1)
+        sizes = np.maximum(magnitudes.sum(axis=1), total.sum(axis=1))
         by_samples = self.recipe.by_samples(self.rows).astype(self.dtype)
-        return _product(by_samples, losses), _product(by_samples, np.maximum(losses, total.sum(axis=1)))
+        return _product(by_samples, 0 - terms.sum(axis=1)), _product(by_samples, sizes)
 
     def _gradient(self) -> Sized:
         """∂E/∂s over T times the factor of the row; by max(W p, w c), or the magnitudes of the terms."""
@@ -155,13 +162,13 @@ def by_scores(recipe: Recipe, found: Distribution, targets: Array, weights: Arra
     if recipe.is_binary:
         if recipe.is_softmax and not recipe.is_diagonal:
             return _coupled(found, targets, weights)
-        return weights * (p - targets), weights * np.maximum(p, targets)
+        return weights * (p - targets), weights * np.maximum(p, np.abs(targets))
     weighted = weights * targets
     if recipe.is_diagonal:
-        return weighted * (p - 1), np.maximum(weighted * p, weighted)
+        return weighted * (p - 1), np.maximum(np.abs(weighted) * p, np.abs(weighted))
     is_difference = recipe.is_by_hand and recipe.class_weights is None  # p − c, also where Σ c is not 1
     spread_out = p if is_difference else weighted.sum(axis=1, keepdims=True) * p
-    return spread_out - weighted, np.maximum(spread_out, weighted)
+    return spread_out - weighted, np.maximum(np.abs(spread_out), np.abs(weighted))
 
 
 def _coupled(found: Distribution, targets: Array, weights: Array) -> Sized:
@@ -177,7 +184,8 @@ def _coupled(found: Distribution, targets: Array, weights: Array) -> Sized:
     for each in (of_top, pulled, parts):
         np.put_along_axis(each, top, 0, axis=1)
     sums = parts.sum(axis=1, keepdims=True) - parts
-    sizes = weights * (p + targets) + p * np.abs(parts).sum(axis=1, keepdims=True) + of_top + pulled
+    of_sums = p * np.abs(parts).sum(axis=1, keepdims=True)
+    sizes = weights * (p + np.abs(targets)) + of_sums + np.abs(of_top) + np.abs(pulled)
     return weights * (p - targets) - p * sums - of_top + pulled, sizes
 
 

@@ -1,5 +1,6 @@
 """A claimed reduced loss held against the reference, and what recipes make of it."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ from gradient_service.core.blocks import Array
 from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
 from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
 from gradient_service.core.checking.figures import Figures
-from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.plain import FLOAT64, HALF, PlainRows
 from gradient_service.core.checking.recipes import Recipe
+
+LARGEST = sys.float_info.max
+"""A size of ∞ would let any claim pass."""
 
 
 def compare_loss(
@@ -63,10 +67,10 @@ class Reduced:
     loss: float
     size: float
     """Σ of the sizes of the rows, over D."""
-    spread_size: float
-    """The same, each size times its g."""
+    mean_spread: float
+    """The mean of the g of the rows, weighed by their sizes."""
     doubt: float
-    """What the rows may be off more where they go through 1 − p, over D."""
+    """What the rows may be off more where they go through 1 − p, over D; at most half of the size."""
     num_classes: int
     num_rows: int
 
@@ -76,11 +80,8 @@ class Reduced:
 
     def relative(self, tolerance: Tolerance, claim: Claim) -> float:
         """Return Σ rtol_n size_n / D."""
-        if not self.size:
-            return 0.0
-        mean_spread = np.array([self.spread_size / self.size])
-        relative = tolerance.relative(claim.type, mean_spread, self.num_classes, self.num_rows)
-        return float(relative[0]) * self.size
+        spread = np.array([self.mean_spread])
+        return float(tolerance.relative(claim.type, spread, self.num_classes, self.num_rows)[0]) * self.size
 
 
 def reduced(
@@ -95,18 +96,14 @@ def reduced(
         doubt += float(np.sum(here.doubt("losses", of)))
     losses, sizes, spread = (np.concatenate([np.zeros(0), *(part[place] for part in found)]) for place in range(3))
     divisor = recipe.denominator
+    with np.errstate(over="ignore"):
+        shares = np.minimum(sizes / divisor, LARGEST)
+        size, doubtful = min(float(shares.sum()), LARGEST), float(doubt / np.float64(divisor))
     return Reduced(
         loss=float(losses.sum() / divisor),
-        size=_reduced_size(sizes, divisor),
-        spread_size=_reduced_size(sizes * spread, divisor),
-        doubt=float(_reduced_size(np.array([doubt]), divisor)),
+        size=size,
+        mean_spread=float(shares / size @ spread) if size else 0.0,
+        doubt=min(doubtful, HALF * size),
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )
-
-
-def _reduced_size(sizes: Array, divisor: float) -> float:
-    """Return Σ sizes / D within the range."""
-    with np.errstate(over="ignore"):
-        total = (sizes / divisor).sum()
-    return float(np.minimum(total, np.finfo(np.float64).max))
