@@ -9,6 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gradient_service.http.admission import Admission
@@ -29,6 +30,12 @@ def padded(num_bytes: int) -> bytes:
     """A call of this length, by a field that nobody reads."""
     field = b"X-Filling: %b\r\nHost" % (b"a" * (num_bytes - len(CALL) - len(b"X-Filling: \r\n")))
     return CALL.replace(b"Host", field, 1)
+
+
+def softmax_of(logits: NDArray[np.float64]) -> bytes:
+    """A call in tensors."""
+    message = call(save({"logits": logits})).replace(b"application/json", b"application/x-safetensors", 1)
+    return message.replace(b"/loss", b"/softmax", 1)
 
 
 def make_rests_short(patched: pytest.MonkeyPatch) -> None:
@@ -72,9 +79,7 @@ async def test_a_large_call_is_answered_for_its_own_bytes(
     behind: bytes,
 ) -> None:
     """There may be room for a large one, though none is left for a small one before it."""
-    logits = np.random.default_rng(0).normal(size=(40_000, 4))
-    large = call(save({"logits": logits})).replace(b"application/json", b"application/x-safetensors", 1)
-    large = large.replace(b"/loss", b"/softmax", 1)
+    large = softmax_of(np.random.default_rng(0).normal(size=(40_000, 4)))
     other = await connect()
     await other.send(large)
     _, expected = await other.answer()
@@ -105,19 +110,33 @@ async def test_upgrades_are_answered(
         assert [await status(other) for _ in range(2)] == [b"503", b"200"]
 
 
-async def test_little_is_kept(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much a caller sends behind a refusal, and though one of the messages is answered meanwhile."""
-    kept: list[int] = []
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes are kept after each reading."""
+    found: list[int] = []
     received = GuardedProtocol.data_received
 
     def noted(protocol: GuardedProtocol, data: bytes) -> None:
         received(protocol, data)
-        kept.append(len(protocol._behind))
+        found.append(len(protocol._behind))
 
     monkeypatch.setattr(GuardedProtocol, "data_received", noted)
+    return found
+
+
+async def test_little_is_kept(talk: Talk, monkeypatch: pytest.MonkeyPatch, kept: list[int]) -> None:
+    """However much a caller sends behind a refusal, and though one of the messages is answered meanwhile."""
     with monkeypatch.context() as patched:
         make_busy(patched)
         talk.writer.write(CALL + GET + 20_000 * CALL)
         await asyncio.sleep(LEAST_SECONDS)
         talk.writer.transport.abort()
     assert 0 < max(kept) < 100_000
+
+
+async def test_little_is_kept_behind_a_call_that_is_computed(talk: Talk, kept: list[int]) -> None:
+    """However much a caller sends, and though the call itself is told when its caller leaves."""
+    talk.writer.write(softmax_of(np.zeros((200_000, 10))) + 50_000 * GET)
+    assert await status(talk) == b"200"
+    assert 0 < max(kept) < 100_000
+    talk.writer.transport.abort()
