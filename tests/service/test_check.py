@@ -197,3 +197,14 @@ async def test_targets_above_one_explain_nothing_by_themselves(
     body = options | {"logits": [[0, 32], [17.8, 0]], "targets_sum": "any", "claimed": claimed}
     reply = (await post(http, "/check", body)).json()
     assert (reply["verdict"], reply["diagnoses"]) == ("mismatch", [])
+
+
+@pytest.mark.parametrize("claimed", [{"gradient": [[1.1], [-0.3]]}, {"loss": 3}])
+@pytest.mark.parametrize("weight", [5e-324, 1e-310])
+async def test_weights_next_to_nothing_let_nothing_pass(
+    http: httpx.AsyncClient, claimed: dict[str, Any], weight: float
+) -> None:
+    """1 / D leaves the range there, of which the weights make an ordinary number again."""
+    body = {"logits": [[-1], [49.5]], "targets": [[1], [1]], "class_weights": [weight]}
+    reply = (await post(http, "/check", body | {"claimed": claimed})).json()
+    assert (reply["verdict"], reply["diagnoses"]) == ("mismatch", [])

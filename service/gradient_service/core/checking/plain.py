@@ -63,7 +63,7 @@ class PlainRows:
         shares = found.values / np.where(complement > 0, complement, 1)
         np.put_along_axis(shares, top, 1, axis=1)
         factor = np.abs(recipe.factor(self.rows) / recipe.temperature)[:, np.newaxis]
-        return _product(factor * (missed + 2 * lost * complement), shares)
+        return _product(factor * ((missed + 2 * lost * complement) * recipe.scale), shares)
 
     def output(self, name: str) -> Sized:
         """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes, of which none is ∞.
@@ -145,7 +145,7 @@ class PlainRows:
         """∂E/∂s over T times the factor of the row; by max(W p, w c), or the magnitudes of the terms."""
         recipe, (found, kept) = self.recipe, self._floored
         factor = (recipe.factor(self.rows) / recipe.temperature).astype(self.dtype)[:, np.newaxis]
-        weights = self._weights if recipe.floor is Floor.NONE else self._weights * kept
+        weights = (self._weights if recipe.floor is Floor.NONE else self._weights * kept) * recipe.scale
         if recipe.is_over_batch and not recipe.is_by_hand:
             spread_out = found.values * (recipe.column_weights / recipe.temperature).astype(self.dtype)
             weighted = factor * (weights * self._targets)

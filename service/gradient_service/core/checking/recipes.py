@@ -19,6 +19,8 @@ from gradient_service.core.options import Denominator, Objective
 BLOCK_ELEMENTS = 32 * 1024
 """A quarter of a megabyte of float64: with the arrays made of it, it stays in a cache."""
 
+SMALL_DENOMINATOR, GROWING = 2.0**-900, 2.0**600
+
 
 class Floor(Enum):
     """How probabilities are kept away from 0 before their logarithm is taken."""
@@ -137,12 +139,18 @@ class Recipe:
     @cached
     def column_weights(self) -> Array:
         """Σ of the weighted targets of each class, with the factors of their rows, (K,)."""
-        return np.sum([self.factor(rows) @ self.target_rows(rows) for rows in self.blocks()], axis=0) * self.weights
+        factors = [self.factor(rows) @ self.target_rows(rows) for rows in self.blocks()]
+        return np.sum(factors, axis=0) * (self.weights * self.scale)
 
     @property
     def weights(self) -> Array | float:
         """w, (K,) or 1."""
         return 1.0 if self.class_weights is None else self.class_weights
+
+    @property
+    def scale(self) -> float:
+        """What the weights are multiplied by where they meet the factors, as 1/D may leave the range."""
+        return GROWING if self.denominator < SMALL_DENOMINATOR else 1.0
 
     @cached
     def weight_total(self) -> float:
@@ -185,8 +193,8 @@ class Recipe:
         return weights if self.ignored is None else np.where(self.ignored[rows], 0.0, weights)
 
     def factor(self, rows: Rows) -> Array:
-        """Return what multiplies the derivatives of some rows, (rows,), but 1/T."""
-        factor = self.by_samples(rows) / self.denominator
+        """Return what multiplies the derivatives of some rows, (rows,), but 1/T, for weights times `scale`."""
+        factor = self.by_samples(rows) / (self.denominator * self.scale)
         return factor if self.upstream is None else factor * self.upstream[rows]
 
     def target_rows(self, rows: Rows) -> Array:

@@ -43,12 +43,14 @@ class Left:
 
     @classmethod
     def of(cls, error: Array, tolerated: Array, sizes: Array) -> "Left":
-        """Return what is left of some numbers."""
-        error = np.where(np.isfinite(error), error, np.inf)
+        """Return what is left of some numbers; all of it where sizes are beyond the range: nothing is near to those."""
+        error = np.where(np.isfinite(error) & (sizes < LARGEST), error, np.inf)
         excess, residual = (np.where(error == 0, 0, error / each) for each in (tolerated, sizes))
         return cls(float(excess.max(initial=0)), float(residual.max(initial=0)))
 
 
+LARGEST = np.finfo(np.float64).max
+"""What stands for a size beyond the range."""
 EVERYTHING = Left(np.inf, np.inf)
 
 
