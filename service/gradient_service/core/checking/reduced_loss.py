@@ -14,7 +14,7 @@ from gradient_service.core.checking.plain import FLOAT64, HALF, PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
 LARGEST = sys.float_info.max
-"""A size of ∞ would let any claim pass."""
+"""Stands for a size beyond the range: one of ∞ would let any claim pass."""
 
 
 def compare_loss(

@@ -12,7 +12,7 @@ from gradient_service.core.checking.codes import DiagnosisCode
 from gradient_service.core.checking.comparison import USUAL, Comparison
 from gradient_service.core.checking.plain import PlainRows
 from gradient_service.core.checking.recipes import BLOCK_ELEMENTS, Layout, Recipe
-from gradient_service.core.checking.reduced_loss import Reduced, reduced
+from gradient_service.core.checking.reduced_loss import LARGEST, Reduced, reduced
 
 SAMPLED_ROWS = 4
 """The worst ones, and as many spread over the batch."""
@@ -49,8 +49,6 @@ class Left:
         return cls(float(excess.max(initial=0)), float(residual.max(initial=0)))
 
 
-LARGEST = np.finfo(np.float64).max
-"""What stands for a size beyond the range."""
 EVERYTHING = Left(np.inf, np.inf)
 
 
