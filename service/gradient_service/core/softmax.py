@@ -5,11 +5,13 @@ Notation of the formulas, per row: s = logits / T, a = max s, k its first index,
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from gradient_service.core.blocks import Array, first_largest, positions, put, row_sum, take
-from gradient_service.core.error_free import two_difference, two_quotient
+from gradient_service.core.blocks import WIDE, Array, first_largest, positions, put, row_sum, take
+from gradient_service.core.error_free import two_difference, two_quotient, two_sum
 from gradient_service.core.records import record
 from gradient_service.core.scaled import Scaled
 
@@ -59,6 +61,25 @@ class SoftmaxRows:
         """Return p_j times the factor, (K, rows), in `out` or a new array; in one pass where S is left to divide by."""
         return (factor if self.divisor is None else factor.over_each(self.divisor)).scaled(self.numerators, out)
 
+    def total(self) -> tuple[Array, Array | float]:
+        """Return S, (rows,), and the part of it that its rounding left out, 0 where differences are not compensated."""
+        if self.remainder is None:
+            return 1 + self.rest_sum, 0.0
+        total, left_out = two_sum(np.ones_like(self.rest_sum), self.rest_sum)
+        return total, left_out / total
+
+    def with_digits_to_spare(self) -> "SoftmaxRows":
+        """Return p, σ and q as they follow from the same exponentials without a rounding that counts.
+
+        Themselves where differences are not compensated: there are digits to spare already.
+        """
+        if self.remainder is None:
+            return self
+        exponentials, rest_sum = _exponentials(self.difference, self.remainder, self.top_position, WIDE)
+        total = 1 + rest_sum
+        exponentials /= total
+        return replace(self, numerators=exponentials, divisor=None, rest_sum=rest_sum, rest=rest_sum / total)
+
 
 def softmax_rows(logits: Array, temperature: float, *, compensated: bool, divided: bool = True) -> SoftmaxRows:
     """Compute p_j = e_j / S with e_k held out of the sum, so that nothing is lost when one class takes all.
@@ -77,14 +98,7 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool, divide
     where = positions(top, len(logits))
     top_logit = logits.ravel(order="K").take(where)
     difference, remainder = shift(logits, top_logit, temperature, compensated=compensated)
-    exponentials = np.exp(difference)
-    if remainder is not None:
-        exponentials += exponentials * remainder
-    in_memory = exponentials.ravel(order="K")
-    in_memory[where] = 0.0
-    rest_sum = row_sum(exponentials, has_digits_to_spare=not compensated)
-    rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
-    in_memory[where] = 1.0
+    exponentials, rest_sum = _exponentials(difference, remainder, where, difference.dtype)
     total = 1 + rest_sum
     if divided and compensated:
         exponentials /= total
@@ -105,12 +119,28 @@ def softmax_rows(logits: Array, temperature: float, *, compensated: bool, divide
     )
 
 
+def _exponentials(difference: Array, remainder: Array | None, where: Array, dtype: DTypeLike) -> tuple[Array, Array]:
+    """Return e_j, (K, rows), and σ, (rows,), in the dtype in which they are corrected and added up."""
+    exponentials = np.exp(difference)
+    if remainder is not None:
+        left_out = exponentials * remainder
+        if dtype != exponentials.dtype:
+            exponentials = exponentials.astype(dtype)
+        exponentials += left_out
+    in_memory = exponentials.ravel(order="K")
+    in_memory[where] = 0.0
+    rest_sum = row_sum(exponentials, has_digits_to_spare=remainder is None)
+    rest_sum = _with_lifted_sums(rest_sum, where, difference, remainder)
+    in_memory[where] = 1.0
+    return exponentials, rest_sum
+
+
 def _with_lifted_sums(rest_sum: Array, where: Array, difference: Array, remainder: Array | None) -> Array:
     """Return σ, summed again far from zero in the rows where it is tiny: subnormal terms each lose digits of their own.
 
     exp(d_j + LIFT) is added up, and scaled once.
     """
-    is_tiny = rest_sum < TINY_SUM[rest_sum.dtype.itemsize]
+    is_tiny = rest_sum < TINY_SUM[difference.dtype.itemsize]
     if not is_tiny.any():
         return rest_sum
     return np.where(is_tiny, lowered(row_sum(_lifted(where, difference, remainder))), rest_sum)
@@ -209,8 +239,9 @@ def complement_of_probabilities(rows: SoftmaxRows) -> Array:
 
 def reciprocal_of_probabilities(rows: SoftmaxRows) -> Scaled:
     """Return 1/p_j = S exp(−d_j) (1 − ρ_j), (K, rows), also where p_j underflows."""
-    remainder = None if rows.remainder is None else -rows.remainder
-    return Scaled.exponential(-rows.difference, remainder).times(1 + rows.rest_sum)
+    total, left_out = rows.total()
+    remainder = None if rows.remainder is None else left_out - rows.remainder
+    return Scaled.exponential(-rows.difference, remainder).times(total)
 
 
 def jacobian(rows: SoftmaxRows) -> Array:

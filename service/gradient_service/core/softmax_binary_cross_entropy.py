@@ -51,16 +51,21 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         """∂E/∂s_i = D_i − p_i Σ_{j≠i} g_j, with D_j = w_j (p_j − c_j) and g_j = D_j / (1−p_j), times the factor.
 
         The sum over j ≠ i is G − g_i + g_k, with G = Σ_{j≠k} g_j, and p_i g_k = D_k p'_i. That D_j is 0 exactly where
-        p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it. (K, rows).
+        p_j = c_j makes a row that agrees with its targets exactly 0, whatever multiplies it. An element depends on p_j
+        through four factors, whose roundings would add up. (K, rows).
         """
-        top = self.rows.top_position
-        direct = self._weighted_differences()
-        pulls = direct / complement_of_probabilities(self.rows)
+        rows = self.rows.with_digits_to_spare()
+        top = rows.top_position
+        direct = self._weighted_differences(rows)
+        pulls = direct / complement_of_probabilities(rows)
         put(pulls, top, 0.0)
-        pull_sum = row_sum(pulls)
+        through_others = np.subtract(row_sum(pulls), pulls, out=pulls)
+        through_others *= rows.probabilities
         through_top = take(direct, top) * self.others.probabilities
         put(through_top, top, 0.0)
-        return factor.scale(direct - self.rows.probabilities * (pull_sum - pulls) - through_top, out)
+        direct -= through_others
+        direct -= through_top
+        return factor.scale(direct, out)
 
     def loss_wrt_probabilities(self, factor: Scaled) -> Array:
         """∂E/∂p_j = w_j [−c_j/p_j + (1−c_j)/(1−p_j)] times the factor, 0 for a masked class; (K, rows)."""
@@ -74,14 +79,14 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
 
     def gradient_diagonal_only(self, factor: Scaled) -> Array:
         """∂E/∂p_i · p_i (1−p_i) = D_i times the factor, (K, rows)."""
-        return factor.scale(self._weighted_differences())
+        return factor.scale(self._weighted_differences(self.rows))
 
-    def _weighted_differences(self) -> Array:
+    def _weighted_differences(self, rows: SoftmaxRows) -> Array:
         """D_i = w_i (p_i − c_i), at k w_k [(1−c_k) − q]; (K, rows)."""
-        top = self.rows.top_position
-        differences = self.rows.probabilities - self.targets.smoothed()
-        at_top = take(self.targets.complement(), top) - self.rows.rest
-        put(differences, top, np.where(self.rows.rest < 0.5, at_top, take(differences, top)))  # noqa: PLR2004  p_k > 1/2
+        top = rows.top_position
+        differences = rows.probabilities - self.targets.smoothed()
+        at_top = take(self.targets.complement(), top) - rows.rest
+        put(differences, top, np.where(rows.rest < 0.5, at_top, take(differences, top)))  # noqa: PLR2004  p_k > 1/2
         return differences * self.targets.weights
 
     def _log_complement(self) -> Array:
@@ -98,8 +103,11 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
     def _reciprocal_of_complement(self) -> Scaled:
         """Return 1/(1−p_j), at k S/σ = S exp(−d') (1−ρ') / S', with S' the sum of the row without k; (K, rows)."""
         second = take(self.rows.difference, self.others.top_position)
-        remainder = None if self.rows.remainder is None else -take(self.rows.remainder, self.others.top_position)
-        at_top = Scaled.exponential(-second, remainder).times((1 + self.rows.rest_sum) / (1 + self.others.rest_sum))
+        (total, left_out), (of_others, left_out_of_others) = self.rows.total(), self.others.total()
+        remainder = None
+        if self.rows.remainder is not None:
+            remainder = (left_out - left_out_of_others) - take(self.rows.remainder, self.others.top_position)
+        at_top = Scaled.exponential(-second, remainder).times(total / of_others)
         reciprocal = Scaled.of(1 / complement_of_probabilities(self.rows))
         put(reciprocal.mantissa, self.rows.top_position, at_top.mantissa)
         put(reciprocal.exponent, self.rows.top_position, at_top.exponent)
