@@ -8,7 +8,7 @@ import numpy as np
 from gradient_service.core.blocks import Array
 from gradient_service.core.checking.claims import Claim, Tolerance
 from gradient_service.core.checking.figures import SAMPLED_ELEMENTS, Errors, Figures
-from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.plain import FLOAT64, LARGEST, PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
 USUAL = Tolerance()
@@ -157,9 +157,10 @@ class Comparing:
 
     def _sizes(self, here: PlainRows, reference: Array) -> _Sizes:
         of, recipe, magnitudes = self.claim.type, self.recipe, np.abs(reference)
-        sizes = magnitudes  # at the least: the terms of a result may vanish where it does not
+        sizes = magnitudes  # at the least: the terms of a result may vanish, or leave the range, where it does not
         if self.claim.name != "probabilities":
-            sizes = np.fmax(sizes, here.output(self.claim.name)[1])
+            of_terms = here.output(self.claim.name)[1]
+            sizes = np.fmax(sizes, np.where(of_terms < LARGEST, of_terms, 0))
         spread = here.spread(of)
 
         def relative(tolerance: Tolerance) -> Array:

@@ -4,6 +4,7 @@ Per row: s the scores, p the probabilities, c the target row, w the class weight
 and what mistakes make of them below 0: sizes are of magnitudes.
 """
 
+import sys
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -16,6 +17,8 @@ from gradient_service.core.checking.distributions import Distribution, floored, 
 from gradient_service.core.checking.recipes import Floor, Recipe
 
 FLOAT64: np.dtype[np.floating] = np.dtype(np.float64)
+LARGEST = sys.float_info.max
+"""Stands for a size beyond the range of float64: one of ∞ would let any claim pass."""
 DOUBT = 4
 """Units in the last place that p of the top class errs, and √K more that its sum does."""
 HALF = 0.5
@@ -66,10 +69,7 @@ class PlainRows:
         return _product(factor * ((missed + 2 * lost * complement) * recipe.scale), shares)
 
     def output(self, name: str) -> Sized:
-        """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes, of which none is ∞.
-
-        A size without bounds would let any claim pass.
-        """
+        """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes, of which none is ∞."""
         if name == "probabilities":
             return self._floored[0].values, self._floored[0].values
         values, sizes = self._losses() if name == "losses" else self._gradient()

@@ -1,8 +1,7 @@
 """A claimed reduced loss held against the reference, and what recipes make of it."""
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,11 +9,8 @@ from gradient_service.core.blocks import Array
 from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
 from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
 from gradient_service.core.checking.figures import Figures
-from gradient_service.core.checking.plain import FLOAT64, HALF, PlainRows
+from gradient_service.core.checking.plain import FLOAT64, HALF, LARGEST, PlainRows
 from gradient_service.core.checking.recipes import Recipe
-
-LARGEST = sys.float_info.max
-"""Stands for a size beyond the range: one of ∞ would let any claim pass."""
 
 
 def compare_loss(
@@ -29,7 +25,7 @@ def compare_loss(
         tolerance: what the caller tolerates.
         checkpoint: called now and then; what it raises ends the work.
     """
-    of, found = claim.type, reduced(recipe, claim.type, checkpoint)
+    of, found = claim.type, reduced(recipe, claim.type, checkpoint).within(float(np.abs(reference[0])))
     as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, checkpoint, of.computed_in)
     plainly, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
     usual, tolerated = plainly + found.doubt, tolerated + (found.doubt if tolerance.rtol is None else 0.0)
@@ -66,13 +62,17 @@ class Reduced:
 
     loss: float
     size: float
-    """Σ of the sizes of the rows, over D."""
+    """Σ of the sizes of the rows, over D; `LARGEST` beyond the range, and where one of the rows is."""
     mean_spread: float
     """The mean of the g of the rows, weighed by their sizes."""
     doubt: float
     """What the rows may be off more where they go through 1 − p, over D; at most half of the size."""
     num_classes: int
     num_rows: int
+
+    def within(self, size: float) -> "Reduced":
+        """Return it with a size in place of one beyond the range."""
+        return replace(self, size=size, doubt=min(self.doubt, HALF * size)) if self.size == LARGEST else self
 
     def tolerated(self, tolerance: Tolerance, claim: Claim) -> float:
         """Return atol + Σ rtol_n size_n / D."""
@@ -99,6 +99,8 @@ def reduced(
     with np.errstate(over="ignore"):
         shares = np.minimum(sizes / divisor, LARGEST)
         size, doubtful = min(float(shares.sum()), LARGEST), float(doubt / np.float64(divisor))
+    if sizes.max(initial=0) == LARGEST:
+        size = LARGEST
     return Reduced(
         loss=float(losses.sum() / divisor),
         size=size,

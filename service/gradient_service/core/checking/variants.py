@@ -10,9 +10,9 @@ from gradient_service.core.blocks import Array, Rows
 from gradient_service.core.checking.claims import Tolerance
 from gradient_service.core.checking.codes import DiagnosisCode
 from gradient_service.core.checking.comparison import USUAL, Comparison
-from gradient_service.core.checking.plain import PlainRows
+from gradient_service.core.checking.plain import LARGEST, PlainRows
 from gradient_service.core.checking.recipes import BLOCK_ELEMENTS, Layout, Recipe
-from gradient_service.core.checking.reduced_loss import LARGEST, Reduced, reduced
+from gradient_service.core.checking.reduced_loss import Reduced, reduced
 
 SAMPLED_ROWS = 4
 """The worst ones, and as many spread over the batch."""
