@@ -4,6 +4,8 @@ Per row, with the notation of `softmax.py`; p' is the softmax of the row without
 p_i p_k / (1 − p_k) = p_k p'_i is of ordinary size however close p_k is to 1.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from gradient_service.core.blocks import Array, put, row_sum, take
@@ -17,7 +19,7 @@ from gradient_service.core.softmax import (
     softmax_rows,
 )
 from gradient_service.core.softmax_objective import SoftmaxObjective
-from gradient_service.core.targets import sum_of_products
+from gradient_service.core.targets import TargetRows, sum_of_products
 
 
 def without_top(rows: SoftmaxRows, logits: Array) -> SoftmaxRows:
@@ -27,6 +29,15 @@ def without_top(rows: SoftmaxRows, logits: Array) -> SoftmaxRows:
     has_others = np.isfinite(others).any(axis=0)
     put(others, rows.top_position, np.where(has_others, -np.inf, rows.top_logit))
     return softmax_rows(others, rows.temperature, compensated=rows.remainder is not None)
+
+
+def _weighted_differences(rows: SoftmaxRows, targets: TargetRows) -> Array:
+    """D_i = w_i (p_i − c_i), at k w_k [(1−c_k) − q]; (K, rows)."""
+    top = rows.top_position
+    differences = rows.probabilities - targets.smoothed()
+    at_top = take(targets.complement(), top) - rows.rest
+    put(differences, top, np.where(rows.rest < 0.5, at_top, take(differences, top)))  # noqa: PLR2004  p_k > 1/2
+    return differences * targets.weights
 
 
 @record()
@@ -56,7 +67,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
         """
         rows = self.rows.with_digits_to_spare()
         top = rows.top_position
-        direct = self._weighted_differences(rows)
+        direct = _weighted_differences(rows, replace(self.targets, dtype=rows.rest.dtype))
         pulls = direct / complement_of_probabilities(rows)
         put(pulls, top, 0.0)
         through_others = np.subtract(row_sum(pulls), pulls, out=pulls)
@@ -79,15 +90,7 @@ class SoftmaxBinaryCrossEntropy(SoftmaxObjective):
 
     def gradient_diagonal_only(self, factor: Scaled) -> Array:
         """∂E/∂p_i · p_i (1−p_i) = D_i times the factor, (K, rows)."""
-        return factor.scale(self._weighted_differences(self.rows))
-
-    def _weighted_differences(self, rows: SoftmaxRows) -> Array:
-        """D_i = w_i (p_i − c_i), at k w_k [(1−c_k) − q]; (K, rows)."""
-        top = rows.top_position
-        differences = rows.probabilities - self.targets.smoothed()
-        at_top = take(self.targets.complement(), top) - rows.rest
-        put(differences, top, np.where(rows.rest < 0.5, at_top, take(differences, top)))  # noqa: PLR2004  p_k > 1/2
-        return differences * self.targets.weights
+        return factor.scale(_weighted_differences(self.rows, self.targets))
 
     def _log_complement(self) -> Array:
         """log(1−p_j) = log1p(−p_j); at k −log1p(1/σ), or d' + log σ' − L where σ is close to leaving the range."""
