@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import httpx
@@ -208,3 +209,35 @@ async def test_weights_next_to_nothing_let_nothing_pass(
     body = {"logits": [[-1], [49.5]], "targets": [[1], [1]], "class_weights": [weight]}
     reply = (await post(http, "/check", body | {"claimed": claimed})).json()
     assert (reply["verdict"], reply["diagnoses"]) == ("mismatch", [])
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(1.0, "match"), (1.05, "mismatch"), (0.6, "mismatch")])
+@pytest.mark.parametrize("weight", [1.0, 1e290, 1e300])
+async def test_parts_beyond_the_range_change_no_verdict(
+    http: httpx.AsyncClient, weight: float, share: float, verdict: str
+) -> None:
+    """A weight of 1e300 times one of 1e10 leaves the range, which over the denominator is no matter."""
+    question = {
+        "logits": [[34, 0]],
+        "labels": [1],
+        "objective": "softmax_binary_cross_entropy",
+        "class_weights": [weight, weight],
+        "sample_weights": [1e10],
+        "denominator_value": 1e20,
+        "claimed": {"loss": share * 68e-10 * weight},
+    }
+    assert (await post(http, "/check", question)).json()["verdict"] == verdict
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e290, 1e300])
+async def test_a_usual_error_beyond_the_range_is_usual(http: httpx.AsyncClient, weight: float) -> None:
+    """What plain float64 leaves of the loss of a confident row is a match, however large the weights on the way are."""
+    question = {
+        "logits": [[33, 0]],
+        "labels": [0],
+        "class_weights": [weight, weight],
+        "sample_weights": [1e10],
+        "denominator_value": 1e20,
+        "claimed": {"loss": -math.log(1 / (1 + math.exp(-33))) * weight / 1e10},
+    }
+    assert (await post(http, "/check", question)).json()["verdict"] == "match"

@@ -8,7 +8,7 @@ import numpy as np
 from gradient_service.core.blocks import Array
 from gradient_service.core.checking.claims import Claim, Tolerance
 from gradient_service.core.checking.figures import SAMPLED_ELEMENTS, Errors, Figures
-from gradient_service.core.checking.plain import FLOAT64, LARGEST, PlainRows
+from gradient_service.core.checking.plain import FLOAT64, PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
 USUAL = Tolerance()
@@ -86,7 +86,7 @@ class _Sizes:
     values: Array
     tolerated: Array
     usual: Array
-    doubt: Array | float
+    doubt: Array
     """What of `usual` is so only where numbers go through 1 − p."""
     of_number: Array
     """What is usual for an error of the number itself, however small beside the size."""
@@ -157,17 +157,16 @@ class Comparing:
 
     def _sizes(self, here: PlainRows, reference: Array) -> _Sizes:
         of, recipe, magnitudes = self.claim.type, self.recipe, np.abs(reference)
-        sizes = magnitudes  # at the least: the terms of a result may vanish, or leave the range, where it does not
+        sizes, doubt = magnitudes, np.zeros(1)  # at the least: the terms of a result may vanish where it does not
         if self.claim.name != "probabilities":
-            of_terms = here.output(self.claim.name)[1]
-            sizes = np.fmax(sizes, np.where(of_terms < LARGEST, of_terms, 0))
+            of_terms, doubt = here.measures(self.claim.name, of)
+            sizes = np.fmax(sizes, of_terms)
         spread = here.spread(of)
 
         def relative(tolerance: Tolerance) -> Array:
             by_rows = tolerance.relative(of, spread, recipe.num_classes)
             return by_rows if sizes.ndim == 1 else by_rows[:, np.newaxis]
 
-        doubt = here.doubt(self.claim.name, of)
         is_difference = recipe.labels is None or recipe.smoothing > 0 or (recipe.is_softmax and recipe.is_binary)
         return _Sizes(
             spread=spread,

@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from gradient_service.core.blocks import Array, Rows
+from gradient_service.core.blocks import WIDE, Array, Rows
 from gradient_service.core.cached import cached
 from gradient_service.core.checking.claims import NumberType
 from gradient_service.core.checking.distributions import Distribution, floored, sigmoid, softmax
@@ -65,8 +65,21 @@ class PlainRows:
         lost = of_targets * np.minimum(epsilon / complement, 1)
         shares = found.values / np.where(complement > 0, complement, 1)
         np.put_along_axis(shares, top, 1, axis=1)
-        factor = np.abs(recipe.factor(self.rows) / recipe.temperature)[:, np.newaxis]
+        factor = np.abs(recipe.factor(self.rows, self._read_in) / recipe.temperature)[:, np.newaxis]
         return _product(factor * ((missed + 2 * lost * complement) * recipe.scale), shares)
+
+    def measures(self, name: str, of: NumberType) -> tuple[Array, Array]:
+        """Return the sizes of `losses` or `gradient`, and what they may be off more as they go through 1 − p.
+
+        Both are found in the widest range where they leave that of float64 on the way, and 0 where they leave it in the
+        end: ones without bounds would let any claim pass.
+        """
+        sizes, doubt = self.output(name)[1], self.doubt(name, of)
+        if not ((sizes < LARGEST).all() and np.isfinite(doubt).all()):
+            wide = replace(self, dtype=WIDE)
+            sizes, doubt = wide.output(name)[1], wide.doubt(name, of)
+        is_within = (sizes < LARGEST) & (doubt < LARGEST)
+        return np.where(is_within, sizes, 0).astype(FLOAT64), np.where(is_within, doubt, 0).astype(FLOAT64)
 
     def output(self, name: str) -> Sized:
         """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes, of which none is ∞."""
@@ -83,7 +96,12 @@ class PlainRows:
 
     @cached
     def _scores(self) -> Array:
-        return self.recipe.scores(self.rows).astype(self.dtype, copy=False)
+        return self.recipe.scores(self.rows, self._read_in).astype(self.dtype, copy=False)
+
+    @property
+    def _read_in(self) -> np.dtype[np.floating]:
+        """What scores and factors are made in, before they are rounded to the dtype."""
+        return np.result_type(self.dtype, FLOAT64)
 
     @cached
     def _targets(self) -> Array:
@@ -144,7 +162,7 @@ class PlainRows:
     def _gradient(self) -> Sized:
         """∂E/∂s over T times the factor of the row; by max(W p, w c), or the magnitudes of the terms."""
         recipe, (found, kept) = self.recipe, self._floored
-        factor = (recipe.factor(self.rows) / recipe.temperature).astype(self.dtype)[:, np.newaxis]
+        factor = (recipe.factor(self.rows, self._read_in) / recipe.temperature).astype(self.dtype)[:, np.newaxis]
         weights = (self._weights if recipe.floor is Floor.NONE else self._weights * kept) * recipe.scale
         if recipe.is_over_batch and not recipe.is_by_hand:
             spread_out = found.values * (recipe.column_weights / recipe.temperature).astype(self.dtype)

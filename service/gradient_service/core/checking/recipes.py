@@ -10,6 +10,7 @@ from enum import Enum
 from math import inf
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gradient_service.core.blocks import Array, Rows
 from gradient_service.core.cached import cached
@@ -175,9 +176,9 @@ class Recipe:
         """Return the recipe with the denominator that its weights make, where they make it."""
         return replace(self, denominator=self.weight_total) if self.is_over_weights else self
 
-    def scores(self, rows: Rows) -> Array:
+    def scores(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
         """Return s = logits / T of some rows, (rows, K), −∞ where a class takes no part."""
-        scores = self.read(self.logits[rows])
+        scores = self.read(self.logits[rows]).astype(dtype, copy=False)
         if self.mask is not None and (self.is_mask_zero or not self.is_mask_late):
             scores = np.where(self.mask(rows), scores, 0.0 if self.is_mask_zero else -np.inf)
         if self.temperature == 1:
@@ -192,9 +193,9 @@ class Recipe:
         weights = np.ones(len(self.logits[rows])) if self.sample_weights is None else self.sample_weights[rows]
         return weights if self.ignored is None else np.where(self.ignored[rows], 0.0, weights)
 
-    def factor(self, rows: Rows) -> Array:
+    def factor(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
         """Return what multiplies the derivatives of some rows, (rows,), but 1/T, for weights times `scale`."""
-        factor = self.by_samples(rows) / (self.denominator * self.scale)
+        factor = self.by_samples(rows).astype(dtype, copy=False) / (self.denominator * self.scale)
         return factor if self.upstream is None else factor * self.upstream[rows]
 
     def target_rows(self, rows: Rows) -> Array:

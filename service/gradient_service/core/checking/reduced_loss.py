@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
+from gradient_service.core.blocks import WIDE, Array
 from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
 from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
 from gradient_service.core.checking.figures import Figures
@@ -25,8 +25,10 @@ def compare_loss(
         tolerance: what the caller tolerates.
         checkpoint: called now and then; what it raises ends the work.
     """
-    of, found = claim.type, reduced(recipe, claim.type, checkpoint).within(float(np.abs(reference[0])))
+    of, found = claim.type, reduced(recipe, claim.type, checkpoint)
     as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, checkpoint, of.computed_in)
+    if found.is_beyond:
+        found = reduced(recipe, of, checkpoint, WIDE).within(float(np.abs(reference[0])))
     plainly, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
     usual, tolerated = plainly + found.doubt, tolerated + (found.doubt if tolerance.rtol is None else 0.0)
     error = np.where(np.isfinite(claim.values), np.abs(claim.values - reference), np.inf)
@@ -62,7 +64,7 @@ class Reduced:
 
     loss: float
     size: float
-    """Σ of the sizes of the rows, over D; `LARGEST` beyond the range, and where one of the rows is."""
+    """Σ of the sizes of the rows, over D; `LARGEST` where it leaves the range, on the way or in the end."""
     mean_spread: float
     """The mean of the g of the rows, weighed by their sizes."""
     doubt: float
@@ -70,9 +72,14 @@ class Reduced:
     num_classes: int
     num_rows: int
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the size leaves the range, on the way or in the end."""
+        return self.size == LARGEST
+
     def within(self, size: float) -> "Reduced":
         """Return it with a size in place of one beyond the range."""
-        return replace(self, size=size, doubt=min(self.doubt, HALF * size)) if self.size == LARGEST else self
+        return replace(self, size=size) if self.is_beyond else self
 
     def tolerated(self, tolerance: Tolerance, claim: Claim) -> float:
         """Return atol + Σ rtol_n size_n / D."""
@@ -88,24 +95,25 @@ def reduced(
     recipe: Recipe, of: NumberType, checkpoint: Callable[[], None], dtype: np.dtype[np.floating] = FLOAT64
 ) -> Reduced:
     """Follow a recipe through all rows, and reduce their losses in a dtype, for a claim of some type."""
-    found, doubt = [], 0.0
+    found, doubt = [], dtype.type(0)
     for rows in recipe.blocks():
         checkpoint()
         here = PlainRows(recipe, rows, dtype)
         found.append((*here.output("losses"), here.spread(of)))
-        doubt += float(np.sum(here.doubt("losses", of)))
+        doubt += np.sum(here.doubt("losses", of))
     losses, sizes, spread = (np.concatenate([np.zeros(0), *(part[place] for part in found)]) for place in range(3))
     divisor = recipe.denominator
     with np.errstate(over="ignore"):
-        shares = np.minimum(sizes / divisor, LARGEST)
-        size, doubtful = min(float(shares.sum()), LARGEST), float(doubt / np.float64(divisor))
-    if sizes.max(initial=0) == LARGEST:
-        size = LARGEST
+        shares, doubt = sizes / divisor, doubt / divisor
+    size = float(shares.sum())
+    mean_spread = float(shares / size @ spread) if size else 0.0
+    if not (sizes.max(initial=0) < np.finfo(dtype).max and size < LARGEST and doubt < LARGEST):
+        size, mean_spread, doubt = LARGEST, float(spread.max(initial=0)), dtype.type(0)
     return Reduced(
         loss=float(losses.sum() / divisor),
         size=size,
-        mean_spread=float(shares / size @ spread) if size else 0.0,
-        doubt=min(doubtful, HALF * size),
+        mean_spread=mean_spread,
+        doubt=min(float(doubt), HALF * size),
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )
