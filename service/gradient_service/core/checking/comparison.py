@@ -8,7 +8,7 @@ import numpy as np
 from gradient_service.core.blocks import Array
 from gradient_service.core.checking.claims import Claim, Tolerance
 from gradient_service.core.checking.figures import SAMPLED_ELEMENTS, Errors, Figures
-from gradient_service.core.checking.plain import FLOAT64, PlainRows
+from gradient_service.core.checking.plain import FLOAT64, LARGEST, PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
 USUAL = Tolerance()
@@ -86,7 +86,7 @@ class _Sizes:
     values: Array
     tolerated: Array
     usual: Array
-    doubt: Array
+    doubt: Array | float
     """What of `usual` is so only where numbers go through 1 − p."""
     of_number: Array
     """What is usual for an error of the number itself, however small beside the size."""
@@ -157,10 +157,8 @@ class Comparing:
 
     def _sizes(self, here: PlainRows, reference: Array) -> _Sizes:
         of, recipe, magnitudes = self.claim.type, self.recipe, np.abs(reference)
-        sizes, doubt = magnitudes, np.zeros(1)  # at the least: the terms of a result may vanish where it does not
-        if self.claim.name != "probabilities":
-            of_terms, doubt = here.measures(self.claim.name, of)
-            sizes = np.fmax(sizes, of_terms)
+        of_terms, doubt = here.measures(self.claim.name, of)
+        sizes = np.fmax(magnitudes, of_terms)  # at the least: the terms of a result may vanish where it does not
         spread = here.spread(of)
 
         def relative(tolerance: Tolerance) -> Array:
@@ -178,15 +176,16 @@ class Comparing:
             doubt=doubt,
             of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
             of_digits=MANY_TIMES * of.epsilon * magnitudes,
-            of_ulp=sizes if self.claim.name == "gradient" and is_difference else magnitudes,
+            of_ulp=held(np.minimum(sizes, LARGEST)) if self.claim.name == "gradient" and is_difference else magnitudes,
         )
 
     def _judged(self, rows: slice, sizes: _Sizes) -> dict[str, Array]:
         claimed, reference = self.claim.values[rows], self.reference[rows]
         error = np.abs(claimed - reference)
         error[~np.isfinite(claimed)] = np.inf
-        excess, usual = (np.where(error == 0, 0, error / np.fmax(each, 0)) for each in (sizes.tolerated, sizes.usual))
-        relative = np.where(error == 0, 0, error / np.maximum(sizes.values, self.claim.type.smallest_normal))
+        least = self.claim.type.smallest_normal
+        bounds = np.fmax(sizes.tolerated, 0), np.fmax(sizes.usual, 0), np.maximum(sizes.values, least)
+        excess, usual, relative = (held(np.where(error == 0, 0, error / each)) for each in bounds)
         is_opposite = (np.sign(claimed) * np.sign(reference) < 0) & (usual > 1)
         judged = {
             "worst_class": excess.argmax(axis=1) if excess.ndim > 1 else np.zeros(len(excess), np.intp),
@@ -216,7 +215,12 @@ class Comparing:
             return {}
         sums = np.abs(claimed.sum(axis=1))
         sums[~np.isfinite(sums)] = np.inf
-        return {"row_sum": sums, "row_sum_excess": sums / sizes.usual.sum(axis=1)}
+        return {"row_sum": sums, "row_sum_excess": held(sums / sizes.usual.sum(axis=1))}
+
+
+def held(values: Array) -> Array:
+    """Return numbers in float64, whose sizes may be in a wider type."""
+    return values.astype(FLOAT64, copy=False)
 
 
 def _largest(values: Array) -> Array:

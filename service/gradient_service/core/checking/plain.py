@@ -68,18 +68,18 @@ class PlainRows:
         factor = np.abs(recipe.factor(self.rows, self._read_in) / recipe.temperature)[:, np.newaxis]
         return _product(factor * ((missed + 2 * lost * complement) * recipe.scale), shares)
 
-    def measures(self, name: str, of: NumberType) -> tuple[Array, Array]:
-        """Return the sizes of `losses` or `gradient`, and what they may be off more as they go through 1 − p.
+    def measures(self, name: str, of: NumberType) -> tuple[Array, Array | float]:
+        """Return the sizes of an output's terms, and what they may be off more as they go through 1 − p.
 
-        Both are found in the widest range where they leave that of float64 on the way, and 0 where they leave it in the
-        end: ones without bounds would let any claim pass.
+        In the widest range where they leave that of float64: a size of ∞ would let any claim pass.
         """
+        if name == "probabilities":
+            return np.zeros(1), 0.0
         sizes, doubt = self.output(name)[1], self.doubt(name, of)
-        if not ((sizes < LARGEST).all() and np.isfinite(doubt).all()):
-            wide = replace(self, dtype=WIDE)
-            sizes, doubt = wide.output(name)[1], wide.doubt(name, of)
-        is_within = (sizes < LARGEST) & (doubt < LARGEST)
-        return np.where(is_within, sizes, 0).astype(FLOAT64), np.where(is_within, doubt, 0).astype(FLOAT64)
+        if (sizes < LARGEST).all() and np.isfinite(doubt).all():
+            return sizes, doubt
+        wide = replace(self, dtype=WIDE)
+        return wide.output(name)[1], wide.doubt(name, of)
 
     def output(self, name: str) -> Sized:
         """Return `losses` (rows,), `gradient` or `probabilities` (rows, K), and their sizes, of which none is ∞."""

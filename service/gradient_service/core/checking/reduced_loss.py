@@ -1,13 +1,13 @@
 """A claimed reduced loss held against the reference, and what recipes make of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from gradient_service.core.blocks import WIDE, Array
 from gradient_service.core.checking.claims import Claim, NumberType, Tolerance
-from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison
+from gradient_service.core.checking.comparison import MANY_TIMES, SURE, USUAL, Comparison, held
 from gradient_service.core.checking.figures import Figures
 from gradient_service.core.checking.plain import FLOAT64, HALF, LARGEST, PlainRows
 from gradient_service.core.checking.recipes import Recipe
@@ -28,13 +28,13 @@ def compare_loss(
     of, found = claim.type, reduced(recipe, claim.type, checkpoint)
     as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, checkpoint, of.computed_in)
     if found.is_beyond:
-        found = reduced(recipe, of, checkpoint, WIDE).within(float(np.abs(reference[0])))
+        found = reduced(recipe, of, checkpoint, WIDE)
     plainly, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
     usual, tolerated = plainly + found.doubt, tolerated + (found.doubt if tolerance.rtol is None else 0.0)
     error = np.where(np.isfinite(claim.values), np.abs(claim.values - reference), np.inf)
-    excess, usual_excess = (np.where(error == 0, 0, error / each) for each in (tolerated, usual))
-    relative = error / max(found.size, of.smallest_normal)
-    of_number = MANY_TIMES * (plainly - of.smallest_normal) / max(found.size, of.smallest_normal) * np.abs(reference)
+    size = np.maximum(found.size, of.smallest_normal)
+    excess, usual_excess, relative = (held(np.where(error == 0, 0, error / each)) for each in (tolerated, usual, size))
+    of_number = MANY_TIMES * (plainly - of.smallest_normal) / size * np.abs(reference)
     claimed, plain = Figures(of), Figures(of)
     claimed.add(claim.values, reference, np.abs(reference))
     plain.add(of.rounded(np.array([as_usual.loss])), reference, np.abs(reference))
@@ -63,11 +63,11 @@ class Reduced:
     """The reduced loss of a recipe, and what its error is measured by."""
 
     loss: float
-    size: float
-    """Σ of the sizes of the rows, over D; `LARGEST` where it leaves the range, on the way or in the end."""
+    size: np.floating
+    """Σ of the sizes of the rows, over D; `LARGEST` where it leaves the range of its dtype, if only on the way."""
     mean_spread: float
     """The mean of the g of the rows, weighed by their sizes."""
-    doubt: float
+    doubt: np.floating
     """What the rows may be off more where they go through 1 − p, over D; at most half of the size."""
     num_classes: int
     num_rows: int
@@ -75,17 +75,13 @@ class Reduced:
     @property
     def is_beyond(self) -> bool:
         """Whether the size leaves the range, on the way or in the end."""
-        return self.size == LARGEST
+        return bool(self.size == LARGEST)
 
-    def within(self, size: float) -> "Reduced":
-        """Return it with a size in place of one beyond the range."""
-        return replace(self, size=size) if self.is_beyond else self
-
-    def tolerated(self, tolerance: Tolerance, claim: Claim) -> float:
+    def tolerated(self, tolerance: Tolerance, claim: Claim) -> np.floating:
         """Return atol + Σ rtol_n size_n / D."""
         return tolerance.absolute(claim.type) + self.relative(tolerance, claim)
 
-    def relative(self, tolerance: Tolerance, claim: Claim) -> float:
+    def relative(self, tolerance: Tolerance, claim: Claim) -> np.floating:
         """Return Σ rtol_n size_n / D."""
         spread = np.array([self.mean_spread])
         return float(tolerance.relative(claim.type, spread, self.num_classes, self.num_rows)[0]) * self.size
@@ -105,15 +101,15 @@ def reduced(
     divisor = recipe.denominator
     with np.errstate(over="ignore"):
         shares, doubt = sizes / divisor, doubt / divisor
-    size = float(shares.sum())
+    size = shares.sum()
     mean_spread = float(shares / size @ spread) if size else 0.0
-    if not (sizes.max(initial=0) < np.finfo(dtype).max and size < LARGEST and doubt < LARGEST):
-        size, mean_spread, doubt = LARGEST, float(spread.max(initial=0)), dtype.type(0)
+    if not (sizes.max(initial=0) < np.finfo(dtype).max and np.isfinite(size) and np.isfinite(doubt)):
+        size, mean_spread = np.float64(LARGEST), 0.0
     return Reduced(
         loss=float(losses.sum() / divisor),
         size=size,
         mean_spread=mean_spread,
-        doubt=min(float(doubt), HALF * size),
+        doubt=min(doubt, HALF * size),
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )

@@ -199,7 +199,7 @@ class LossJudge:
         made, right = self._reduced(variant.recipe), self._reduced(self.recipe)
         if made is None or right is None:
             return False
-        return abs(made.loss - right.loss) > right.tolerated(self.tolerance, self.found.claim)
+        return bool(abs(made.loss - right.loss) > right.tolerated(self.tolerance, self.found.claim))
 
     def extremes(self, recipe: Recipe) -> tuple[float, float]:
         """Return the same of all rows; 0 and 1 once time is up."""
