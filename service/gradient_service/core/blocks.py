@@ -30,7 +30,8 @@ BLOCK_BYTES = 1024 * 1024
 NumPy, at each of which threads wait for each other."""
 
 WIDE: np.dtype[np.floating] = np.dtype(np.longdouble)
-"""For the few numbers that leave the range of float64: 15 bits of exponent, but where a platform has no such type."""
+"""For numbers that leave the range of float64, or need more digits: 15 bits of exponent and 64 of significand on most
+machines, no more than float64 has where a platform has no such type."""
 
 Array = NDArray[Any]
 Rows = slice | NDArray[np.intp]

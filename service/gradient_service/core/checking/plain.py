@@ -66,7 +66,7 @@ class PlainRows:
         shares = found.values / np.where(complement > 0, complement, 1)
         np.put_along_axis(shares, top, 1, axis=1)
         factor = np.abs(recipe.factor(self.rows, self._read_in) / recipe.temperature)[:, np.newaxis]
-        return _product(factor * ((missed + 2 * lost * complement) * recipe.scale), shares)
+        return _product(factor * (missed + 2 * lost * complement), shares)
 
     def measures(self, name: str, of: NumberType) -> tuple[Array, Array | float]:
         """Return the sizes of an output's terms, and what they may be off more as they go through 1 − p.
@@ -163,7 +163,7 @@ class PlainRows:
         """∂E/∂s over T times the factor of the row; by max(W p, w c), or the magnitudes of the terms."""
         recipe, (found, kept) = self.recipe, self._floored
         factor = (recipe.factor(self.rows, self._read_in) / recipe.temperature).astype(self.dtype)[:, np.newaxis]
-        weights = (self._weights if recipe.floor is Floor.NONE else self._weights * kept) * recipe.scale
+        weights = self._weights if recipe.floor is Floor.NONE else self._weights * kept
         if recipe.is_over_batch and not recipe.is_by_hand:
             spread_out = found.values * (recipe.column_weights / recipe.temperature).astype(self.dtype)
             weighted = factor * (weights * self._targets)

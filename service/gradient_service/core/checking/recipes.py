@@ -20,8 +20,6 @@ from gradient_service.core.options import Denominator, Objective
 BLOCK_ELEMENTS = 32 * 1024
 """A quarter of a megabyte of float64: with the arrays made of it, it stays in a cache."""
 
-SMALL_DENOMINATOR, GROWING = 2.0**-900, 2.0**600
-
 
 class Floor(Enum):
     """How probabilities are kept away from 0 before their logarithm is taken."""
@@ -140,18 +138,12 @@ class Recipe:
     @cached
     def column_weights(self) -> Array:
         """Σ of the weighted targets of each class, with the factors of their rows, (K,)."""
-        factors = [self.factor(rows) @ self.target_rows(rows) for rows in self.blocks()]
-        return np.sum(factors, axis=0) * (self.weights * self.scale)
+        return np.sum([self.factor(rows) @ self.target_rows(rows) for rows in self.blocks()], axis=0) * self.weights
 
     @property
     def weights(self) -> Array | float:
         """w, (K,) or 1."""
         return 1.0 if self.class_weights is None else self.class_weights
-
-    @property
-    def scale(self) -> float:
-        """What the weights are multiplied by where they meet the factors, as 1/D may leave the range."""
-        return GROWING if self.denominator < SMALL_DENOMINATOR else 1.0
 
     @cached
     def weight_total(self) -> float:
@@ -194,8 +186,8 @@ class Recipe:
         return weights if self.ignored is None else np.where(self.ignored[rows], 0.0, weights)
 
     def factor(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
-        """Return what multiplies the derivatives of some rows, (rows,), but 1/T, for weights times `scale`."""
-        factor = self.by_samples(rows).astype(dtype, copy=False) / (self.denominator * self.scale)
+        """Return what multiplies the derivatives of some rows, (rows,), but 1/T."""
+        factor = self.by_samples(rows).astype(dtype, copy=False) / self.denominator
         return factor if self.upstream is None else factor * self.upstream[rows]
 
     def target_rows(self, rows: Rows) -> Array:
