@@ -1,14 +1,12 @@
 """What the kernel tells of a process: memory and CPU time."""
 
-import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid: int, name: str) -> int:
@@ -55,6 +53,8 @@ def most_bytes(pid: int) -> Iterator[list[int]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used, in all of its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    """CPU time that a process has used, in all of its threads; `OSError` where it is gone.
+
+    By its own clock, as `clock_getcpuclockid` of POSIX makes the number of it on Linux: `/proc` counts hundredths.
+    """
+    return time.clock_gettime(~pid << 3 | 2)
