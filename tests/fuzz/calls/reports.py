@@ -17,6 +17,10 @@ SURE = 4
 SERVICE_ULPS = 16
 """The service's own reference may be off by so many units of float64."""
 SMALLEST = WIDE(5e-324)
+FARTHEST = 745.0
+"""So far below 0 no exponential of any type is 0 yet."""
+UNDERFLOW = {float(np.finfo(np.float32).eps): 103.0, float(np.finfo(np.float64).eps): 744.0}
+"""So far, by the spacing at 1, none is 0 in a type."""
 
 
 def is_report(document: dict[str, Any], case: Case) -> bool:
@@ -43,12 +47,15 @@ def is_due(verdict: str, case: Case, answer: Answer) -> bool:
 def _excess(case: Case, answer: Answer, name: str) -> tuple[float, float]:
     """Return the least and the most that the largest error over what is tolerated may be; ∞ of what says nothing."""
     claim, reference = case.arrays[f"claimed.{name}"].astype(WIDE), np.asarray(answer.sized(name)[0])
-    tolerated, sizes = _tolerated(case, answer, name)
+    epsilon = min(_number_type(case, name)[0], float(np.finfo(np.float32).eps))
+    (tolerated, sizes), (least_tolerated, _) = (
+        _tolerated(case, answer, name, farthest) for farthest in (FARTHEST, UNDERFLOW[epsilon])
+    )
     own = SERVICE_ULPS * (np.finfo(float).eps * np.maximum(np.abs(reference), sizes) + SMALLEST)
     if claim.size > 1 and (claim == claim.flat[0]).all():
         return _excess_of_constant(case, name, reference, own)
     error = np.where(np.isfinite(claim), np.abs(claim - reference), np.inf)
-    bounds = (error - own, tolerated + _doubt(case, answer, name) * sizes), (error + own, tolerated)
+    bounds = (error - own, tolerated + _doubt(case, answer, name) * sizes), (error + own, least_tolerated)
     least, most = (np.where(each <= 0, 0, each / bound).max(initial=0) for each, bound in bounds)
     return float(least), float(most)
 
@@ -72,12 +79,12 @@ def _excess_of_constant(case: Case, name: str, reference: Array, own: Array) -> 
     return (0.0 if is_constant else np.inf), np.inf
 
 
-def _tolerated(case: Case, answer: Answer, name: str) -> tuple[Array, Array]:
-    """Return atol + rtol · size, and the sizes."""
+def _tolerated(case: Case, answer: Answer, name: str, farthest: float) -> tuple[Array, Array]:
+    """Return atol + rtol · size, where exponentials vanish beyond some distance, and the sizes."""
     epsilon, least = _number_type(case, name)
     sizes, rows = _sizes(case, answer, name), len(case.logits)
     computed_in = min(epsilon, float(np.finfo(np.float32).eps))
-    spread = _spread(case, answer)
+    spread = _spread(case, answer, farthest)
     usual = computed_in * (
         16 + 2 * spread + 4 * np.sqrt(case.logits.shape[1]) + (np.sqrt(rows) if name == "loss" else 0)
     )
@@ -99,10 +106,10 @@ def _number_type(case: Case, name: str) -> tuple[float, float]:
     return float(limits.eps), float(limits.smallest_normal)
 
 
-def _spread(case: Case, answer: Answer) -> Array:
+def _spread(case: Case, answer: Answer, farthest: float) -> Array:
     """Return g of each row: the farthest that a score is off the largest, or off 0, and does not underflow."""
     far = np.abs(answer.scored.scores if case.options["objective"] == SIGMOID else answer.scored.gaps)
-    return np.asarray(np.where(far <= 745, far, 0).max(axis=1, initial=0))
+    return np.asarray(np.where(far <= farthest, far, 0).max(axis=1, initial=0))
 
 
 def _sizes(case: Case, answer: Answer, name: str) -> Array:

@@ -1,7 +1,7 @@
 """A claim held against the reference: how far it is off, where most, and what holds of it by itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Comparison:
     excess: Array
     """(N,): the largest error of each row over what is tolerated; ∞ where it is not finite."""
     usual_excess: Array
-    """The same over what is usual, whatever the caller tolerates."""
+    """The same over what is usual, whatever the caller tolerates, of scores far from 0 too."""
     worst_class: Array
     """(N,): where that is."""
     relative: Array
@@ -88,6 +88,8 @@ class _Sizes:
     usual: Array
     doubt: Array | float
     """What of `usual` is so only where numbers go through 1 − p."""
+    lost_far_off: Array
+    """What is usual beside it where scores lie far from 0."""
     of_number: Array
     """What is usual for an error of the number itself, however small beside the size."""
     of_digits: Array
@@ -151,8 +153,8 @@ class Comparing:
     def _as_usual(self, rows: slice, here: PlainRows) -> Array:
         """Return what plain NumPy makes of the rows in the claimed type."""
         of = self.claim.type
-        if of.computed_in != FLOAT64:
-            here = PlainRows(self.recipe, rows, of.computed_in)
+        if of.computed_in != FLOAT64 or self.recipe.temperature != 1:
+            here = PlainRows(replace(self.recipe, divides_first=True), rows, of.computed_in)
         return of.rounded(here.output(self.claim.name)[0].astype(np.float64))
 
     def _sizes(self, here: PlainRows, reference: Array) -> _Sizes:
@@ -162,8 +164,7 @@ class Comparing:
         spread = here.spread(of)
 
         def relative(tolerance: Tolerance) -> Array:
-            by_rows = tolerance.relative(of, spread, recipe.num_classes)
-            return by_rows if sizes.ndim == 1 else by_rows[:, np.newaxis]
+            return _by_row(tolerance.relative(of, spread, recipe.num_classes), sizes)
 
         is_difference = recipe.labels is None or recipe.smoothing > 0 or (recipe.is_softmax and recipe.is_binary)
         return _Sizes(
@@ -174,6 +175,7 @@ class Comparing:
             + (doubt if self.tolerance.rtol is None else 0.0),
             usual=USUAL.absolute(of) + relative(USUAL) * sizes + doubt,
             doubt=doubt,
+            lost_far_off=_by_row(here.lost_far_off(of), sizes) * sizes,
             of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
             of_digits=MANY_TIMES * of.epsilon * magnitudes,
             of_ulp=held(np.minimum(sizes, LARGEST)) if self.claim.name == "gradient" and is_difference else magnitudes,
@@ -184,15 +186,15 @@ class Comparing:
         error = np.abs(claimed - reference)
         error[~np.isfinite(claimed)] = np.inf
         least = self.claim.type.smallest_normal
-        bounds = np.fmax(sizes.tolerated, 0), np.fmax(sizes.usual, 0), np.maximum(sizes.values, least)
-        excess, usual, relative = (held(np.where(error == 0, 0, error / each)) for each in bounds)
+        bounds = sizes.tolerated, sizes.usual, sizes.usual + sizes.lost_far_off, np.maximum(sizes.values, least)
+        excess, plainly, usual, relative = (held(np.where(error == 0, 0, error / np.fmax(each, 0))) for each in bounds)
         is_opposite = (np.sign(claimed) * np.sign(reference) < 0) & (usual > 1)
         judged = {
             "worst_class": excess.argmax(axis=1) if excess.ndim > 1 else np.zeros(len(excess), np.intp),
             "excess": _largest(excess),
             "usual_excess": _largest(usual),
             "relative": _largest(relative),
-            "has_lost_digits": self._has_lost_digits(rows, sizes, error, (error > sizes.of_number) & (usual <= 1)),
+            "has_lost_digits": self._has_lost_digits(rows, sizes, error, (error > sizes.of_number) & (plainly <= 1)),
             "spread": sizes.spread,
             "opposite": is_opposite.reshape(len(error), -1).sum(axis=1),
         }
@@ -221,6 +223,10 @@ class Comparing:
 def held(values: Array) -> Array:
     """Return numbers in float64, whose sizes may be in a wider type."""
     return values.astype(FLOAT64, copy=False)
+
+
+def _by_row(values: Array, sizes: Array) -> Array:
+    return values if sizes.ndim == 1 else values[:, np.newaxis]
 
 
 def _largest(values: Array) -> Array:

@@ -21,6 +21,7 @@ LARGEST = sys.float_info.max
 """Stands for a size beyond the range of float64: one of ∞ would let any claim pass."""
 DOUBT = 4
 """Units in the last place that p of the top class errs, and √K more that its sum does."""
+FAR = 16384.0
 HALF = 0.5
 """Of a term: so much of it may be wrong."""
 Sized = tuple[Array, Array]
@@ -94,9 +95,20 @@ class PlainRows:
         far = scores.max(axis=1, keepdims=True) - scores if self.recipe.is_softmax else np.abs(scores)
         return np.where(far <= of.underflow, far, 0).max(axis=1, initial=0)
 
+    def lost_far_off(self, of: NumberType) -> Array:
+        """ε |max s|, (rows,): what is usual to lose of a number where scores lie far from 0, by x / T or log Σ exp.
+
+        Up to `FAR`: beyond it nearly anything would be a rounding.
+        """
+        far = np.abs(self.recipe.tops(self.rows)) if self.recipe.is_softmax else np.zeros(1)
+        return float(np.finfo(of.computed_in).eps) * np.minimum(far, FAR)
+
     @cached
     def _scores(self) -> Array:
-        return self.recipe.scores(self.rows, self._read_in).astype(self.dtype, copy=False)
+        recipe = self.recipe
+        is_shifted = recipe.is_softmax and not recipe.is_over_batch and not recipe.divides_first
+        made = recipe.differences if is_shifted else recipe.scores
+        return made(self.rows, self._read_in).astype(self.dtype, copy=False)
 
     @property
     def _read_in(self) -> np.dtype[np.floating]:

@@ -88,6 +88,8 @@ class Recipe:
     smooths_others: bool = False
     """Whether the smoothed share goes to the other classes alone."""
     temperature: float = 1.0
+    divides_first: bool = False
+    """Whether the largest score is taken off the quotients, as most write it: far from 0 that costs digits."""
     objective: Objective = Objective.SOFTMAX_CROSS_ENTROPY
     is_diagonal: bool = False
     """Whether only the diagonal of the Jacobian is kept."""
@@ -170,15 +172,26 @@ class Recipe:
 
     def scores(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
         """Return s = logits / T of some rows, (rows, K), −∞ where a class takes no part."""
+        return self._undivided(rows, dtype) / self.temperature
+
+    def differences(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
+        """Return s − max s of some rows, (rows, K), taken of the logits and then divided."""
+        scores = self._undivided(rows, dtype)
+        top = scores.max(axis=1, keepdims=True)
+        apart = scores - top
+        if self.temperature == 1:
+            return apart
+        return np.where(np.isinf(apart), scores / self.temperature - top / self.temperature, apart / self.temperature)
+
+    def tops(self, rows: Rows) -> Array:
+        """Return max s of some rows, (rows,)."""
+        return self._undivided(rows, np.float64).max(axis=1) / self.temperature
+
+    def _undivided(self, rows: Rows, dtype: DTypeLike) -> Array:
         scores = self.read(self.logits[rows]).astype(dtype, copy=False)
         if self.mask is not None and (self.is_mask_zero or not self.is_mask_late):
             scores = np.where(self.mask(rows), scores, 0.0 if self.is_mask_zero else -np.inf)
-        if self.temperature == 1:
-            return scores
-        divided = scores / self.temperature
-        if self.is_softmax and np.isinf(divided.max(axis=1)).any():  # the differences alone count
-            divided = (scores - scores.max(axis=1, keepdims=True)) / self.temperature
-        return divided
+        return scores
 
     def by_samples(self, rows: Rows) -> Array:
         """Return r of some rows, 0 for ignored ones, (rows,)."""

@@ -1,7 +1,7 @@
 """A claimed reduced loss held against the reference, and what recipes make of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,21 +26,24 @@ def compare_loss(
         checkpoint: called now and then; what it raises ends the work.
     """
     of, found = claim.type, reduced(recipe, claim.type, checkpoint)
-    as_usual = found if of.computed_in == FLOAT64 else reduced(recipe, of, checkpoint, of.computed_in)
+    as_usual = found
+    if of.computed_in != FLOAT64 or recipe.temperature != 1:
+        as_usual = reduced(replace(recipe, divides_first=True), of, checkpoint, of.computed_in)
     if found.is_beyond:
         found = reduced(recipe, of, checkpoint, WIDE)
     plainly, tolerated = (found.tolerated(each, claim) for each in (USUAL, tolerance))
     usual, tolerated = plainly + found.doubt, tolerated + (found.doubt if tolerance.rtol is None else 0.0)
     error = np.where(np.isfinite(claim.values), np.abs(claim.values - reference), np.inf)
     size = np.maximum(found.size, of.smallest_normal)
-    excess, usual_excess, relative = (held(np.where(error == 0, 0, error / each)) for each in (tolerated, usual, size))
+    bounds = tolerated, usual, usual + found.lost_far_off, size
+    excess, of_usual, usual_excess, relative = (held(np.where(error == 0, 0, error / each)) for each in bounds)
     of_number = MANY_TIMES * (plainly - of.smallest_normal) / size * np.abs(reference)
     claimed, plain = Figures(of), Figures(of)
     claimed.add(claim.values, reference, np.abs(reference))
     plain.add(of.rounded(np.array([as_usual.loss])), reference, np.abs(reference))
     is_lost = (np.abs(reference) < SURE * found.size) & (error > of_number + of.smallest_normal)
     is_lost |= error > np.maximum(plainly, MANY_TIMES * of.epsilon * np.abs(reference))
-    is_lost &= usual_excess <= 1
+    is_lost &= of_usual <= 1
     return Comparison(
         claim,
         reference,
@@ -69,6 +72,8 @@ class Reduced:
     """The mean of the g of the rows, weighed by their sizes."""
     doubt: np.floating
     """What the rows may be off more where they go through 1 − p, over D; at most half of the size."""
+    lost_far_off: np.floating
+    """The same where scores lie far from 0."""
     num_classes: int
     num_rows: int
 
@@ -95,21 +100,25 @@ def reduced(
     for rows in recipe.blocks():
         checkpoint()
         here = PlainRows(recipe, rows, dtype)
-        found.append((*here.output("losses"), here.spread(of)))
+        losses, sizes = here.output("losses")
+        found.append((losses, sizes, here.spread(of), here.lost_far_off(of) * np.ones_like(sizes)))
         doubt += np.sum(here.doubt("losses", of))
-    losses, sizes, spread = (np.concatenate([np.zeros(0), *(part[place] for part in found)]) for place in range(3))
+    parts = zip(*found, strict=True) if found else ((),) * 4
+    losses, sizes, spread, lost_far_off = (np.concatenate([np.zeros(0), *part]) for part in parts)
     divisor = recipe.denominator
     with np.errstate(over="ignore"):
         shares, doubt = sizes / divisor, doubt / divisor
     size = shares.sum()
     mean_spread = float(shares / size @ spread) if size else 0.0
+    far_off = shares @ lost_far_off
     if not (sizes.max(initial=0) < np.finfo(dtype).max and np.isfinite(size) and np.isfinite(doubt)):
-        size, mean_spread = np.float64(LARGEST), 0.0
+        size, mean_spread, far_off = np.float64(LARGEST), 0.0, np.float64(0)
     return Reduced(
         loss=float(losses.sum() / divisor),
         size=size,
         mean_spread=mean_spread,
         doubt=min(doubt, HALF * size),
+        lost_far_off=far_off,
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )

@@ -147,7 +147,7 @@ class RowsJudge:
         values, sizes = here.output(self.found.claim.name)
         spread = here.spread(of)
         usual, given = (each.relative(of, spread, recipe.num_classes) for each in (USUAL, self.tolerance))
-        relative = usual + given
+        relative = usual + given + here.lost_far_off(of)
         tolerated = sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
         return values, sizes, tolerated + here.doubt(self.found.claim.name, of)
 
@@ -191,7 +191,7 @@ class LossJudge:
         scale, claim = abs(variant.factor), self.found.claim
         error = np.abs(claim.values - variant.factor * made.loss)
         least = sum(each.absolute(claim.type) for each in (self.tolerance, USUAL))
-        relative = sum(made.relative(each, claim) for each in (self.tolerance, USUAL)) + made.doubt
+        relative = sum(made.relative(each, claim) for each in (self.tolerance, USUAL)) + made.doubt + made.lost_far_off
         return Left.of(error, np.array([scale * relative + least]), np.array([max(scale * made.size, least)]))
 
     def has_effect(self, variant: Variant) -> bool:
