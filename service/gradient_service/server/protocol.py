@@ -107,7 +107,7 @@ class GuardedProtocol(RefusingProtocol):
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
-        receipt, before = self._receipt, self._receipt.body_bytes
+        receipt = self._receipt
         try:
             data = self._feed_some(data)
         except HttpParserError:
@@ -117,24 +117,29 @@ class GuardedProtocol(RefusingProtocol):
             self._receipt.head_bytes += 0 if receipt.phase == "body" else len(data)  # most is of the body before it
             self._check_head()
             self._check_version(data)
-        elif self._receipt.phase == "body" and self._is_answered:
-            self._begin_discard()
-        elif self._receipt is receipt and receipt.phase == "body":
-            receipt.framing_bytes = receipt.framing_bytes + len(data) if receipt.body_bytes == before else 0
+        elif self._receipt.phase == "body":
             self._check_framing()
+            if self._is_answered:
+                self._begin_discard()
 
     def _feed_some(self, data: bytes | memoryview) -> bytes | memoryview:
         """Parse until many requests wait, or the connection rests, and keep what follows; return what was parsed.
 
-        A rest waits for the end of a body that has begun: what reads its end past the parser knows nothing of what is
-        kept.
+        Or until a body has too much around it, and drop what follows. A rest waits for the end of a body that has
+        begun: what reads its end past the parser knows nothing of what is kept.
         """
         for start in range(0, len(data), PARSED_BYTES):
             if len(self.pipeline) >= MAX_PIPELINED or (self._is_resting and self._receipt.phase != "body"):
                 self._behind = bytes(data[start:])
                 self.flow.hold()
                 return data[:start]
-            self._feed(data[start : start + PARSED_BYTES])
+            receipt, before = self._receipt, self._receipt.body_bytes
+            piece = data[start : start + PARSED_BYTES]
+            self._feed(piece)
+            if self._receipt is receipt and receipt.phase == "body":
+                receipt.framing_bytes = receipt.framing_bytes + len(piece) if receipt.body_bytes == before else 0
+                if receipt.framing_bytes > self.max_header_bytes:
+                    break
         return data
 
     def eof_received(self) -> None:

@@ -95,19 +95,27 @@ def held(app: FastAPI) -> asyncio.Event:
     return event
 
 
-@pytest.mark.parametrize("trailer", [b"a: b\r\n" * 12 * KIB, b"a: " + b"b" * 64 * KIB])
+@pytest.mark.parametrize("piece", [8 * KIB, 128 * KIB])
+@pytest.mark.parametrize("trailer", [b"a: b\r\n" * 12 * KIB + b"\r\n", b"a: " + b"b" * 64 * KIB + b"\r\n\r\n"])
 async def test_endless_fields_behind_a_body_are_refused(
-    protocols: list[RepeatingProtocol], talk: Talk, trailer: bytes
+    protocols: list[RepeatingProtocol], talk: Talk, trailer: bytes, piece: int
 ) -> None:
     """They count as those of a head do, and none is kept."""
     await talk.send(CHUNKED + b"\r\n" + CHUNKS)
     await asyncio.sleep(0.02)
-    for start in range(0, len(trailer), 8 * KIB):
-        await talk.send(trailer[start : start + 8 * KIB])
+    for start in range(0, len(trailer), piece):
+        await talk.send(trailer[start : start + piece])
         await asyncio.sleep(0.01)
     assert await status(talk) == b"431"
     assert await is_ended(talk)
     assert len(protocols[0].headers) == 3
+
+
+async def test_a_long_chunk_extension_is_refused(talk: Talk) -> None:
+    """However much of it comes at once, and though the message is whole behind it."""
+    await talk.send(CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b";a=" + b"b" * 64 * KIB + b"\r\n", 1) + b"\r\n")
+    assert await status(talk) == b"431"
+    assert await is_ended(talk)
 
 
 @pytest.mark.parametrize("pause", [0, 0.02])
