@@ -15,8 +15,8 @@ WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 IDENTITY = "identity"
 PIECE_BYTES = 64 * 1024
 MAX_RATIO = 100
-"""What a byte of a coded body may become, beyond the first MiB."""
-FREE_BYTES = 1024 * 1024
+"""What a byte of a coded body may become, beyond what a short one may."""
+FREE_BYTES = PIECE_BYTES
 MAX_STREAMS = {"gzip": 8192}
 """More than a body of 256 MiB has where each 64 KiB are a stream, as `bgzip` writes them; empty ones take time, too."""
 FAST = 1
