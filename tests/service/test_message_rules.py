@@ -76,6 +76,7 @@ async def test_a_loopback_service_answers_to_loopback_names(host: str, status: i
         ([("x", "a" * 40_000)], 431, "headers-too-large"),
         ([("expect", "100-continue")], 200, ""),
         ([("expect", "200-ok")], 417, "expectation-failed"),
+        ([("expect", "100-continue"), ("expect", "200-ok")], 417, "expectation-failed"),
         ([("transfer-encoding", "gzip, chunked")], 400, "malformed-http"),
     ],
 )

@@ -57,7 +57,7 @@ class MessageRules:
         yield from self._broken_by_host(headers.getlist("host"), scope["http_version"])
         if headers.get("transfer-encoding", "chunked").lower() != "chunked":
             yield HttpProblemError("malformed-http", "The only transfer coding that is read is chunked.")
-        if headers.get("expect", "100-continue").lower() != "100-continue":
+        if any(each.lower() != "100-continue" for each in headers.getlist("expect")):
             yield HttpProblemError("expectation-failed", "The only expectation that is met is 100-continue.")
 
     def _broken_by_host(self, hosts: list[str], http_version: str) -> Iterator[HttpProblemError]:
