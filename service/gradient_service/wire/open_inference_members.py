@@ -17,6 +17,7 @@ MAX_TENSORS = 32
 MAX_DIMENSIONS = 1024
 """More than any array has; the product of a million lengths takes too long."""
 INPUT_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
+OF_ITSELF = INPUT_MEMBERS - {"data"}
 OUTPUT_MEMBERS = frozenset({"name", "parameters"})
 ADDRESSEE = ("model_name", "model_version")
 """Members that say again what the path says."""
@@ -112,6 +113,9 @@ def _list_of_tensors(name: str, field: str | None, value: Any, header: Header) -
 def _input(value: Any, header: Header) -> Input:
     members = members_of(value, INPUT_MEMBERS)
     name, datatype, shape = members.get("name"), members.get("datatype"), python_value(members.get("shape"))
+    parts = [value, *(members[each] for each in OF_ITSELF & members.keys()), *(shape if is_array(shape) else ())]
+    if any(part is None for part in parts):
+        raise InvalidInputError([_null_in_input(name)])
     if not isinstance(name, str):
         raise _malformed("An input is an object with a name.")
     place = pointer((name,))
@@ -127,6 +131,10 @@ def _input(value: Any, header: Header) -> Input:
     return Input(name, datatype, tuple(shape), members.get("data"), size)
 
 
+def _null_in_input(name: Any) -> Fault:
+    return Fault("wrong-type", name if isinstance(name, str) else None, (), "Nothing in an input can be null.")
+
+
 def _input_parameters(name: str, value: Any, header: Header) -> int | None:
     """Return the size of a tensor behind the JSON part, None without one."""
     parameters = _parameters(value, OF_AN_INPUT)
@@ -140,6 +148,8 @@ def _input_parameters(name: str, value: Any, header: Header) -> int | None:
     if SIZE not in parameters:
         return None
     size = parameters[SIZE]
+    if size is None:
+        raise InvalidInputError([_null_in_input(name)])
     if not is_counts([size]):
         raise _malformed(f"{SIZE} is a whole number from 0 up.", pointer((name,)))
     return int(size)
