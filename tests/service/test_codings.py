@@ -64,6 +64,8 @@ def test_a_legitimate_bomb_is_told_the_cure(coding: str) -> None:
 @CODINGS
 def test_a_small_bomb_is_one_too(coding: str) -> None:
     """Of a million zeros there were no bombs: a whole mebibyte was free of the ratio."""
+    with pytest.raises(HttpProblemError, match=r"more than 65536 bytes; send it without a coding\.$"):
+        inflate(CODERS[coding](bytes(70_000)), coding, 256 * MIB)
     assert slug_of(lambda: inflate(CODERS[coding](bytes(10**6)), coding, 256 * MIB)) == "decoded-too-large"
 
 

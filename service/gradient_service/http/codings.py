@@ -98,8 +98,9 @@ def inflate(body: Buffer, coding: str, max_bytes: int, checkpoint: Checkpoint = 
 
 
 def _too_much(most: int, max_bytes: int) -> str:
-    cure = "" if most == max_bytes else f", {MAX_RATIO} times what was sent; send it without a coding"
-    return f"The body inflates to more than {most} bytes{cure}."
+    ratio = "" if most in {max_bytes, FREE_BYTES} else f", {MAX_RATIO} times what was sent"
+    cure = "" if most == max_bytes else "; send it without a coding"
+    return f"The body inflates to more than {most} bytes{ratio}{cure}."
 
 
 def inflated_bytes(body_bytes: int, max_bytes: int) -> int:

@@ -91,3 +91,29 @@ def test_mistakes_far_from_zero_are_named(
         if temperature != 1:
             found = examined(batch, {"gradient": right["gradient"] * factor})
             assert "temperature_not_in_gradient" in codes_of(found), seed
+
+
+AT_THE_END_OF_THE_RANGE: list[tuple[Batch, list[float], str]] = [
+    (
+        Batch(
+            np.array([[-1e308, 0, -1e308], [1, 2, 3]]),
+            np.array([0, 0]),
+            {"temperature": 0.1, "class_mask": np.array([True, False, True])},
+        ),
+        [-np.log(2), -20.000000002061153],
+        "sign_flipped",
+    ),
+    (
+        Batch(np.array([[1e300, 0], [1.7e308, 1.7e308]]), np.array([1, 0]), {"temperature": 0.5}),
+        [np.inf, np.log(2)],
+        "log_of_zero",
+    ),
+]
+
+
+@pytest.mark.parametrize(("batch", "losses", "code"), AT_THE_END_OF_THE_RANGE)
+def test_quotients_beyond_the_range_spoil_no_other_row(batch: Batch, losses: list[float], code: str) -> None:
+    """The differences alone count, and a masked class has none."""
+    found = examined(batch, {"losses": np.array(losses)})
+    assert codes_of(found) == [code]
+    assert all(each.plain_errors is not None for each in found.compared)

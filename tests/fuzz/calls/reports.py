@@ -18,9 +18,9 @@ SERVICE_ULPS = 16
 """The service's own reference may be off by so many units of float64."""
 SMALLEST = WIDE(5e-324)
 FARTHEST = 745.0
-"""So far below 0 no exponential of any type is 0 yet."""
+"""Farther below 0 every exponential is 0, in any type."""
 UNDERFLOW = {float(np.finfo(np.float32).eps): 103.0, float(np.finfo(np.float64).eps): 744.0}
-"""So far, by the spacing at 1, none is 0 in a type."""
+"""Up to here none is 0, in a type by its spacing at 1."""
 
 
 def is_report(document: dict[str, Any], case: Case) -> bool:

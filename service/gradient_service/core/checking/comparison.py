@@ -217,7 +217,7 @@ class Comparing:
             return {}
         sums = np.abs(claimed.sum(axis=1))
         sums[~np.isfinite(sums)] = np.inf
-        return {"row_sum": sums, "row_sum_excess": held(sums / sizes.usual.sum(axis=1))}
+        return {"row_sum": sums, "row_sum_excess": held(sums / (sizes.usual + sizes.lost_far_off).sum(axis=1))}
 
 
 def held(values: Array) -> Array:

@@ -172,7 +172,10 @@ class Recipe:
 
     def scores(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
         """Return s = logits / T of some rows, (rows, K), −∞ where a class takes no part."""
-        return self._undivided(rows, dtype) / self.temperature
+        divided = self._undivided(rows, dtype) / self.temperature
+        if self.is_softmax and np.isinf(divided.max(axis=1)).any():  # the differences alone count
+            return self.differences(rows, dtype)
+        return divided
 
     def differences(self, rows: Rows, dtype: DTypeLike = np.float64) -> Array:
         """Return s − max s of some rows, (rows, K), taken of the logits and then divided."""
@@ -181,7 +184,8 @@ class Recipe:
         apart = scores - top
         if self.temperature == 1:
             return apart
-        return np.where(np.isinf(apart), scores / self.temperature - top / self.temperature, apart / self.temperature)
+        is_beyond = np.isinf(apart) & np.isfinite(scores)
+        return np.where(is_beyond, scores / self.temperature - top / self.temperature, apart / self.temperature)
 
     def tops(self, rows: Rows) -> Array:
         """Return max s of some rows, (rows,)."""
