@@ -7,6 +7,7 @@ a result is a difference, its size says what an ulp of it is measured against, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,9 @@ from tests.fuzz.calls.rules import Case
 Sized = tuple[Array, Array]
 """An output and its size."""
 WIDE = np.longdouble
+SMALLEST = 5e-324
+HALFWAY = WIDE(SMALLEST) / 2
+"""Between 0 and the smallest number of float64, to which it is rounded if it is any larger."""
 
 
 def _weigh(coefficients: Array, factors: Array) -> Array:
@@ -222,9 +226,20 @@ class Answer:
         value = options["denominator_value"]
         self.denominator = WIDE(named[options["denominator"]] if value is None else value)
         divisor = self.denominator if options["reduction"] == "mean" else WIDE(1)
-        self.scale = 1 / divisor if np.float64(divisor) else WIDE(0)
+        self.scale = WIDE(0) if self._is_nothing(divisor, weights) else 1 / divisor
         upstream = case.arrays.get("upstream", np.ones(len(case.logits))).astype(WIDE)
         self.factors = (weights * self.scale * upstream)[:, np.newaxis]
+
+    def _is_nothing(self, divisor: np.longdouble, weights: Array) -> bool:
+        """Whether D is 0 in float64; where it seems to lie halfway, a target too small to be seen here may decide."""
+        if divisor != HALFWAY:
+            return not np.float64(divisor)
+        exact = sum(
+            Fraction(float(weight)) * Fraction(float(count)) * Fraction(float(of_class))
+            for weight, row in zip(weights, self.case.given, strict=True)
+            for count, of_class in zip(row, self.case.weights("class_weights"), strict=True)
+        )
+        return exact <= Fraction(SMALLEST) / 2
 
     def sized(self, name: str) -> tuple[Array, Array, Any]:
         """Return an output, its size and the multiple of the smallest number below which no error counts."""
