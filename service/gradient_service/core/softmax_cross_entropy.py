@@ -34,9 +34,8 @@ def label_gradient(rows: SoftmaxRows, labels: Array, where: Array, factor: Scale
 
 def smoothed_label_losses(rows: SoftmaxRows, targets: TargetRows) -> Array:
     """E = (1−ε)(a − s_t) + (ε/K') Σ_j (a − s_j) + L."""
-    smoothing = targets.dtype.type(targets.smoothing)
     distance = -take(rows.difference, targets.label_positions)
-    kept = (1 - smoothing) * distance if smoothing < 1 else np.zeros_like(distance)
+    kept = targets.kept * distance if targets.smoothing < 1 else np.zeros_like(distance)
     return kept - sum_of_products(targets.shares(), rows.difference) + rows.log_total
 
 
@@ -47,7 +46,7 @@ def smoothed_label_gradient(rows: SoftmaxRows, targets: TargetRows, labels: Arra
     where = targets.label_positions
     is_dominant = (labels == rows.top) & (rows.rest < 0.5)  # noqa: PLR2004  p_k > 1/2
     fused = (smoothing - targets.share) - rows.rest
-    plain = take(rows.probabilities, where) - ((1 - smoothing) + targets.share)
+    plain = take(rows.probabilities, where) - (targets.kept + targets.share)
     put(gradient, where, np.where(is_dominant, fused, plain))
     if targets.mask is not None:  # at ε = 1 nothing of a label on a masked class is left
         np.copyto(gradient, 0.0, where=~targets.mask)

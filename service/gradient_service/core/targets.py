@@ -55,6 +55,12 @@ class TargetRows:
         return first_largest(self.given) if self.labels is None else self.labels
 
     @property
+    def kept(self) -> np.floating:
+        """1−ε, taken before it is rounded: an ε next to 1 is 1 in float32."""
+        kept: np.floating = self.dtype.type(1 - self.smoothing)
+        return kept
+
+    @property
     def share(self) -> Array:
         """ε/K', what smoothing gives each of a row's K' unmasked classes, (rows,) or one for all."""
         return self.dtype.type(self.smoothing) / self.num_unmasked
@@ -89,7 +95,7 @@ class TargetRows:
     def _mixed(self, kept: Array, added: Array) -> Array:
         if not self.smoothing:
             return kept
-        mixed = kept * self.dtype.type(1 - self.smoothing)
+        mixed = kept * self.kept
         return np.add(mixed, added, out=mixed, where=True if self.mask is None else self.mask)
 
     def has_vanishing(self) -> Array | bool:
@@ -98,7 +104,7 @@ class TargetRows:
             return False
         least = np.where(self.given > 0, self.given, 1).min(axis=0) if self.labels is None else np.ones(1, self.dtype)
         if self.smoothing:
-            kept = least * self.dtype.type(1 - self.smoothing) if self.smoothing < 1 else least
+            kept = least * self.kept if self.smoothing < 1 else least
             least = np.minimum(kept, self.share)
         if self.class_weights is not None:
             least = least * np.where(self.class_weights > 0, self.class_weights, 1).min()
