@@ -164,7 +164,7 @@ class Comparing:
         spread = here.spread(of)
 
         def relative(tolerance: Tolerance) -> Array:
-            return _by_row(tolerance.relative(of, spread, recipe.num_classes), sizes)
+            return by_row(tolerance.relative(of, spread, recipe.num_classes), sizes)
 
         is_difference = recipe.labels is None or recipe.smoothing > 0 or (recipe.is_softmax and recipe.is_binary)
         return _Sizes(
@@ -175,7 +175,7 @@ class Comparing:
             + (doubt if self.tolerance.rtol is None else 0.0),
             usual=USUAL.absolute(of) + relative(USUAL) * sizes + doubt,
             doubt=doubt,
-            lost_far_off=_by_row(here.lost_far_off(of), sizes) * sizes,
+            lost_far_off=by_row(here.lost_far_off(of), sizes) * sizes,
             of_number=USUAL.absolute(of) + MANY_TIMES * relative(USUAL) * magnitudes,
             of_digits=MANY_TIMES * of.epsilon * magnitudes,
             of_ulp=held(np.minimum(sizes, LARGEST)) if self.claim.name == "gradient" and is_difference else magnitudes,
@@ -225,7 +225,8 @@ def held(values: Array) -> Array:
     return values.astype(FLOAT64, copy=False)
 
 
-def _by_row(values: Array, sizes: Array) -> Array:
+def by_row(values: Array, sizes: Array) -> Array:
+    """Return a number for each row so that it meets the sizes of an output, (rows,) or (rows, K)."""
     return values if sizes.ndim == 1 else values[:, np.newaxis]
 
 

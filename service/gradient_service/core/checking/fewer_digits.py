@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gradient_service.core.blocks import Array
 from gradient_service.core.checking.claims import BFLOAT16, FLOAT16, FLOAT32, NumberType
-from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.comparison import USUAL, Comparison, by_row
 from gradient_service.core.checking.plain import PlainRows
 from gradient_service.core.checking.recipes import Recipe
 
@@ -54,11 +53,7 @@ def _usual_error(recipe: Recipe, found: Comparison, lower: NumberType, checkpoin
         checkpoint()
         sizes = PlainRows(recipe, rows).output(found.claim.name)[1]
         error = np.abs(values[rows] - found.reference[rows])
-        if not (error <= least + _by_row(relative[rows], sizes) * sizes).all():
+        if not (error <= least + by_row(relative[rows], sizes) * sizes).all():
             return None
         largest = max(largest, float((error / np.maximum(sizes, lower.smallest_normal)).max(initial=0)))
     return largest
-
-
-def _by_row(relative: Array, sizes: Array) -> Array:
-    return relative if sizes.ndim == 1 else relative[:, np.newaxis]

@@ -22,6 +22,7 @@ LARGEST = sys.float_info.max
 DOUBT = 4
 """Units in the last place that p of the top class errs, and √K more that its sum does."""
 FAR = 16384.0
+"""No score counts as farther from 0 than this."""
 HALF = 0.5
 """Of a term: so much of it may be wrong."""
 Sized = tuple[Array, Array]

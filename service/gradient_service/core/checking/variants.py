@@ -9,7 +9,7 @@ import numpy as np
 from gradient_service.core.blocks import Array, Rows
 from gradient_service.core.checking.claims import Tolerance
 from gradient_service.core.checking.codes import DiagnosisCode
-from gradient_service.core.checking.comparison import USUAL, Comparison
+from gradient_service.core.checking.comparison import USUAL, Comparison, by_row
 from gradient_service.core.checking.plain import LARGEST, PlainRows
 from gradient_service.core.checking.recipes import BLOCK_ELEMENTS, Layout, Recipe
 from gradient_service.core.checking.reduced_loss import Reduced, reduced
@@ -148,8 +148,7 @@ class RowsJudge:
         spread = here.spread(of)
         usual, given = (each.relative(of, spread, recipe.num_classes) for each in (USUAL, self.tolerance))
         relative = usual + given + here.lost_far_off(of)
-        tolerated = sizes * (relative if sizes.ndim == 1 else relative[:, np.newaxis])
-        return values, sizes, tolerated + here.doubt(self.found.claim.name, of)
+        return values, sizes, sizes * by_row(relative, sizes) + here.doubt(self.found.claim.name, of)
 
     def _left(self, variant: Variant, rows: Rows, followed: tuple[Array, Array, Array]) -> Left:
         values, sizes, tolerated = followed
