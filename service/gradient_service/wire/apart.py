@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from threading import Lock
 from typing import TypeVar
 
+import numpy as np
+
 from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.errors import TakesLongError
 from gradient_service.wire.json_grammar import SHORT_TEXT
@@ -57,14 +59,28 @@ def decode_text(decode: Callable[..., T], body: Buffer, text_bytes: int, checkpo
             connection.send_bytes(body)
             while not connection.poll(LOOK_SECONDS):
                 checkpoint()
-            outcome, num_arrays = connection.recv()
-            arrays = [connection.recv_bytes() for _ in range(num_arrays)]
+            outcome, sizes = connection.recv()
+            arrays = [_received(connection, num_bytes) for num_bytes in sizes]
     except (EOFError, ConnectionError):
         raise ForkLostError from None
     value: T | Exception = pickle.loads(outcome, buffers=arrays)  # noqa: S301  from our own process
     if isinstance(value, Exception):
         raise value
     return value
+
+
+def _received(connection: Connection, num_bytes: int) -> memoryview:
+    """Return so many bytes, put where they stay by the system, without the interpreter lock.
+
+    The library would copy them with it: of eight million numbers, everyone else waits for 30 ms.
+    """
+    received = rest = np.empty(num_bytes, np.uint8).data
+    while rest:
+        num_read = os.readv(connection.fileno(), [rest])
+        if not num_read:
+            raise EOFError
+        rest = rest[num_read:]
+    return received
 
 
 class ForkServer:

@@ -62,13 +62,16 @@ def _end_with(caller: Connection, *, is_so: bool = True) -> None:
 
 
 def _send(caller: Connection, outcome: object) -> None:
-    """Send an outcome, its arrays from where they lie."""
+    """Send an outcome, and behind it its arrays from where they lie."""
     arrays: list[pickle.PickleBuffer] = []
     text = pickle.dumps(outcome, protocol=5, buffer_callback=arrays.append)
     _end_with(caller, is_so=False)  # the other end reads now, which would be a signal, too
-    caller.send((text, len(arrays)))
-    for array in arrays:
-        caller.send_bytes(array.raw())
+    parts = [array.raw() for array in arrays]
+    caller.send((text, [part.nbytes for part in parts]))
+    for part in parts:
+        rest = part
+        while rest:
+            rest = rest[os.write(caller.fileno(), rest) :]
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -141,6 +143,26 @@ def test_a_process_that_dies_is_told() -> None:
     with pytest.raises(ForkLostError):
         decode_apart(b"__import__('os').kill(__import__('os').getpid(), 9)")
     assert decode_apart(b"1 + 1") == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_arrays_come_whole(size: int) -> None:
+    """Also those that a socket does not take at once, and none of a number of arrays is taken for another."""
+    first, second = decode_apart(b"[__import__('numpy').arange(%d) + part for part in (0, 1)]" % size)
+    assert first.tolist() == [*range(size)]
+    assert np.array_equal(second, first + 1)
+
+
+def test_a_process_that_dies_in_the_middle_of_an_array_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come of its answer is none."""
+    ours, theirs = socket.socketpair()
+    with theirs, Connection(os.dup(theirs.fileno())) as sender:
+        sender.send((b"", [2]))
+        theirs.sendall(b"1")
+        theirs.shutdown(socket.SHUT_WR)
+        monkeypatch.setattr(ForkServer, "fork", lambda _: Connection(ours.detach()))
+        with pytest.raises(ForkLostError):
+            decode_apart(b"1")
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
