@@ -8,7 +8,15 @@ from functools import partial
 import pytest
 
 from gradient_service.http import line as line_module
-from gradient_service.http.line import FIRST_SECONDS, LONG_TURN_SECONDS, MAX_WAITING, MEMORY, WAITING_SECONDS, Line
+from gradient_service.http.line import (
+    FIRST_SECONDS,
+    LONG_TURN_SECONDS,
+    MAX_WAITING,
+    MEMORY,
+    TURN_SECONDS,
+    WAITING_SECONDS,
+    Line,
+)
 
 
 class Rounds:
@@ -81,18 +89,37 @@ def test_one_call_begins_in_each_round(rounds: Rounds) -> None:
     assert rounds.begun == [0, 1, 2, 3, 4]
 
 
-def test_calls_that_the_same_function_begins_share_a_turn(rounds: Rounds) -> None:
-    """Those one behind the other are begun together, in their order, as a turn has room; another call parts them."""
+def test_calls_that_the_same_function_begins_are_begun_together(rounds: Rounds) -> None:
+    """Those one behind the other are, in their order, as their shares have room; another call parts them."""
     shared: list[list[int]] = []
     begin = shared.append
     for number, share in enumerate([0.25, 0.25, 0.25, 0.25, 0.5, 0.75, 3.0, 0.25]):
         rounds.join(number, begin, share)
     rounds.join(100)
     rounds.join(101, begin, 0.25)
-    for _ in range(8):
-        rounds.turn()
-    assert shared == [[0, 1, 2, 3], [4], [5], [6], [7], [101]]
+    rounds.turn()
+    assert shared == [[0, 1, 2, 3], [4], [5], [6], [7]]
+    rounds.turn()
     assert rounds.begun == [100]
+    rounds.turn()
+    assert shared[5:] == [[101]]
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(0.0, 9), (0.3, 4), (0.5, 2), (1.0, 1), (2.0, 1)])
+def test_a_turn_goes_on_until_it_has_taken_its_time(seconds: float, number: int, rounds: Rounds) -> None:
+    """Calls of the same function begin one after the other, none after that; the next turn goes on with them."""
+
+    def begin(calls: list[int]) -> None:
+        rounds.begun.extend(calls)
+        rounds.now += seconds * TURN_SECONDS
+
+    for each in range(9):
+        rounds.join(each, begin)
+    rounds.turn()
+    assert rounds.begun == [*range(number)]
+    rounds.turn()
+    rounds.turn()
+    assert rounds.begun == [*range(min(2 * number, 9))]
 
 
 def test_a_call_that_fails_does_not_hold_up_the_line(rounds: Rounds) -> None:

@@ -1,8 +1,9 @@
 """The line of calls that have been read and that the event loop has not come to: one is begun in each of its rounds.
 
-Or a few, where the same function begins those that stand one behind the other: they may have something in common.
-Between two of them the loop reads what has arrived, so that who is refused, or asks for health, is answered at once
-however long the line is.
+Or some, for a few milliseconds, where the same function begins those that stand one behind the other: they may have
+something in common, and are begun together, a few at a time. Between two rounds the loop reads what has arrived, so
+that who is refused, or asks for health, is answered soon however long the line is
+(`docs/decisions/0038-calls-are-computed-for-milliseconds-at-a-time.md`).
 """
 
 from collections import deque
@@ -16,6 +17,11 @@ MAX_WAITING = 4096
 """However short they are; for longer ones the memory that they hold is reserved."""
 FIRST_SECONDS = 0.0005
 """What a call is expected to take before any has been begun: many at once may be the first to come."""
+TURN_SECONDS = 0.004
+"""A turn that has taken less goes on with calls that the same function begins.
+
+To compute empties the core's caches of what the loop does else, and that of what computes.
+"""
 LONG_TURN_SECONDS = 0.002
 """After a longer turn, what arrived meanwhile is answered before the next one."""
 MEMORY = 32
@@ -54,7 +60,7 @@ class Line:
             begin: begins it.
             call: what it is told by.
             call_soon: of the loop.
-            share: how much of a turn it takes; calls that the same function begins share one.
+            share: of the calls that the same function is told at once, how much this is of the most.
         """
         self._waiting.append((begin, call, share))
         if not self._is_moving:
@@ -63,17 +69,28 @@ class Line:
 
     def _move(self, call_soon: CallSoon) -> None:
         """Begin the calls whose turn it is, and go on when they have run until they ended or wait for something."""
-        begin, call, taken = self._waiting.popleft()
+        begun_at, num_calls = monotonic(), 0
+        begin, _, _ = self._waiting[0]
+        try:
+            while self._is_next(begin) and (not num_calls or monotonic() - begun_at < TURN_SECONDS):
+                calls = self._take(begin)
+                num_calls += len(calls)
+                begin(calls)
+        finally:
+            call_soon(lambda: self._go_on(begun_at, num_calls, call_soon))
+
+    def _is_next(self, begin: Begin) -> bool:
+        return bool(self._waiting) and self._waiting[0][0] is begin
+
+    def _take(self, begin: Begin) -> list[Any]:
+        """Take the next call, and those behind it that are begun together with it."""
+        _, call, taken = self._waiting.popleft()
         calls = [call]
-        while self._waiting and self._waiting[0][0] is begin and taken + self._waiting[0][2] <= 1:
+        while self._is_next(begin) and taken + self._waiting[0][2] <= 1:
             _, call, share = self._waiting.popleft()
             calls.append(call)
             taken += share
-        begun_at = monotonic()
-        try:
-            begin(calls)
-        finally:
-            call_soon(lambda: self._go_on(begun_at, len(calls), call_soon))
+        return calls
 
     def _go_on(self, begun_at: float, num_calls: int, call_soon: CallSoon, *, has_rested: bool = False) -> None:
         seconds = monotonic() - begun_at

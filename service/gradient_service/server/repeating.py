@@ -33,7 +33,7 @@ from gradient_service.settings import Settings
 CLOSE = (b"connection", b"close")
 LEAST_SHARE = 1 / 16
 TOGETHER_BYTES = 1024 * 1024
-"""Bodies that are worked on in one turn: so many, and no more bytes than keep health waiting for some milliseconds.
+"""Bodies that are worked on together: so many, and no more bytes than keep health waiting for some milliseconds.
 
 Of JSON half as many bytes.
 """
