@@ -110,6 +110,8 @@ class Tally:
     malformed_refusals: int = 0
     behind: float = 0.0
     """By how many seconds the load was behind its schedule at the most."""
+    answered_at: float = 0.0
+    """When the last 200 came, as `perf_counter` says."""
     seconds: dict[int, list[float]] = field(default_factory=dict)
     """From the moment of a call, on the clock of the schedule, to the first byte of its answer; by status."""
 
@@ -117,6 +119,8 @@ class Tally:
         """Count an answer."""
         self.statuses[answer.status] += 1
         self.seconds.setdefault(answer.status, []).append(answer.first_byte_at - asked_at)
+        if answer.status == 200:
+            self.answered_at = answer.first_byte_at
         if answer.status == 503 and not (answer.is_problem and answer.has_retry_after):
             self.malformed_refusals += 1
 

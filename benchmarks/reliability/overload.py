@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from benchmarks.reliability.figures import Verdict, percentile
@@ -18,7 +19,9 @@ from benchmarks.reliability.processes import cpu_seconds, resident_bytes
 from benchmarks.reliability.service import Service, on_cores, running, separate_cores
 
 CONNECTIONS, IDLE_CONNECTIONS = 16, 500
-PEAK_SECONDS, STEP_SECONDS, OVERLOAD_SECONDS, ROUNDS, TIMES = 4.0, 4.0, 30.0, 3, 4
+PEAK_SECONDS, STEP_SECONDS, TIMES = 3.0, 4.0, 4
+OVERLOAD_SECONDS = 30.0, *11 * (6.0,)
+"""One long stretch, then short ones: a machine that others use may change its speed by half within a minute."""
 STEPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
 """Shares of the peak that are tried, in turn, until one can be borne."""
 BORNE = 0.99
@@ -43,6 +46,7 @@ class Stretch:
 
     tally: Tally
     seconds: float
+    """Until its end, or until what waited then has been answered too."""
     cpu_seconds: float
     """What the worker used of them."""
 
@@ -70,9 +74,9 @@ class Stretch:
 def under(load: Coroutine[Any, Any, Tally], service: Service, seconds: float) -> Stretch:
     """Put the service under a load."""
     (worker,) = service.workers
-    before = cpu_seconds(worker)
+    before, begun_at = cpu_seconds(worker), perf_counter()
     tally = run(load)
-    return Stretch(tally, seconds, cpu_seconds(worker) - before)
+    return Stretch(tally, max(seconds, tally.answered_at - begun_at), cpu_seconds(worker) - before)
 
 
 def peak(service: Service, data: bytes) -> Stretch:
@@ -99,8 +103,6 @@ class Round:
     """An overload between two measurements of the peak."""
 
     before: Stretch
-    sustainable: float
-    """Calls a second."""
     overload: Stretch
     after: Stretch
 
@@ -118,11 +120,12 @@ class Round:
 def rounds(service: Service, data: bytes) -> Iterator[Round]:
     """Measure in turns, and print each."""
     before = peak(service, data)
-    for _ in range(ROUNDS):
-        sustainable = sustainable_rate(service, data, before.rate)
-        found = at_rate(service, data, TIMES * sustainable, OVERLOAD_SECONDS)
+    sustainable = sustainable_rate(service, data, before.rate)
+    print(f"  sustained {sustainable:.0f}/s")
+    for seconds in OVERLOAD_SECONDS:
+        found = at_rate(service, data, TIMES * sustainable, seconds)
         after = peak(service, data)
-        measured = Round(before, sustainable, found, after)
+        measured = Round(before, found, after)
         tell(measured)
         yield measured
         before = after
@@ -170,8 +173,8 @@ def tell(found: Round) -> None:
     load, tally = found.overload, found.overload.tally
     refusals, answers = tally.seconds.get(503, []), tally.seconds.get(200, [])
     print(
-        f"  peak {found.before.rate:.0f}/s and {found.after.rate:.0f}/s, sustained {found.sustainable:.0f}/s; "
-        f"at {TIMES}×: good {load.rate:.0f}/s "
+        f"  peak {found.before.rate:.0f}/s and {found.after.rate:.0f}/s; "
+        f"at {TIMES}× for {load.seconds:.0f} s: good {load.rate:.0f}/s "
         f"({found.share:.0%} by the clock, {found.share_by_cpu:.0%} by CPU time), "
         f"p50 {percentile(answers, 0.5) * 1e3:.0f} ms, p99 {percentile(answers, 0.99) * 1e3:.0f} ms; "
         f"refused p50 {percentile(refusals, 0.5) * 1e3:.1f} ms, p99 {percentile(refusals, 0.99) * 1e3:.1f} ms; "
