@@ -4,14 +4,13 @@ from asyncio import sleep
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
-import numpy as np
 from fastapi import Request, Response
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from gradient_service.http.headers import Field, number_of
 from gradient_service.http.problems import HttpProblemError
-from gradient_service.wire.tensor_codec import Buffer
+from gradient_service.wire.tensor_codec import Buffer, room_for
 
 LARGE_BYTES = 256 * 1024
 """A larger body has one buffer from the beginning, where its length is declared."""
@@ -35,11 +34,6 @@ def check_declared_length(request: Request, max_bytes: int) -> None:
 def declared_length(headers: Headers) -> int:
     """Return what the caller says of the length of the body, 0 when nothing sensible."""
     return number_of(headers.get("content-length", "")) or 0
-
-
-def room_for(num_bytes: int) -> memoryview:
-    """Return a buffer of memory that is not resident before it is written: a length that is only declared is free."""
-    return np.empty(num_bytes, np.uint8).data
 
 
 async def read_body(request: Request, max_bytes: int, arrived: Arrived) -> bytes:

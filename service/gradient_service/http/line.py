@@ -20,7 +20,7 @@ FIRST_SECONDS = 0.0005
 TURN_SECONDS = 0.004
 """A turn that has taken less goes on with calls that the same function begins.
 
-To compute empties the core's caches of what the loop does else, and that of what computes.
+To compute pushes the rest of what the loop does out of the core's caches, and the other way round.
 """
 LONG_TURN_SECONDS = 0.002
 """After a longer turn, what arrived meanwhile is answered before the next one."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from socket import AF_INET, IPPROTO_TCP, MSG_TRUNC, SOCK_STREAM, socket
 from typing import Protocol
 
-from gradient_service.http.body import room_for
+from gradient_service.wire.tensor_codec import room_for
 
 SCRATCH = bytearray(1024 * 1024)
 """What is passed over goes here, but on Linux, which copies nothing."""

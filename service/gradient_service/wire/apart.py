@@ -17,12 +17,10 @@ from multiprocessing.connection import Connection
 from threading import Lock
 from typing import TypeVar
 
-import numpy as np
-
 from gradient_service.wire.checkpoint import Checkpoint
 from gradient_service.wire.errors import TakesLongError
 from gradient_service.wire.json_grammar import SHORT_TEXT
-from gradient_service.wire.tensor_codec import Buffer
+from gradient_service.wire.tensor_codec import Buffer, room_for
 
 APART_BYTES = 1024 * 1024
 """A longer text takes long in any case; for a shorter one, read hastily, the others wait for some milliseconds."""
@@ -74,7 +72,7 @@ def _received(connection: Connection, num_bytes: int) -> memoryview:
 
     The library would copy them with it: of eight million numbers, everyone else waits for 30 ms.
     """
-    received = rest = np.empty(num_bytes, np.uint8).data
+    received = rest = room_for(num_bytes)
     while rest:
         num_read = os.readv(connection.fileno(), [rest])
         if not num_read:

@@ -17,6 +17,11 @@ from gradient_service.wire.errors import MalformedBodyError
 Buffer = bytes | bytearray | memoryview
 
 
+def room_for(num_bytes: int) -> memoryview:
+    """Return a buffer of memory that is not resident before it is written: a length that is only declared is free."""
+    return np.empty(num_bytes, np.uint8).data
+
+
 @dataclass(frozen=True, slots=True)
 class ElementType:
     """What the elements of a tensor are."""
