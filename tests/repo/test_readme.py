@@ -32,6 +32,7 @@ PAGES = [
     "docs/confusions.md",
     "docs/mapping.md",
     "docs/operations.md",
+    "docs/reliability.md",
     "docs/scaling.md",
     "docs/track-record.md",
 ]
