@@ -68,7 +68,7 @@ class Objective:
         if kind == "absolute_residual":
             gradient, size = self.gradient()
             return np.abs(gradient), size
-        curvature = self.curvature_scale(kind) * self.row.probabilities * self.row.complements
+        curvature = self.row.probabilities * self.curvature_scale(kind) * self.row.complements
         return curvature, curvature
 
     def curvature_scale(self, kind: str) -> Any:
@@ -103,8 +103,8 @@ class SoftmaxCrossEntropy(Objective):
 
     def gradient(self) -> tuple[Array, Array]:
         """W p − w c, written (W − w c) p − w c (1 − p)."""
-        shared = self.total * self.row.probabilities
-        gradient = (self.total - self.positive) * self.row.probabilities
+        shared = self.row.probabilities * self.total
+        gradient = (-self.positive + self.total) * self.row.probabilities
         gradient = gradient - weigh(self.positive, self.row.complements)
         if self.target.is_one_hot:
             return gradient, np.abs(gradient)
@@ -181,7 +181,7 @@ class SoftmaxBinaryCrossEntropy(BinaryObjective):
     def _sums_over_others(self, terms: Array) -> Array:
         """Σ_{j≠i} terms_j for every i; the winner's term, which can dwarf all others, is never subtracted."""
         rest = add(np.delete(terms, self.row.winner))
-        sums = rest - terms + terms[self.row.winner]
+        sums = -terms + rest + terms[self.row.winner]
         sums[self.row.winner] = rest
         return cast("Array", sums)
 

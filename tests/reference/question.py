@@ -99,8 +99,8 @@ class Question:
         epsilon = mp.mpf(self.label_smoothing)
         share = epsilon / len(places)
         # 1 − c after smoothing is written so that a small ε is not lost beside 1.
-        complements = (1 - epsilon) * (1 - given) + (epsilon - share)
-        return Target(((1 - epsilon) * given + share)[places], complements[places])
+        complements = (1 - given) * (1 - epsilon) + (epsilon - share)
+        return Target((given * (1 - epsilon) + share)[places], complements[places])
 
     def row(self, n: int) -> Row:
         """The probabilities of row n, at the caller's working precision."""

@@ -125,7 +125,7 @@ class SoftmaxRow(Row):
     @cached_property
     def complements(self) -> Array:  # type: ignore[override]  # computed on first use
         """1 − p, the winner's as the sum of the others."""
-        complements = ONE - self.probabilities
+        complements = 1 - self.probabilities
         complements[self.winner] = self.others / self.total
         return cast("Array", complements)
 
@@ -174,12 +174,12 @@ class SigmoidRow(Row):
     @cached_property
     def probabilities(self) -> Array:  # type: ignore[override]  # computed on first use
         """The probabilities p."""
-        return cast("Array", ONE / (self.falling + ONE))
+        return cast("Array", 1 / (self.falling + ONE))
 
     @cached_property
     def complements(self) -> Array:  # type: ignore[override]  # computed on first use
         """1 − p, which is the sigmoid of −s."""
-        return cast("Array", ONE / (self.rising + ONE))
+        return cast("Array", 1 / (self.rising + ONE))
 
     @cached_property
     def log_probabilities(self) -> Array:  # type: ignore[override]  # computed on first use
