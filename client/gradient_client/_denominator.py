@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ._exact_sum import Floats, exact_sum, scaled_product, two_product, two_sum
+from ._exact_sum import Exponents, Floats, exact_sum, scaled_product, two_sum
 from ._fields import Value
 from ._refusal import refusal
 from ._wire import number_type, reply_dtype
@@ -99,9 +99,11 @@ def _weight_sum(fields: Mapping[str, Value]) -> Denominator | None:
     counted = _is_counted(fields)
     weights = _numbers(fields, "sample_weights")[counted] if "sample_weights" in fields else np.ones(counted.sum())
     with np.errstate(over="ignore", invalid="ignore"):
-        products = [scaled_product(weights, sums) for sums in _target_sums(fields, counted)]
+        *sums, exponents = _target_sums(fields, counted)
+        products = [scaled_product(weights, part) for part in sums]
+    products = [(product, left_out, exponent + exponents) for product, left_out, exponent in products]
     if not all(np.isfinite(product).all() for product, _, _ in products):
-        return None  # numbers beyond the dtype, or targets that add up beyond it
+        return None  # numbers beyond the dtype
     largest = max(int(exponent.max(initial=_LEAST, where=product != 0)) for product, _, exponent in products)
     parts = [np.ldexp(part, exponent - largest) for *both, exponent in products for part in both]
     significand = exact_sum(parts)
@@ -114,22 +116,26 @@ def _weight_sum(fields: Mapping[str, Value]) -> Denominator | None:
     return total
 
 
-def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[Floats, ...]:
-    """V_n of each counted row, as numbers that add up to it."""
+def _target_sums(fields: Mapping[str, Value], counted: NDArray[np.bool]) -> tuple[*tuple[Floats, ...], Exponents]:
+    """V_n of each counted row: numbers that add up to it over a power of two, whose exponent is the last."""
     num_rows, num_classes = int(counted.sum()), np.shape(fields["logits"])[1]
+    none = np.zeros(num_rows, np.int32)
     if fields.get("objective") == SIGMOID:
-        return (np.ones(num_rows),)
+        return np.ones(num_rows), none
     class_weights = _numbers(fields, "class_weights") if "class_weights" in fields else np.ones(num_classes)
     if "targets" not in fields:
         # What is no class is refused by the service, whatever it would weigh.
         labels = cast("NDArray[np.integer]", fields["labels"])[counted]
-        return (np.take(class_weights, labels, mode="clip"),)
+        return np.take(class_weights, labels, mode="clip"), none
     sums, left_out = np.zeros((2, num_rows))
+    largest = none + _LEAST
     for column, class_weight in zip(_array(fields, "targets").T, class_weights, strict=True):
-        products, errors = two_product(_rounded(fields, column), np.asarray(class_weight))
-        sums, more = two_sum(sums, products)
-        left_out += more + errors
-    return sums, left_out
+        product, error, exponent = scaled_product(_rounded(fields, column), np.asarray(class_weight))
+        exponent = np.where(product > 0, exponent, _LEAST)
+        before, largest = largest, np.maximum(largest, exponent)
+        sums, more = two_sum(np.ldexp(sums, before - largest), np.ldexp(product, exponent - largest))
+        left_out = np.ldexp(left_out, before - largest) + np.ldexp(error, exponent - largest) + more
+    return sums, left_out, largest
 
 
 def _numbers(fields: Mapping[str, Value], name: str) -> Floats:

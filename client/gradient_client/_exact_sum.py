@@ -29,12 +29,6 @@ def scaled_product(a: Floats, b: Floats) -> tuple[Floats, Floats, Exponents]:
     return *_two_product(a_part, b_part), a_exponent + b_exponent
 
 
-def two_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """a · b rounded, and what rounding left out, where these are within the range of float64."""
-    product, left_out, exponent = scaled_product(a, b)
-    return np.ldexp(product, exponent), np.ldexp(left_out, exponent)
-
-
 def _two_product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     product = a * b
     a_high, b_high = _upper_half(a), _upper_half(b)

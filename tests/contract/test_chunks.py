@@ -71,6 +71,14 @@ CASES: dict[str, dict[str, Any]] = {
     "targets and weights of both ends": {
         "labels": None, "targets": TARGETS * 1e-300, "targets_sum": "any", "class_weights": 1e305 * CLASS_WEIGHTS,
     },
+    "small products of targets and weights": {
+        "labels": None, "targets": TARGETS * 1e-200, "targets_sum": "any", "class_weights": 1e-100 * CLASS_WEIGHTS,
+        "sample_weights": np.full(ROWS, 1e300),
+    },
+    "large products of targets and weights": {
+        "labels": None, "targets": TARGETS * 1e300, "targets_sum": "any", "class_weights": 1e100 * CLASS_WEIGHTS,
+        "sample_weights": np.full(ROWS, 1e-200),
+    },
     "textbook": {"objective": TEXTBOOK, "class_weights": CLASS_WEIGHTS},
     "sigmoid": {"labels": None, "targets": TARGETS.clip(0, 1), "objective": SIGMOID, "sample_weights": SAMPLE_WEIGHTS},
     "masked": {"mask": MASK, "temperature": 0.7},

@@ -55,3 +55,33 @@ def test_a_target_sum_is_exact_for_the_largest_weights() -> None:
     exact = sum(Fraction(weight) * Fraction(target) for weight, target in zip(weights, targets[0], strict=True))
     assert denominator is not None
     assert denominator.nearest == float(exact)
+
+
+@pytest.mark.parametrize(
+    ("targets", "class_weights", "sample_weight"),
+    [
+        ([0.6, 0.4], [5e-324, 0.0], 1e308),
+        ([0.03, 0.97], [1e-308, 0.0], 1e308),
+        ([0.3, 0.7], [5e-324, 0.0], 1e308),
+        ([1e-200, 3e-201], [1e-120, 1e-121], 1e300),
+        ([1e-200, 0.0], [1e-200, 1.0], 1e300),
+        ([5e-324, 1e-300], [5e-324, 0.0], 1.7e308),
+        ([1e300, 1e-300], [1e300, 1e300], 1e-300),
+        ([1.5e308, 1.5e308], None, 1e-300),
+        ([0.0, 0.0], [1.0, 5e-324], 1e308),
+    ],
+)
+def test_a_target_sum_is_exact_where_products_leave_the_range(
+    targets: list[float], class_weights: list[float] | None, sample_weight: float
+) -> None:
+    """A weight of the row brings a sum back whose products left the range: they were rounded to 0, or refused."""
+    supervision = Supervision(
+        targets=np.array([targets, [1.0, 0.0]]),
+        class_weights=None if class_weights is None else np.array(class_weights),
+        sample_weights=np.array([sample_weight, 0.0]),
+    )
+    denominator = denominator_of(ReductionRule(), weigh(Scores(logits=np.zeros((2, 2))), supervision))
+    pairs = zip(class_weights or [1.0, 1.0], targets, strict=True)
+    exact = Fraction(sample_weight) * sum(Fraction(weight) * Fraction(target) for weight, target in pairs)
+    assert denominator is not None
+    assert denominator.nearest == float(exact)

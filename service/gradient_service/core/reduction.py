@@ -15,14 +15,14 @@ from gradient_service.core.exact_sum import Total, exact_sum
 from gradient_service.core.inputs import ReductionRule, Scores, Supervision
 from gradient_service.core.options import Objective, Reduction
 from gradient_service.core.records import record
-from gradient_service.core.scaled import Scaled
+from gradient_service.core.scaled import Number, Scaled
 from gradient_service.core.summary import Summary
 
 IN_EVERY_RANGE = 1e38
 """Smaller numbers are within the range of every dtype that results have, and need no look at what becomes of them."""
 
-LARGE_WEIGHT, SHRINKING = 2.0**900, 2.0**-64
-"""The error of a product is found with smaller numbers where a weight is so large; this changes no digit of it."""
+FEW_BITS, LEAST_EXPONENT = 2.0**-900, -4096
+"""Below the first, a sum of products misses digits that left the range; no product has the second."""
 
 
 @record()
@@ -58,14 +58,9 @@ class Weighing:
         return int(np.count_nonzero(is_chosen if self.ignored is None else is_chosen & ~self.ignored))
 
     def weight_total(self) -> Total:
-        """Return Σ r_n V_n over counted rows; refuse a sum of targets beyond float64."""
+        """Return Σ r_n V_n over counted rows."""
         if not self.row_weights:
             return Total.number(float(self.example_count))
-        for part in self.row_weights:
-            raise_if_any(
-                Fault("number-out-of-range", "targets", (int(row),), f"The sum of row {row} leaves the range.")
-                for row in np.flatnonzero(~np.isfinite(part.mantissa))
-            )
         return Total(units=sum(map(exact_sum, self.row_weights)))
 
     def representable_weight_total(self) -> Total:
@@ -109,29 +104,49 @@ def weigh(scores: Scores, supervision: Supervision, checkpoint: Callable[[], Non
     )
 
 
-def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[], None]) -> tuple[Array | float, ...]:
+def target_sums(scores: Scores, supervision: Supervision, checkpoint: Callable[[], None]) -> tuple[Number, ...]:
     """Return V_n = Σ_j w_j c_nj with the targets as given, before smoothing; (N,), or 1 for all.
 
     Sums of targets come with what rounding left out, so that (0.1, 0.2, 0.7) counts as 1 like any other row.
     """
     if supervision.objective is Objective.SIGMOID_BINARY_CROSS_ENTROPY:
         return (1.0,)
-    weights = supervision.class_weights
+    weights = None if supervision.class_weights is None else supervision.class_weights.astype(np.float64)
     if supervision.targets is None:
-        return (1.0 if weights is None else weights.astype(np.float64)[supervision.safe_labels()],)
-    if weights is not None:
-        weights = weights.astype(np.float64)[:, np.newaxis]
-        scale = np.where(weights > LARGE_WEIGHT, SHRINKING, 1.0)
-    sums, left_out = np.empty((2, scores.batch_size))
+        return (1.0 if weights is None else weights[supervision.safe_labels()],)
+    weights = None if weights is None else weights[:, np.newaxis]
+    sums, left_out = Scaled.zeros(scores.batch_size), Scaled.zeros(scores.batch_size)
     for rows in row_blocks(scores.batch_size, 8 * scores.num_classes, checkpoint):
-        block = block_of(supervision.targets[rows], np.float64)
-        if weights is None:
-            sums[rows], left_out[rows] = sum_over_classes(block)
-        else:
-            products, errors = (each / scale for each in two_product(block, weights * scale))
-            sums[rows], left_out[rows] = sum_over_classes(products)
-            left_out[rows] += np.where(np.isfinite(errors), errors, 0).sum(axis=0)
+        sums[rows], left_out[rows] = _sums_of_block(block_of(supervision.targets[rows], np.float64), weights)
     return sums, left_out
+
+
+def _sums_of_block(targets: Array, weights: Array | None) -> tuple[Scaled, Scaled]:
+    """Return Σ_j w_j c_nj and what rounding left out of targets (K, rows) and weights (K, 1)."""
+    if weights is None:
+        products, errors = targets, np.zeros(1)
+    else:
+        products, errors = two_product(targets, weights)
+    high, low = sum_over_classes(products)
+    low += errors.sum(axis=0)
+    sums, left_out = Scaled.of(high), Scaled.of(low)
+    is_far = ~((high >= FEW_BITS) & np.isfinite(low))  # or 0
+    if is_far.any():
+        sums[is_far], left_out[is_far] = _far_sums(targets[:, is_far], 1.0 if weights is None else weights)
+    return sums, left_out
+
+
+def _far_sums(targets: Array, weights: Array | float) -> tuple[Scaled, Scaled]:
+    """Return the same of rows whose products leave the range: each beside the largest of its row."""
+    (targets, exponents), (weights, weight_exponents) = np.frexp(targets), np.frexp(weights)
+    products, errors = two_product(targets, weights)
+    exponents = exponents + weight_exponents
+    largest = exponents.max(axis=0, initial=LEAST_EXPONENT, where=products > 0)
+    exponents = np.minimum(exponents - largest, 0)  # of a product 0 it may be larger
+    high, low = sum_over_classes(np.ldexp(products, exponents))
+    low += np.ldexp(errors, exponents).sum(axis=0)
+    largest[high == 0] = 0
+    return Scaled.of(high).shifted(largest), Scaled.of(low).shifted(largest)
 
 
 def derivative_factor(reduction: ReductionRule, weighing: Weighing, denominators: Sequence[Total | None]) -> Scaled:

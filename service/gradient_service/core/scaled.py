@@ -68,6 +68,14 @@ class Scaled:
         """Return the numbers of some rows."""
         return self if self.mantissa.ndim == 0 else Scaled(self.mantissa[rows], self.exponent[rows])
 
+    def __setitem__(self, rows: Rows | Array, numbers: "Scaled") -> None:
+        """Replace the numbers of some rows."""
+        self.mantissa[rows], self.exponent[rows] = numbers.mantissa, numbers.exponent
+
+    def shifted(self, bits: Array) -> "Scaled":
+        """Return the product with a power of two."""
+        return Scaled(self.mantissa, self.exponent + bits)
+
     def times(self, value: Number) -> "Scaled":
         """Return the product; 0 where either is 0, even if the other is infinite."""
         if _is_one(value):
