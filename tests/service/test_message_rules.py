@@ -32,7 +32,9 @@ async def test_any_wellformed_host_is_served_by_default(host: str) -> None:
     assert (await answer([("host", host), *JSON])).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["", " ", "a b", "a/b", "a@b", "[::1", "a:b", "a:123456"])
+@pytest.mark.parametrize(
+    "host", ["", " ", "a b", "a/b", "a@b", "[::1", "a:b", "a:123456", "a:65536", "[a]", "[::::]", "[127.0.0.1]", "%zz"]
+)
 async def test_a_malformed_host_is_refused(host: str) -> None:
     """What is no name or address, and no port, is 400."""
     reply = await answer([("host", host), *JSON])
@@ -51,6 +53,8 @@ async def test_one_host_is_needed(hosts: list[str]) -> None:
         ("localhost", 200),
         ("LOCALHOST.:8000", 200),
         ("a.localhost", 200),
+        (".localhost", 421),
+        ("localhost..", 421),
         ("127.8.0.1:1", 200),
         ("[::1]:8000", 200),
         ("evil.example", 421),

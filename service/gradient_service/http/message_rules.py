@@ -5,7 +5,7 @@ from asyncio import CancelledError
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -17,7 +17,10 @@ from gradient_service.http.problems import HttpProblemError, refusal
 from gradient_service.settings import Settings
 
 # RFC 3986, 3.2.2 and 3.2.3, as RFC 9110, 7.2 asks: a name or an address, and a port.
-HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
+HOST = re.compile(
+    r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+))(?::(?P<port>[0-9]{0,5}))?"
+)
+MAX_PORT = 65535
 FIELD_OVERHEAD = 4  # a colon, a space, a line end
 SWALLOWED_BYTES = 1024 * 1024
 """A refused request's body is read this far, to keep the connection; a larger one closes it."""
@@ -63,20 +66,33 @@ class MessageRules:
     def _broken_by_host(self, hosts: list[str], http_version: str) -> Iterator[HttpProblemError]:
         if not hosts and http_version == "1.0":
             return
-        match = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if match is None:
+        name = host_name(hosts[0]) if len(hosts) == 1 else None
+        if name is None:
             yield HttpProblemError("malformed-http", "One Host field is needed, a name or an address and a port.")
-        elif self.is_loopback_only and not is_loopback(match["name"].strip("[]")):
+        elif self.is_loopback_only and not is_loopback(name):
             detail = "This service listens for its own machine only, and answers to that machine's names only."
             yield HttpProblemError("misdirected-request", detail)
 
 
 @lru_cache(maxsize=64)
+def host_name(field: str) -> str | None:
+    """Return the name or the address that Host tells, None where it is malformed; callers send the same few again."""
+    match = HOST.fullmatch(field)
+    if match is None or int(match["port"] or 0) > MAX_PORT:
+        return None
+    try:
+        return match["name"] or str(IPv6Address(match["address"]))
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Return whether a name or an address is one of the machine itself; callers send the same few again and again."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+    """Return whether a name or an address is one of the machine itself."""
+    name = host.lower().removesuffix(".")
+    *labels, last = name.split(".")
+    if last == "localhost":
+        return all(labels)
     try:
         return ip_address(name).is_loopback
     except ValueError:

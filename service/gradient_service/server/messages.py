@@ -1,5 +1,6 @@
 """Messages as the rules of HTTP have them, where the parser alone would take others, or leave some unread."""
 
+import re
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -10,6 +11,8 @@ from gradient_service.server.receipt import Receipt
 VERSIONS = frozenset({"1.0", "1.1"})
 OF_MESSAGES = frozenset({b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """Fields that say where messages end, and connections."""
+ABSOLUTE = re.compile(rb"[^:/?#]+://(?P<authority>[^/?#]*)(?P<rest>.*)")
+"""A target with a host, by RFC 3986, appendix B; an empty path means `/`."""
 
 
 class MessageProtocol(HttpToolsProtocol):
@@ -29,7 +32,8 @@ class MessageProtocol(HttpToolsProtocol):
         except HttpParserUpgrade as upgrade:
             if self.parser.get_method() == b"CONNECT":  # which asks for a tunnel, and names no path
                 raise HttpParserError from None
-            head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+            version = self.parser.get_http_version().encode()
+            head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
             for name, value in self.headers:
                 head += [name, b": ", value, b"\r\n"] if name != b"upgrade" else []
             self.parser = self.new_parser()
@@ -57,11 +61,16 @@ class MessageProtocol(HttpToolsProtocol):
             raise HttpParserError
 
     def _check_target(self) -> None:
-        """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does."""
+        """Raise unless the version is spoken, and the target is a path, `*`, or names the host that Host does.
+
+        Of the last, what is behind the host stays.
+        """
         if self.parser.get_http_version() not in VERSIONS:
             raise HttpParserError
         if self.url.startswith(b"/") or self.url == b"*":
             return
-        authority = self.url.partition(b"://")[2].partition(b"/")[0]
-        if [authority] != [value for name, value in self.headers if name == b"host"]:
+        absolute = ABSOLUTE.fullmatch(self.url)
+        hosts = [value.lower() for name, value in self.headers if name == b"host"]
+        if absolute is None or hosts != [absolute["authority"].lower()]:
             raise HttpParserError
+        self.url = absolute["rest"] if absolute["rest"].startswith(b"/") else b"/" + absolute["rest"]

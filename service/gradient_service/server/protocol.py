@@ -166,6 +166,7 @@ class GuardedProtocol(RefusingProtocol):
         if self._has_no_room(fields, declared):
             self._refuse_call(declared or 0)
         else:
+            self.expect_100_continue &= self.parser.get_http_version() != "1.0"  # whose callers know no such answer
             super().on_headers_complete()
             self.cycle.transport = self._closing  # type: ignore[assignment]  # it has what a reply needs
 

@@ -15,10 +15,12 @@ KEPT_ID = "0" * 32
 KEPT_MEMBER = b'"request_id":"' + KEPT_ID.encode() + b'"'
 
 
-def last_refusal(error: HttpProblemError, target: bytes, request_id: str) -> bytes:
-    """Return the refusal that ends a connection."""
+def last_refusal(error: HttpProblemError, target: bytes, request_id: str, *, is_content_due: bool = True) -> bytes:
+    """Return the refusal that ends a connection, its head alone where no content is due, as to HEAD."""
     problem = _problem(error, target, request_id)
-    return _message(_head(problem.status, {**error.headers, "connection": "close"}), problem_bytes(problem), request_id)
+    head, content = _head(problem.status, {**error.headers, "connection": "close"}), problem_bytes(problem)
+    message = _message(head, content, request_id)
+    return message if is_content_due else message.removesuffix(content)
 
 
 def overload_refusal(target: bytes, request_id: str) -> bytes:

@@ -67,6 +67,12 @@ class RepeatingProtocol(KeptProtocol):
             self._tell_left(repeat, perf_counter())
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Have a call whose body still arrives go on the long way, which tells it where the service ends before it."""
+        if self._repeat is not None and not self._repeat.body.is_whole:
+            self._send_on(self._repeat)
+        super().shutdown()
+
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, or keep it where it lies behind a call that waits for its turn."""
         if self._repeat is not None:
@@ -84,7 +90,8 @@ class RepeatingProtocol(KeptProtocol):
         """Begin the short way of a call, unless there is none, or no room, or another call is close behind it."""
         known = self.heads.find(head)
         arrived = len(message) - head.size
-        if known is None or arrived > head.body_bytes or not self._is_within_bounds(head):
+        is_draining = self.readiness.lifecycle.is_draining  # what it cuts off is told so on the long way
+        if known is None or arrived > head.body_bytes or is_draining or not self._is_within_bounds(head):
             return False
         if self.readiness.refuses(head.body_bytes):
             return not known.is_last and self._is_refused_at_once(head, arrived)

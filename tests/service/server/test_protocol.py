@@ -38,7 +38,20 @@ MESSAGES: dict[str, tuple[bytes, int, str]] = {
     "an upgrade declined": (GET + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", 200, ""),
     "an upgrade with a body": (post(b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + LENGTH), 200, ""),
     "an upgrade with chunks": (post(b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + CHUNKED, CHUNKS), 200, ""),
+    "an upgrade of an old version": (
+        post(b"Connection: upgrade\r\nUpgrade: h2c\r\n" + LENGTH).replace(HOST, b"").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        200,
+        "",
+    ),
+    "an expectation of an old version": (
+        post(b"Expect: 100-continue\r\n" + LENGTH).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        200,
+        "",
+    ),
     "an absolute target": (b"GET http://localhost/livez HTTP/1.1\r\n" + HOST + b"\r\n", 200, ""),
+    "an absolute target in capitals": (b"GET HTTP://LOCALHOST/livez HTTP/1.1\r\n" + HOST + b"\r\n", 200, ""),
+    "an absolute target without a path": (b"GET http://localhost HTTP/1.1\r\n" + HOST + b"\r\n", 200, ""),
+    "an absolute target with a query alone": (b"GET http://localhost?a HTTP/1.1\r\n" + HOST + b"\r\n", 200, ""),
     "a foreign target": (b"GET http://evil.example/livez HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed-http"),
     "a foreign host": (b"GET /livez HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "misdirected-request"),
     "blanks around a value": (b"GET /livez HTTP/1.1\r\nHost: \t localhost \t\r\n\r\n", 200, ""),
@@ -102,6 +115,15 @@ def test_messages_are_answered_by_their_http_meaning(name: str, process: Process
         assert (problem["type"], problem["status"]) == (f"/problems/{slug}", status)
         assert b"content-type: application/problem+json" in head.lower()
         assert problem["request_id"].encode() in head
+
+
+@pytest.mark.parametrize("field", [b"X", b"X: " + b"a" * 70_000])
+def test_a_refusal_of_head_has_no_content(field: bytes, process: Process) -> None:
+    """What is refused before the application sees it is told by its head alone, by RFC 9110, 9.3.2."""
+    head, _, content = process.send(GET.replace(b"GET", b"HEAD") + field + b"\r\n\r\n").partition(b"\r\n\r\n")
+    assert re.match(rb"HTTP/1\.1 4(00|31) ", head)
+    assert re.search(rb"\r\ncontent-length: \d{3}\r\n", head)
+    assert content == b""
 
 
 @pytest.mark.parametrize("first", [GET + b"\r\n", post(LENGTH)], ids=["health", "call"])
