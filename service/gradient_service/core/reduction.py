@@ -58,9 +58,14 @@ class Weighing:
         return int(np.count_nonzero(is_chosen if self.ignored is None else is_chosen & ~self.ignored))
 
     def weight_total(self) -> Total:
-        """Return Σ r_n V_n over counted rows."""
+        """Return Σ r_n V_n over counted rows; refuse a sum of targets beyond float64 that no weight brings back."""
         if not self.row_weights:
             return Total.number(float(self.example_count))
+        if self.field == "targets":
+            raise_if_any(
+                Fault("number-out-of-range", "targets", (int(row),), f"The sum of row {row} leaves the range.")
+                for row in np.flatnonzero(~np.isfinite(self.row_weights[0].value))
+            )
         return Total(units=sum(map(exact_sum, self.row_weights)))
 
     def representable_weight_total(self) -> Total:
