@@ -35,6 +35,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "sum of targets": (FAR, {"targets": [[1e100, 0.0]], "targets_sum": "any"}),
     "smoothing share": ([[5.0, -700.0]], {"labels": [0], "label_smoothing": 5e-324}),
     "weighted target": ([[0.0, 0.0]], {"targets": HALF, "class_weights": [5e-324, 5e-324], "sample_weights": [1e300]}),
+    "weight below the range of a large target": (
+        [[1.0, 3.5]],
+        {"targets": [[1.5e284, 1e72]], "targets_sum": "any", "class_weights": [5e-324, 0.0]},
+    ),
     "targets whose sum is beyond": ([[0.5, -0.5]], {"targets": [[1e308, 1e308]], "targets_sum": "any"}),
     "weights whose sum is beyond": (
         [[40.0, 0.0], [40.0, 0.0]],

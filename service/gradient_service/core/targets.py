@@ -107,7 +107,8 @@ class TargetRows:
             kept = least * self.kept if self.smoothing < 1 else least
             least = np.minimum(kept, self.share)
         if self.class_weights is not None:
-            least = least * np.where(self.class_weights > 0, self.class_weights, 1).min()
+            lightest = np.where(self.class_weights > 0, self.class_weights, 1).min()
+            least = np.minimum(least * lightest, lightest)  # a weight alone, too: in a loss it meets the scores first
         return np.asanyarray(least < np.finfo(self.dtype).tiny)
 
     @property
