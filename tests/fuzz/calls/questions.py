@@ -61,7 +61,7 @@ def draw(random: Random) -> Question:
     shape = _shape(random)
     if random.random() < 2 / 3:
         return _shuffled(random, _plain(random, operation, shape))
-    return _shuffled(random, _wild(random, operation, shape))
+    return _shuffled(random, random.choice([_wild, _wild, _spread])(random, operation, shape))
 
 
 def _shape(random: Random) -> tuple[int, int]:
@@ -110,6 +110,21 @@ def _plain(random: Random, operation: str, shape: tuple[int, int]) -> Question:
     if include is not None:
         options["include"] = include
     return Question(operation, arrays, options, is_plain=LEAVES_THE_RANGE.isdisjoint(include or ()))
+
+
+def _spread(random: Random, operation: str, shape: tuple[int, int]) -> Question:
+    """Return a plain question whose weights, and targets of any sum, spread over the range of a dtype, and meet."""
+    question = _plain(random, operation, shape)
+    arrays, options = question.arrays, question.options
+    decades = random.choice([320, 100, 45])
+    if "targets" in arrays and options.get("objective", SOFTMAX) == SOFTMAX:
+        options = {**options, "targets_sum": "any"}
+    for name in ("class_weights", "sample_weights", *(["targets"] if "targets_sum" in options else [])):
+        if name in arrays:
+            powers = [random.uniform(-decades, decades) for _ in range(arrays[name].size)]
+            spread = arrays[name] * 10.0 ** np.clip(powers, -320, 300).reshape(arrays[name].shape)
+            arrays = {**arrays, name: spread}
+    return Question(operation, arrays, options, is_plain=False)
 
 
 def _plain_supervision(
