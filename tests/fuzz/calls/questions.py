@@ -113,17 +113,24 @@ def _plain(random: Random, operation: str, shape: tuple[int, int]) -> Question:
 
 
 def _spread(random: Random, operation: str, shape: tuple[int, int]) -> Question:
-    """Return a plain question whose weights, and targets of any sum, spread over the range of a dtype, and meet."""
+    """Return a plain question whose weights, and targets of any sum, leave the range where they meet, or come near.
+
+    Those of the rows bring back what those of the classes and the targets make.
+    """
     question = _plain(random, operation, shape)
-    arrays, options = question.arrays, question.options
-    decades = random.choice([320, 100, 45])
+    if operation == "softmax":
+        return question
+    rows, classes = shape
+    arrays = {"class_weights": np.ones(classes), "sample_weights": np.ones(rows), **question.arrays}
+    options = question.options
+    powers = {"class_weights": random.uniform(-320, 290)}
     if "targets" in arrays and options.get("objective", SOFTMAX) == SOFTMAX:
         options = {**options, "targets_sum": "any"}
-    for name in ("class_weights", "sample_weights", *(["targets"] if "targets_sum" in options else [])):
-        if name in arrays:
-            powers = [random.uniform(-decades, decades) for _ in range(arrays[name].size)]
-            spread = arrays[name] * 10.0 ** np.clip(powers, -320, 300).reshape(arrays[name].shape)
-            arrays = {**arrays, name: spread}
+        powers["targets"] = random.uniform(-320, 290)
+    powers["sample_weights"] = max(-300.0, min(-sum(powers.values()), 290.0))
+    for name, power in powers.items():
+        decades = [max(-320.0, power + random.uniform(-9, 9)) for _ in range(arrays[name].size)]
+        arrays[name] = arrays[name] * 10.0 ** np.reshape(decades, arrays[name].shape)
     return Question(operation, arrays, options, is_plain=False)
 
 
