@@ -9,7 +9,7 @@ first line is the service at rest. Wanted are a 99th percentile below 50 ms and 
 
 Who sends is a process of its own, so that who asks shares the interpreter with nobody. All share the cores. What the
 machine itself does is told by one more process, which asks nobody: every 10 ms it does what takes a fraction of a
-millisecond, and notes how late it has done it. A stall that it has too is none of the service.
+millisecond, and notes how late it has done it. What stalls it too is the machine, or the load as a whole.
 """
 
 import http.client

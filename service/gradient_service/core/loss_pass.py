@@ -74,7 +74,7 @@ class LossPass:
 
     def _write_losses(self, rows: Rows, objective: BlockObjective) -> None:
         losses = self.factors.losses[rows].times(objective.row_weight).times(objective.losses()).rounded()
-        self.losses.mantissa[rows], self.losses.exponent[rows] = losses.mantissa, losses.exponent
+        self.losses[rows] = losses
         if "losses" in self.outputs:
             self.outputs.write("losses", rows, losses.value)
 

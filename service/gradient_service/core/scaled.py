@@ -51,8 +51,7 @@ class Scaled:
         is_far = power > far
         if is_far.any():
             left_out = 0.0 if remainder is None else remainder[is_far]
-            wide = cls.of(np.exp(power[is_far].astype(WIDE) + left_out)).rounded()
-            numbers.mantissa[is_far], numbers.exponent[is_far] = wide.mantissa, wide.exponent
+            numbers[is_far] = cls.of(np.exp(power[is_far].astype(WIDE) + left_out)).rounded()
         return numbers
 
     @classmethod

@@ -166,7 +166,8 @@ class RefusingProtocol(MessageProtocol):
         error = HttpProblemError(slug, detail)
         request_id = self._tell_unread(Slug(slug)) if cycle is None else self._give_up(cycle, Slug(slug))
         self._closing.flush()
-        is_content_due = self.parser.get_method() != b"HEAD"
+        is_begun = self._receipt.phase != "idle" and self.url  # or the method is that of the message before
+        is_content_due = not is_begun or self.parser.get_method() != b"HEAD"
         self.transport.write(last_refusal(error, self.url, request_id, is_content_due=is_content_due))
         self._closing.close()
 

@@ -126,6 +126,16 @@ def test_a_refusal_of_head_has_no_content(field: bytes, process: Process) -> Non
     assert content == b""
 
 
+def test_garbage_behind_head_is_refused_with_content(process: Process) -> None:
+    """What is no message has no method, whatever the one before had."""
+    with socket.create_connection(("127.0.0.1", process.port), timeout=5) as connection:
+        connection.sendall(GET.replace(b"GET", b"HEAD") + b"\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\x00 garbage\r\n\r\n")
+        answered = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b'problems/malformed-http"' in answered.partition(b"\r\n\r\n")[2]
+
+
 @pytest.mark.parametrize("first", [GET + b"\r\n", post(LENGTH)], ids=["health", "call"])
 def test_however_many_pipelined_requests_are_answered_in_order(first: bytes, process: Process) -> None:
     """More than are parsed at once, cut anywhere between two looks at how many wait."""
