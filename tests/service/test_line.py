@@ -13,6 +13,9 @@ from gradient_service.http.line import (
     LONG_TURN_SECONDS,
     MAX_WAITING,
     MEMORY,
+    PATIENCE_SECONDS,
+    STANDING_BYTES,
+    STANDING_SECONDS,
     TURN_SECONDS,
     WAITING_SECONDS,
     Line,
@@ -29,9 +32,11 @@ class Rounds:
         self._next: list[Callable[[], None]] = []
         monkeypatch.setattr(line_module, "monotonic", lambda: self.now)
 
-    def join(self, number: int, begin: Callable[[list[int]], None] | None = None, share: float = 1.0) -> None:
+    def join(
+        self, number: int, begin: Callable[[list[int]], None] | None = None, share: float = 1.0, num_bytes: int = 0
+    ) -> None:
         """Have a call join the line, begun by a function of its own if none is given."""
-        self.line.join(begin or partial(self.begun.extend), number, self._next.append, share)
+        self.line.join(begin or partial(self.begun.extend), number, self._next.append, share, num_bytes)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Go through one round, which takes some time."""
@@ -143,7 +148,7 @@ def test_calls_that_share_a_turn_share_its_time(rounds: Rounds) -> None:
         rounds.join(number, begin, 1 / 16)
     for _ in range(MAX_WAITING // 16 + 1):
         rounds.long_turn(16 * WAITING_SECONDS / (2 * MAX_WAITING))
-    assert not rounds.line.is_long
+    assert not rounds.line.turns_away()
 
 
 @pytest.mark.parametrize(("number", "is_long"), [(40, False), (41, True)])
@@ -153,7 +158,7 @@ def test_a_line_is_long_by_the_time_that_it_takes(number: int, is_long: bool, ro
         rounds.join(each)
     for _ in range(MAX_WAITING - number):
         rounds.long_turn(WAITING_SECONDS / 40.5)
-    assert rounds.line.is_long is is_long
+    assert rounds.line.turns_away() is is_long
 
 
 def test_a_line_is_long_by_number_too(rounds: Rounds) -> None:
@@ -163,15 +168,15 @@ def test_a_line_is_long_by_number_too(rounds: Rounds) -> None:
         rounds.turn()
     for number in range(MAX_WAITING - 1):
         rounds.join(number)
-    assert not rounds.line.is_long
+    assert not rounds.line.turns_away()
     rounds.join(MAX_WAITING)
-    assert rounds.line.is_long
+    assert rounds.line.turns_away()
 
 
 def test_many_at_once_may_be_the_first(rounds: Rounds) -> None:
     """Before it is known how long calls take, fewer may wait than if they took no time."""
     for number in range(MAX_WAITING):
-        if rounds.line.is_long:
+        if rounds.line.turns_away():
             break
         rounds.join(number)
     assert number == WAITING_SECONDS / FIRST_SECONDS + 1
@@ -185,4 +190,37 @@ def test_time_without_calls_does_not_count(rounds: Rounds) -> None:
     rounds.now += 100 * MEMORY * WAITING_SECONDS
     for number in range(3):
         rounds.join(number)
-    assert not rounds.line.is_long
+    assert not rounds.line.turns_away()
+
+
+@pytest.mark.parametrize(("waited", "most"), [(0.0, 40), (0.3, 40), (0.5, 32), (0.8, 8), (0.95, -1)])
+def test_who_has_waited_joins_a_shorter_line(waited: float, most: int, rounds: Rounds) -> None:
+    """Whoever would be answered too late, with what they have waited before, is turned away while they still listen."""
+    for each in range(MAX_WAITING):
+        rounds.join(each)
+    for _ in range(MAX_WAITING - 41):
+        rounds.long_turn(WAITING_SECONDS / 40.5)
+    left = 41
+    while left and rounds.line.turns_away(waited):
+        rounds.long_turn(WAITING_SECONDS / 40.5)
+        left -= 1
+    assert left == max(most, 0)
+    assert rounds.line.turns_away(PATIENCE_SECONDS + 0.01)
+
+
+def test_while_calls_are_turned_away_fewer_bytes_wait(rounds: Rounds) -> None:
+    """More may wait where all find room; where one did not, no more than some for as long as it was told to wait."""
+    half = STANDING_BYTES // 2
+    for number in range(4):
+        rounds.join(number, num_bytes=half)
+    assert not rounds.line.turns_away()
+    assert rounds.line.turns_away(PATIENCE_SECONDS)
+    rounds.now += STANDING_SECONDS / 2
+    assert rounds.line.turns_away()
+    rounds.turn()
+    rounds.turn()
+    assert not rounds.line.turns_away()
+    rounds.join(4, num_bytes=half)
+    assert rounds.line.turns_away()
+    rounds.now += STANDING_SECONDS
+    assert not rounds.line.turns_away()

@@ -65,18 +65,19 @@ class Admission:
         """Whether there is room, and no call waits for the event loop."""
         return self.line.is_empty and self.has_room
 
-    def refuses(self, body_bytes: int, memory_per_byte: int = 1) -> bool:
+    def refuses(self, body_bytes: int, waited_seconds: float = 0.0, memory_per_byte: int = 1) -> bool:
         """Return whether a call with a body of this length is known to find no room, before anything is done for it.
 
         One that is longer than any may be is told so, and not to ask again.
 
         Args:
             body_bytes: the length.
-            memory_per_byte: what is reserved for each.
+            waited_seconds: how long the call has waited before it was read.
+            memory_per_byte: what is reserved for each byte.
         """
         is_large = body_bytes > INLINE_BINARY_BYTES
         has_memory = self._has_memory(body_bytes * memory_per_byte)
-        is_refused = self.line.is_long or not has_memory or (is_large and not self._has_turn)
+        is_refused = not has_memory or (is_large and not self._has_turn) or self.line.turns_away(waited_seconds)
         return is_refused and body_bytes <= self._max_body_bytes
 
     def _has_memory(self, num_bytes: int) -> bool:

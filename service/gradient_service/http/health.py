@@ -41,12 +41,12 @@ class Readiness:
         if not self.admission.has_room:
             raise overloaded("The calls under way leave no room for more.")
 
-    def refuses(self, body_bytes: int, memory_per_byte: int = 1) -> bool:
+    def refuses(self, body_bytes: int, waited_seconds: float = 0.0, memory_per_byte: int = 1) -> bool:
         """Return whether a call with a body of this length can be refused before the application sees it.
 
         While draining the application answers, which also ends the connection.
         """
-        return not self.lifecycle.is_draining and self.admission.refuses(body_bytes, memory_per_byte)
+        return not self.lifecycle.is_draining and self.admission.refuses(body_bytes, waited_seconds, memory_per_byte)
 
 
 class Health:

@@ -8,13 +8,24 @@ that who is refused, or asks for health, is answered soon however long the line 
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Any
 
 WAITING_SECONDS = 0.5
 """No call joins where those before it are expected to take longer. Many clients that ask at once are served."""
+PATIENCE_SECONDS = 0.9
+"""Nor where it would be answered this late, with what it has waited before: its caller may have left by then."""
 MAX_WAITING = 4096
 """However short they are; for longer ones the memory that they hold is reserved."""
+STANDING_BYTES = 32 * 1024 * 1024
+"""While callers are turned away, as much of their bodies waits as a core's last cache holds.
+
+More would have left it when their turn comes, and the last to come waits the longer. Who asks at once, but not for more
+than can be borne, may send more.
+"""
+STANDING_SECONDS = 1.0
+"""So long after a call was turned away; it was told to come again then."""
 FIRST_SECONDS = 0.0005
 """What a call is expected to take before any has been begun: many at once may be the first to come."""
 TURN_SECONDS = 0.004
@@ -37,23 +48,34 @@ class Line:
     """Calls in the order in which they came."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Begin, Any, float]] = deque()
+        self._waiting: deque[tuple[Begin, Any, float, int]] = deque()
+        self._num_bytes = 0
+        """Of the bodies of all."""
+        self._turned_away_at = -inf
         self._is_moving = False
         self._mean_seconds = FIRST_SECONDS
         """For a call, with what the loop did meanwhile."""
 
-    @property
-    def is_long(self) -> bool:
-        """Whether one more call would wait too long."""
-        waiting = len(self._waiting)
-        return waiting * self._mean_seconds > WAITING_SECONDS or waiting >= MAX_WAITING
+    def turns_away(self, waited_seconds: float = 0.0) -> bool:
+        """Return whether one more call would wait too long, and remember when.
+
+        Args:
+            waited_seconds: how long it has waited before it was read.
+        """
+        waiting, now = len(self._waiting), monotonic()
+        bound = min(WAITING_SECONDS, PATIENCE_SECONDS - waited_seconds)
+        is_long = waiting * self._mean_seconds > bound or waiting >= MAX_WAITING
+        is_standing = self._num_bytes > STANDING_BYTES and now - self._turned_away_at < STANDING_SECONDS
+        if is_long or is_standing:
+            self._turned_away_at = now
+        return is_long or is_standing
 
     @property
     def is_empty(self) -> bool:
         """Whether no call waits."""
         return not self._waiting
 
-    def join(self, begin: Begin, call: Any, call_soon: CallSoon, share: float = 1.0) -> None:
+    def join(self, begin: Begin, call: Any, call_soon: CallSoon, share: float = 1.0, num_bytes: int = 0) -> None:
         """Have a call begun when those before it have been, in the loop's next round where there are none.
 
         Args:
@@ -61,8 +83,10 @@ class Line:
             call: what it is told by.
             call_soon: of the loop.
             share: of the calls that the same function is told at once, how much this is of the most.
+            num_bytes: of its body.
         """
-        self._waiting.append((begin, call, share))
+        self._waiting.append((begin, call, share, num_bytes))
+        self._num_bytes += num_bytes
         if not self._is_moving:
             self._is_moving = True
             call_soon(lambda: self._move(call_soon))
@@ -70,7 +94,7 @@ class Line:
     def _move(self, call_soon: CallSoon) -> None:
         """Begin the calls whose turn it is, and go on when they have run until they ended or wait for something."""
         begun_at, num_calls = monotonic(), 0
-        begin, _, _ = self._waiting[0]
+        begin = self._waiting[0][0]
         try:
             while self._is_next(begin) and (not num_calls or monotonic() - begun_at < TURN_SECONDS):
                 calls = self._take(begin)
@@ -84,12 +108,13 @@ class Line:
 
     def _take(self, begin: Begin) -> list[Any]:
         """Take the next call, and those behind it that are begun together with it."""
-        _, call, taken = self._waiting.popleft()
-        calls = [call]
-        while self._is_next(begin) and taken + self._waiting[0][2] <= 1:
-            _, call, share = self._waiting.popleft()
+        calls: list[Any] = []
+        taken = 0.0
+        while self._is_next(begin) and (not calls or taken + self._waiting[0][2] <= 1):
+            _, call, share, num_bytes = self._waiting.popleft()
             calls.append(call)
             taken += share
+            self._num_bytes -= num_bytes
         return calls
 
     def _go_on(self, begun_at: float, num_calls: int, call_soon: CallSoon, *, has_rested: bool = False) -> None:

@@ -28,11 +28,17 @@ class KeptProtocol(GuardedProtocol):
         if self.timeout_keep_alive_task is None:
             self._keep_alive_for(self.timeout_keep_alive)
 
+    def _resume(self) -> None:
+        """Be idle from now on, at the soonest: what was not read may have been there."""
+        self._answered_at = self.loop.time()
+        super()._resume()
+
     def timeout_keep_alive_handler(self) -> None:
         """End the connection where it has been idle since this was due; to put it off each time would take longer."""
         self.timeout_keep_alive_task = None
         left = self._answered_at + self.timeout_keep_alive - self.loop.time()
-        if self._has_call or self._unanswered is not None or self._receipt.phase != "idle" or left > 0:
+        is_idle = self._unanswered is None and self._receipt.phase == "idle"
+        if not is_idle or self._has_call or self._is_resting or left > 0:
             self._keep_alive_for(max(left, 1.0))
         else:
             super().timeout_keep_alive_handler()

@@ -249,7 +249,8 @@ class GuardedProtocol(RefusingProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
         admission = self.readiness.admission
-        is_worked_on = admission.expect(self._receipt.declared_bytes if cycle.more_body else len(cycle.body))
+        body_bytes = self._receipt.declared_bytes if cycle.more_body else len(cycle.body)
+        is_worked_on = admission.expect(body_bytes)
 
         async def counted(scope: Any, _: Any, send: Any) -> None:
             is_worked_on()
@@ -259,11 +260,11 @@ class GuardedProtocol(RefusingProtocol):
         begin = partial(super()._start_asgi_task, cycle, counted)
         if cycle.scope["method"] != "POST" or self._is_due:
             begin()
-        elif admission.line.is_long:
+        elif admission.line.turns_away():
             cycle.scope["state"]["has_no_room"] = True
             begin()
         else:
-            admission.line.join(lambda _: begin(), None, self.loop.call_soon)
+            admission.line.join(lambda _: begin(), None, self.loop.call_soon, num_bytes=body_bytes or 0)
 
     def _check_head(self) -> None:
         if self._receipt.head_bytes <= self.max_header_bytes:

@@ -28,6 +28,8 @@ from gradient_service.wire.json_body import MEMORY_PER_BYTE
 
 DISCARDED_BYTES = 8 * 1024 * 1024
 """So much of a body that there is no room for is passed over, which nobody copies; a new connection would cost more."""
+READ_SECONDS = 0.1
+"""What was sent while a connection rested is read this soon after it."""
 NO_MERE_JSON = frozenset({b"content-encoding", b"inference-header-content-length"})
 """Fields of bodies that are compressed, or tensors for the most part, whatever their type says."""
 UNORDINARY = frozenset({b"expect", b"origin"})
@@ -54,6 +56,7 @@ class RefusingProtocol(MessageProtocol):
         self._is_deaf = False
         """Whether what arrives is passed over: the reply under way is the last one."""
         self._is_resting = False
+        self._rest_began_at = self._rest_ended_at = 0.0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Answer through a transport that ends gently."""
@@ -111,7 +114,7 @@ class RefusingProtocol(MessageProtocol):
         """Return whether to refuse a call before anything is done for it: an ordinary one."""
         return (
             declared is not None
-            and self.readiness.refuses(declared, _memory_per_byte(fields))
+            and self.readiness.refuses(declared, self._waited_seconds, _memory_per_byte(fields))
             and self.parser.get_method() == b"POST"
             and fields.keys().isdisjoint(UNORDINARY)
             and self._unanswered is None
@@ -138,14 +141,19 @@ class RefusingProtocol(MessageProtocol):
 
     def _pause(self) -> None:
         self._is_resting = True
+        self._rest_began_at = self.loop.time()
         self.flow.hold()
-        self._unset_keepalive_if_required()  # what is not read may be there
 
     def _resume(self) -> None:
         self._is_resting = False
+        self._rest_ended_at = self.loop.time()
         self.flow.let_go()
-        if not self.transport.is_closing():
-            self._keep_alive_for(self.timeout_keep_alive)
+
+    @property
+    def _waited_seconds(self) -> float:
+        """How long what is read now may have been there while the connection rested."""
+        is_read_late = self.loop.time() - self._rest_ended_at < READ_SECONDS
+        return self._rest_ended_at - self._rest_began_at if is_read_late else 0.0
 
     def _keep_alive_for(self, seconds: float) -> None:
         self._unset_keepalive_if_required()

@@ -93,7 +93,7 @@ class RepeatingProtocol(KeptProtocol):
         is_draining = self.readiness.lifecycle.is_draining  # what it cuts off is told so on the long way
         if known is None or arrived > head.body_bytes or is_draining or not self._is_within_bounds(head):
             return False
-        if self.readiness.refuses(head.body_bytes):
+        if self.readiness.refuses(head.body_bytes, self._waited_seconds):
             return not known.is_last and self._is_refused_at_once(head, arrived)
         if head.body_bytes > known.settled.most_bytes:
             return False
@@ -150,9 +150,9 @@ class RepeatingProtocol(KeptProtocol):
     def _wait_for_turn(self, repeat: Repeat) -> None:
         if repeat.overdue is not None:
             repeat.overdue.cancel()
-        weight = len(repeat.body.content) * (1 if repeat.settled.exchange.is_binary else 2)
-        share = max(LEAST_SHARE, weight / TOGETHER_BYTES)
-        self.readiness.admission.line.join(answer_together, (self, repeat), self.loop.call_soon, share)
+        num_bytes = len(repeat.body.content)
+        share = max(LEAST_SHARE, num_bytes * (1 if repeat.settled.exchange.is_binary else 2) / TOGETHER_BYTES)
+        self.readiness.admission.line.join(answer_together, (self, repeat), self.loop.call_soon, share, num_bytes)
 
     def is_ordinary(self, repeat: Repeat) -> bool:
         """Return whether a call whose turn has come can be answered on its short way; send it on the other if not."""

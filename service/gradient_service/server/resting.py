@@ -13,13 +13,13 @@ from math import inf
 
 from gradient_service.http.admission import Admission
 
-REST_SECONDS = 0.9
+REST_SECONDS = 0.8
 """With a look, less than a refused caller was told to wait, and than an idle connection is kept when the listener has
 closed."""
 LONG_BODY_BYTES = 256 * 1024
 LONG_BODY_REST_SECONDS = 0.4
 """Of those whose body is longer than that: it lies half sent, and needs time to arrive before its sender gives up."""
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.02
 AT_ONCE_PER_SECOND = 1000.0
 """So many refusals take two hundredths of the event loop; those who get them may ask again at once."""
 MOST_RESTING = 16384

@@ -221,7 +221,7 @@ async def test_a_reply_of_which_nothing_is_read_is_known(
 @pytest.mark.parametrize("field", [b"Origin: http://localhost", b"Expect: 100-continue", b"Transfer-Encoding: chunked"])
 async def test_a_long_line_is_long_for_every_call(talk: Talk, monkeypatch: pytest.MonkeyPatch, field: bytes) -> None:
     """Those that the application has to refuse are refused as well."""
-    monkeypatch.setattr(Line, "is_long", True)
+    monkeypatch.setattr(Line, "turns_away", lambda *_: True)
     if field.startswith(b"Transfer"):
         await talk.send(CHUNKED + b"\r\n" + CHUNKS + b"\r\n")
     else:

@@ -12,7 +12,7 @@ import pytest
 from gradient_service.http.admission import Admission
 from gradient_service.http.line import Line
 from gradient_service.server import resting
-from gradient_service.server.refusing import RefusingProtocol
+from gradient_service.server.refusing import READ_SECONDS, RefusingProtocol
 from gradient_service.server.resting import (
     AT_ONCE_PER_SECOND,
     LONG_BODY_BYTES,
@@ -94,13 +94,36 @@ async def test_whom_the_application_refuses_is_read_later(
     message = call(BODY.ljust(body_bytes)).replace(b"Host", b"Origin: http://localhost\r\nHost", 1)
     with monkeypatch.context() as patched:
         make_busy(patched)
-        patched.setattr(Line, "is_long", property(lambda _: True))
+        patched.setattr(Line, "turns_away", lambda *_: True)
         await talk.send(message)
         assert await status(talk) == b"503"
         await talk.send(CALL)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
     assert await status(talk) == b"200"
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
+async def test_what_was_sent_during_a_rest_has_waited(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    """The line is told for how long, and of a call that comes later, that it has not."""
+    if is_known:
+        await talk.send(CALL)
+        assert await status(talk) == b"200"
+    told: list[float] = []
+    monkeypatch.setattr(Admission, "refuses", lambda _, __, waited, *___: told.append(waited))
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(CALL)
+        assert await status(talk) == b"503"
+        await talk.send(CALL)
+        await asyncio.sleep(LEAST_SECONDS)
+    assert await status(talk) == b"200"
+    await asyncio.sleep(READ_SECONDS)
+    await talk.send(CALL)
+    assert await status(talk) == b"200"
+    assert told[-2:] == [pytest.approx(LEAST_SECONDS, abs=LEAST_SECONDS / 2), 0]
 
 
 @pytest.mark.usefixtures("busy")
