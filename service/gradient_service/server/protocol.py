@@ -260,7 +260,7 @@ class GuardedProtocol(RefusingProtocol):
         begin = partial(super()._start_asgi_task, cycle, counted)
         if cycle.scope["method"] != "POST" or self._is_due:
             begin()
-        elif admission.line.turns_away():
+        elif admission.line.turns_away(self._waited_seconds):
             cycle.scope["state"]["has_no_room"] = True
             begin()
         else:
