@@ -261,10 +261,10 @@ def test_what_text_takes_counts_before_it_is_read() -> None:
     admitting = admission_of(max_in_flight_bytes=100 * MIB)
     admitting.count(50 * MIB)
     assert not admitting.refuses(10 * MIB)
-    assert not admitting.refuses(5 * MIB, 9)
-    assert admitting.refuses(10 * MIB, 9)
+    assert not admitting.refuses(5 * MIB, memory_per_byte=9)
+    assert admitting.refuses(10 * MIB, memory_per_byte=9)
     admitting.release(50 * MIB)
-    assert not admitting.refuses(20 * MIB, 9)  # with nothing in flight to try it tells more
+    assert not admitting.refuses(20 * MIB, memory_per_byte=9)  # with nothing in flight to try it tells more
 
 
 def test_large_calls_in_the_line_have_a_place() -> None:
