@@ -15,7 +15,6 @@ from gradient_service.http.line import (
     MEMORY,
     PATIENCE_SECONDS,
     STANDING_BYTES,
-    STANDING_SECONDS,
     TURN_SECONDS,
     WAITING_SECONDS,
     Line,
@@ -208,19 +207,21 @@ def test_who_has_waited_joins_a_shorter_line(waited: float, most: int, rounds: R
     assert rounds.line.turns_away(PATIENCE_SECONDS + 0.01)
 
 
-def test_while_calls_are_turned_away_fewer_bytes_wait(rounds: Rounds) -> None:
-    """More may wait where all find room; where one did not, no more than some for as long as it was told to wait."""
+def test_since_a_call_was_turned_away_fewer_bytes_wait(rounds: Rounds) -> None:
+    """More may wait where all find room; where one did not, no more than some, until none waits."""
     half = STANDING_BYTES // 2
     for number in range(4):
         rounds.join(number, num_bytes=half)
     assert not rounds.line.turns_away()
     assert rounds.line.turns_away(PATIENCE_SECONDS)
-    rounds.now += STANDING_SECONDS / 2
     assert rounds.line.turns_away()
     rounds.turn()
     rounds.turn()
     assert not rounds.line.turns_away()
     rounds.join(4, num_bytes=half)
     assert rounds.line.turns_away()
-    rounds.now += STANDING_SECONDS
+    for _ in range(4):
+        rounds.turn()
+    for number in range(5, 9):
+        rounds.join(number, num_bytes=half)
     assert not rounds.line.turns_away()

@@ -8,7 +8,6 @@ that who is refused, or asks for health, is answered soon however long the line 
 
 from collections import deque
 from collections.abc import Callable
-from math import inf
 from time import monotonic
 from typing import Any
 
@@ -19,13 +18,11 @@ PATIENCE_SECONDS = 0.9
 MAX_WAITING = 4096
 """However short they are; for longer ones the memory that they hold is reserved."""
 STANDING_BYTES = 32 * 1024 * 1024
-"""While callers are turned away, as much of their bodies waits as a core's last cache holds.
+"""Since a call was turned away, and until none waits, as much of their bodies waits as a core's last cache holds.
 
 More would have left it when their turn comes, and the last to come waits the longer. Who asks at once, but not for more
 than can be borne, may send more.
 """
-STANDING_SECONDS = 1.0
-"""So long after a call was turned away; it was told to come again then."""
 FIRST_SECONDS = 0.0005
 """What a call is expected to take before any has been begun: many at once may be the first to come."""
 TURN_SECONDS = 0.004
@@ -51,24 +48,23 @@ class Line:
         self._waiting: deque[tuple[Begin, Any, float, int]] = deque()
         self._num_bytes = 0
         """Of the bodies of all."""
-        self._turned_away_at = -inf
+        self._is_standing = False
+        """Whether a call has been turned away since none waited."""
         self._is_moving = False
         self._mean_seconds = FIRST_SECONDS
         """For a call, with what the loop did meanwhile."""
 
     def turns_away(self, waited_seconds: float = 0.0) -> bool:
-        """Return whether one more call would wait too long, and remember when.
+        """Return whether one more call would wait too long, and remember it.
 
         Args:
             waited_seconds: how long it has waited before it was read.
         """
-        waiting, now = len(self._waiting), monotonic()
+        waiting = len(self._waiting)
         bound = min(WAITING_SECONDS, PATIENCE_SECONDS - waited_seconds)
         is_long = waiting * self._mean_seconds > bound or waiting >= MAX_WAITING
-        is_standing = self._num_bytes > STANDING_BYTES and now - self._turned_away_at < STANDING_SECONDS
-        if is_long or is_standing:
-            self._turned_away_at = now
-        return is_long or is_standing
+        self._is_standing = is_long or self._is_standing
+        return is_long or (self._is_standing and self._num_bytes > STANDING_BYTES)
 
     @property
     def is_empty(self) -> bool:
@@ -126,4 +122,4 @@ class Line:
         if self._waiting:
             self._move(call_soon)
         else:
-            self._is_moving = False
+            self._is_moving = self._is_standing = False
