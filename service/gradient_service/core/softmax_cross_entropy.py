@@ -61,11 +61,11 @@ def target_losses(rows: SoftmaxRows, targets: TargetRows) -> Array:
 
 def target_gradient(rows: SoftmaxRows, targets: TargetRows) -> Array:
     """∂E/∂s_j = W p_j − c_j; at k, when c_k > 0 and p_k > 1/2 or c_k = W, (W − c_k) − W q."""
-    weight, weighted = targets.total(), targets.weighted()
+    (weight, left_out), weighted = targets.total_and_rest(), targets.weighted()
     gradient = weight * rows.probabilities - weighted
     at_top = take(weighted, rows.top_position)
     is_dominant = (at_top > 0) & ((rows.rest < 0.5) | (at_top == weight))  # noqa: PLR2004  p_k > 1/2
-    fused = (weight - at_top) - weight * rows.rest
+    fused = (weight - at_top + left_out) - weight * rows.rest
     put(gradient, rows.top_position, np.where(is_dominant, fused, take(gradient, rows.top_position)))
     return gradient
 

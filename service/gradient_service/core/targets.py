@@ -123,8 +123,12 @@ class TargetRows:
 
     def total(self) -> Array:
         """Return W = Σ_j w_j c_j, (rows,); in float64 summed twice as exactly, for it multiplies every derivative."""
+        return self.total_and_rest()[0]
+
+    def total_and_rest(self) -> tuple[Array, Array | float]:
+        """Return W, and what its rounding left out: all that remains of W − w_j c_j where the others vanish."""
         weighted = self.weighted()
-        return sum_over_classes(weighted)[0] if self.dtype == np.float64 else row_sum(weighted)
+        return sum_over_classes(weighted) if self.dtype == np.float64 else (row_sum(weighted), 0.0)
 
     def weighted_sum(self, values: Array) -> Array:
         """Return Σ_j c_j (w_j v_j), (rows,), a term with w_j c_j = 0 being 0 even where v_j is infinite."""

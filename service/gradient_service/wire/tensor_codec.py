@@ -71,7 +71,9 @@ def decode_tensor(data: memoryview, element: ElementType, shape: tuple[int, ...]
             raise MalformedBodyError("malformed-tensor", "A boolean is stored as 0 or 1.", pointer)
         return stored.view(np.bool_)
     if element.is_bfloat16:
-        return (stored.astype(np.uint32) << 16).view(WIDENED_BFLOAT16)
+        widened = stored.astype(np.uint32)
+        widened <<= 16  # in its place: of a number without dimensions another would be no array
+        return widened.view(WIDENED_BFLOAT16)
     return stored
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.core.checking import wrong_programs as wrong
 from tests.core.checking.claiming import codes_of, computed, examined
 from tests.core.checking.test_diagnosis import SEEDS, batch_for, ids
-from tests.core.checking.wrong_programs import Program, draw, named
+from tests.core.checking.wrong_programs import Batch, Program, draw, named
 
 
 def rounded(values: Any, digits: int) -> Any:
@@ -71,3 +71,47 @@ def test_a_lesser_tolerance_loses_no_diagnosis() -> None:
         batch = draw(1, dtype)
         claims = wrong.summed(batch)
         assert codes_of(examined(batch, claims, rtol=0.0, atol=0.0)) == codes_of(examined(batch, claims))
+
+
+@pytest.mark.parametrize("output", ["loss", "losses"])
+@pytest.mark.parametrize("objective", ["sigmoid_binary_cross_entropy", "softmax_binary_cross_entropy"])
+def test_a_masked_class_hides_no_error(objective: str, output: str) -> None:
+    """Whatever it weighs, as it has no loss."""
+    options = {
+        "objective": objective,
+        "targets": np.array([[0.0, 1.0, 0.0]]),
+        "class_mask": np.array([True, True, False]),
+        "class_weights": np.array([1.0, 1.0, 1e20]),
+    }
+    batch = Batch(np.array([[0.0, 1.0, 2.0]]), np.array([1]), options)
+    value = computed(output, batch)
+    assert examined(batch, {output: value}).is_match
+    assert not examined(batch, {output: value * 1.001}).is_match
+
+
+@pytest.mark.parametrize("output", ["loss", "losses"])
+@pytest.mark.parametrize("weight", [1e-160, 1e-140, 1e-100])
+def test_a_loss_that_vanishes_on_the_way_is_judged_by_its_size(output: str, weight: float) -> None:
+    """Where the weight of the row brings back what the weight of the class took from a target."""
+    options = {
+        "targets": np.array([[1e-175, 0.0]]),
+        "targets_sum": "any",
+        "class_weights": np.array([weight, 0.0]),
+        "sample_weights": np.array([1e200]),
+        "reduction": "sum",
+    }
+    batch = Batch(np.array([[0.0, 1.0]]), np.array([0]), options)
+    value = computed(output, batch)
+    assert examined(batch, {output: np.nextafter(value, np.inf)}).is_match
+    assert not examined(batch, {output: value * (1 + 1e-12)}).is_match
+
+
+def test_a_mistake_that_is_named_leaves_something_finite() -> None:
+    """Beside a score so far that 1 − p vanishes nothing explains any numbers."""
+    options = {"objective": "softmax_binary_cross_entropy", "class_weights": np.array([1e-40, 1.0, 1e-40])}
+    for far in (50.0, 800.0):
+        batch = Batch(np.array([[0.0, far, 0.0]]), np.array([0]), options)
+        for reduction in ("sum", "mean", "none"):
+            batch.options["reduction"] = reduction
+            found = examined(batch, {"gradient": np.array([[7.0, -3.0, 5.0]])})
+            assert codes_of(found) == []

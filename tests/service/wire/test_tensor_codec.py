@@ -101,7 +101,7 @@ def test_every_bfloat16_is_widened_exactly() -> None:
 def test_a_bfloat16_is_its_value(pattern: int, value: float) -> None:
     """A BF16 has a sign, eight bits of exponent and seven of fraction."""
     array = decode_tensor(memoryview(struct.pack("<H", pattern)), BFLOAT16, (), "/x")
-    assert (array.shape, array.item().hex()) == ((), float(value).hex())
+    assert (type(array), array.shape, array.item().hex()) == (np.ndarray, (), float(value).hex())
 
 
 @pytest.mark.parametrize(("element", "expected"), [

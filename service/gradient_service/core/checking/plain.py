@@ -73,12 +73,13 @@ class PlainRows:
     def measures(self, name: str, of: NumberType) -> tuple[Array, Array | float]:
         """Return the sizes of an output's terms, and what they may be off more as they go through 1 − p.
 
-        In the widest range where they leave that of float64: a size of ∞ would let any claim pass.
+        In the widest range where they leave that of float64: a size of ∞ would let any claim pass, one of 0 none.
         """
         if name == "probabilities":
             return np.zeros(1), 0.0
         sizes, doubt = self.output(name)[1], self.doubt(name, of)
-        if (sizes < LARGEST).all() and np.isfinite(doubt).all():
+        is_lost = name == "losses" and self.has_vanishing
+        if (sizes < LARGEST).all() and np.isfinite(doubt).all() and not is_lost:
             return sizes, doubt
         wide = replace(self, dtype=WIDE)
         return wide.output(name)[1], wide.doubt(name, of)
@@ -167,10 +168,20 @@ class PlainRows:
         if self.recipe.is_binary:
             others = _product(weights * (1 - targets), found.complement_logs)
             terms, magnitudes = terms + others, magnitudes + np.abs(others)
-            total = np.broadcast_to(weights, targets.shape)
+            mask = self.recipe.mask
+            total = np.where(True if mask is None else mask(self.rows), weights, 0) + np.zeros_like(targets)
         sizes = np.maximum(magnitudes.sum(axis=1), total.sum(axis=1))
         by_samples = self.recipe.by_samples(self.rows).astype(self.dtype)
         return _product(by_samples, 0 - terms.sum(axis=1)), _product(by_samples, sizes)
+
+    @property
+    def has_vanishing(self) -> bool:
+        """Whether what a loss weighs has fewer digits than others on its way, and what follows may bring it back."""
+        least, targets = np.finfo(self.dtype).smallest_normal, np.abs(self._targets)
+        by_samples = self.recipe.by_samples(self.rows).astype(self.dtype)[:, np.newaxis]
+        weighted = self._weights * targets
+        is_something = (self._weights > 0) & (targets > 0) & (by_samples > 0)
+        return bool((is_something & ((weighted < least) | (by_samples * weighted < least))).any())
 
     def _gradient(self) -> Sized:
         """∂E/∂s over T times the factor of the row; by max(W p, w c), or the magnitudes of the terms."""

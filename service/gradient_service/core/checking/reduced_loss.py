@@ -74,13 +74,15 @@ class Reduced:
     """What the rows may be off more where they go through 1 − p, over D; at most half of the size."""
     lost_far_off: np.floating
     """The same where scores lie far from 0."""
+    has_vanishing: bool
+    """Whether what a row weighs has lost digits on the way."""
     num_classes: int
     num_rows: int
 
     @property
     def is_beyond(self) -> bool:
-        """Whether the size leaves the range, on the way or in the end."""
-        return bool(self.size == LARGEST)
+        """Whether the size leaves the range, on the way or in the end, at either end of it."""
+        return self.has_vanishing or bool(self.size == LARGEST)
 
     def tolerated(self, tolerance: Tolerance, claim: Claim) -> np.floating:
         """Return atol + Σ rtol_n size_n / D."""
@@ -96,13 +98,14 @@ def reduced(
     recipe: Recipe, of: NumberType, checkpoint: Callable[[], None], dtype: np.dtype[np.floating] = FLOAT64
 ) -> Reduced:
     """Follow a recipe through all rows, and reduce their losses in a dtype, for a claim of some type."""
-    found, doubt = [], dtype.type(0)
+    found, doubt, has_vanishing = [], dtype.type(0), False
     for rows in recipe.blocks():
         checkpoint()
         here = PlainRows(recipe, rows, dtype)
         losses, sizes = here.output("losses")
         found.append((losses, sizes, here.spread(of), here.lost_far_off(of) * np.ones_like(sizes)))
         doubt += np.sum(here.doubt("losses", of))
+        has_vanishing = has_vanishing or here.has_vanishing
     parts = zip(*found, strict=True) if found else ((),) * 4
     losses, sizes, spread, lost_far_off = (np.concatenate([np.zeros(0), *part]) for part in parts)
     divisor = recipe.denominator
@@ -119,6 +122,7 @@ def reduced(
         mean_spread=mean_spread,
         doubt=min(doubt, HALF * size),
         lost_far_off=far_off,
+        has_vanishing=has_vanishing,
         num_classes=recipe.num_classes,
         num_rows=recipe.batch_size,
     )

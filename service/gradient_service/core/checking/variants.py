@@ -21,6 +21,8 @@ CONFIRMED_ELEMENTS = 1 << 22
 """A recipe is followed through so many elements at the most; of a larger batch these are rows spread over it."""
 GLANCED_ELEMENTS = 1 << 27
 """So many elements are gone through in glances; where the rows are very long these are fewer than there are recipes."""
+DOUBTED = 1 / 16
+"""Of a number: so much of it a mistake may leave where it goes through 1 − p."""
 REDUCED_ELEMENTS = 1 << 24
 """So many elements are gone through for all recipes of a reduced loss together, which no few rows can dismiss."""
 
@@ -141,14 +143,18 @@ class RowsJudge:
         yield from np.array_split(chosen, max(1, len(chosen) * num_classes // BLOCK_ELEMENTS))
 
     def _followed(self, recipe: Recipe, rows: Rows) -> tuple[Array, Array, Array]:
-        """Return the output of some rows, its sizes, and what errors of it are tolerated but for the smallest."""
+        """Return the output of some rows, its sizes, and what errors of it are tolerated but for the smallest.
+
+        Through 1 − p little of a number: beside a size of 0 a factor would make anything of the least doubt.
+        """
         self.checkpoint()
         here, of = PlainRows(recipe, rows), self.found.claim.type
         values, sizes = here.output(self.found.claim.name)
         spread = here.spread(of)
         usual, given = (each.relative(of, spread, recipe.num_classes) for each in (USUAL, self.tolerance))
         relative = usual + given + here.lost_far_off(of)
-        return values, sizes, sizes * by_row(relative, sizes) + here.doubt(self.found.claim.name, of)
+        doubt = np.minimum(here.doubt(self.found.claim.name, of), DOUBTED * sizes)
+        return values, sizes, sizes * by_row(relative, sizes) + doubt
 
     def _left(self, variant: Variant, rows: Rows, followed: tuple[Array, Array, Array]) -> Left:
         values, sizes, tolerated = followed
