@@ -61,7 +61,7 @@ class Line:
             waited_seconds: how long it has waited before it was read.
         """
         waiting = len(self._waiting)
-        bound = min(WAITING_SECONDS, PATIENCE_SECONDS - waited_seconds)
+        bound = max(min(WAITING_SECONDS, PATIENCE_SECONDS - waited_seconds), 0)  # where none waits, all join
         is_long = waiting * self._mean_seconds > bound or waiting >= MAX_WAITING
         self._is_standing = is_long or self._is_standing
         return is_long or (self._is_standing and self._num_bytes > STANDING_BYTES)

@@ -169,7 +169,7 @@ class PlainRows:
             others = _product(weights * (1 - targets), found.complement_logs)
             terms, magnitudes = terms + others, magnitudes + np.abs(others)
             mask = self.recipe.mask
-            total = np.where(True if mask is None else mask(self.rows), weights, 0) + np.zeros_like(targets)
+            total = np.broadcast_to(weights if mask is None else np.where(mask(self.rows), weights, 0), targets.shape)
         sizes = np.maximum(magnitudes.sum(axis=1), total.sum(axis=1))
         by_samples = self.recipe.by_samples(self.rows).astype(self.dtype)
         return _product(by_samples, 0 - terms.sum(axis=1)), _product(by_samples, sizes)
