@@ -107,14 +107,12 @@ class GuardedProtocol(RefusingProtocol):
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
-        receipt = self._receipt
         try:
             data = self._feed_some(data)
         except HttpParserError:
             self._refuse("malformed-http", "This is no HTTP/1.1 message.")
             return
         if self._receipt.phase == "head":
-            self._receipt.head_bytes += 0 if receipt.phase == "body" else len(data)  # most is of the body before it
             self._check_head()
             self._check_version(data)
         elif self._receipt.phase == "body":
@@ -136,6 +134,8 @@ class GuardedProtocol(RefusingProtocol):
             receipt, before = self._receipt, self._receipt.body_bytes
             piece = data[start : start + PARSED_BYTES]
             self._feed(piece)
+            if self._receipt.phase == "head" and receipt.phase != "body":  # or most is of the body before it
+                self._receipt.head_bytes += len(piece)
             if self._receipt is receipt and receipt.phase == "body":
                 receipt.framing_bytes = receipt.framing_bytes + len(piece) if receipt.body_bytes == before else 0
                 if receipt.framing_bytes > self.max_header_bytes:

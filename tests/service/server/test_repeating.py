@@ -212,6 +212,17 @@ async def test_calls_close_behind_each_other_are_answered_in_order(talk: Talk) -
     assert [(await talk.answer())[1] for _ in range(3)] == [first, other, first]
 
 
+async def test_a_head_that_begins_behind_a_call_that_waits_is_no_longer_for_that(talk: Talk, app: FastAPI) -> None:
+    """Of the bytes that are parsed with it, most belong to the call before it."""
+    large, small = [await outcome(talk, message) for message in (call(LARGE, media_type=TENSORS), call(BODY))]
+    for _ in range(10):
+        app.state.admission.line.join(lambda _: time.sleep(0.01), None, asyncio.get_running_loop().call_soon)
+    await talk.send(call(LARGE, media_type=TENSORS) + call(BODY)[:50])
+    await asyncio.sleep(0.2)
+    assert await outcome(talk) == large
+    assert await outcome(talk, call(BODY)[50:]) == small
+
+
 @pytest.mark.parametrize("field", [b"Expect: 100-continue", b"Origin: http://localhost"])
 async def test_what_is_answered_in_more_steps_takes_the_long_way(talk: Talk, asked: list[Scope], field: bytes) -> None:
     """A head with such a field is never known."""
