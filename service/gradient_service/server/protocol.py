@@ -17,6 +17,7 @@ from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
+from gradient_service.server.resting import read_now
 from gradient_service.server.unread import Unread
 
 MAX_PIPELINED = 32
@@ -200,7 +201,19 @@ class GuardedProtocol(RefusingProtocol):
         self._go_on()
 
     def _resume(self) -> None:
+        """Go on, unless what has arrived is refused, and has the connection rest again.
+
+        That is read here where a message begins: to have the event loop begin to read and end again takes as long as to
+        refuse what it reads. The rest of a body belongs in its place.
+        """
         super()._resume()
+        if not self._behind and self._receipt.phase == "idle" and not self._closing.is_closing():
+            data = read_now(self.transport.get_extra_info("socket").fileno())
+            if data:
+                self.data_received(data)
+            if self._is_resting or self._behind:
+                return
+        self.flow.let_go()
         self._go_on()
 
     def _go_on(self) -> None:

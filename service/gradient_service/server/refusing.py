@@ -136,7 +136,7 @@ class RefusingProtocol(MessageProtocol):
 
     def _rest(self, body_bytes: int) -> None:
         """Read a caller who was refused, and whose connection goes on, later again."""
-        if not self.flow.read_paused and not self._closing.is_closing():  # or it rests already, for a call before
+        if not self._is_resting and not self._closing.is_closing():  # or it does already, for a call before
             self.resting.begin(body_bytes, self._pause, self._resume, self.loop)
 
     def _pause(self) -> None:
@@ -147,7 +147,6 @@ class RefusingProtocol(MessageProtocol):
     def _resume(self) -> None:
         self._is_resting = False
         self._rest_ended_at = self.loop.time()
-        self.flow.let_go()
 
     @property
     def _waited_seconds(self) -> float:

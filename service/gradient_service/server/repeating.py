@@ -31,7 +31,7 @@ from gradient_service.server.resting import Resting
 from gradient_service.settings import Settings
 
 CLOSE = (b"connection", b"close")
-LEAST_SHARE = 1 / 16
+LEAST_SHARE = 1 / 32
 TOGETHER_BYTES = 1024 * 1024
 """Bodies that are worked on together: so many, and no more bytes than keep health waiting for some milliseconds.
 

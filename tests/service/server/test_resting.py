@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from unittest.mock import patch
 
 import pytest
@@ -12,12 +13,14 @@ import pytest
 from gradient_service.http.admission import Admission
 from gradient_service.http.line import Line
 from gradient_service.server import resting
+from gradient_service.server.holding import HoldingFlow
 from gradient_service.server.refusing import READ_SECONDS, RefusingProtocol
 from gradient_service.server.resting import (
     AT_ONCE_PER_SECOND,
     LONG_BODY_BYTES,
     LONG_BODY_REST_SECONDS,
     LOOK_SECONDS,
+    MOST_EARLY,
     REST_SECONDS,
     Resting,
 )
@@ -126,6 +129,55 @@ async def test_what_was_sent_during_a_rest_has_waited(
     assert told[-2:] == [pytest.approx(LEAST_SECONDS, abs=LEAST_SECONDS / 2), 0]
 
 
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
+@pytest.mark.parametrize(
+    ("parts", "num_answers"),
+    [
+        ([CALL], 1),
+        ([40 * CALL], 40),
+        ([CALL[:-5], CALL[-5:]], 1),
+        ([CALL[:30], CALL[30:] + CALL], 2),
+        ([call(BODY.ljust(2 * LONG_BODY_BYTES)) + CALL], 2),
+    ],
+    ids=["a call", "many", "a part of one", "a part of a head", "a long one, and one behind it"],
+)
+async def test_what_was_sent_during_a_rest_is_answered(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], num_answers: int, *, is_known: bool
+) -> None:
+    """Whatever of it had arrived at the end of the rest, and what comes later."""
+    if is_known:
+        await talk.send(CALL)
+        assert await status(talk) == b"200"
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(CALL)
+        assert await status(talk) == b"503"
+        await talk.send(parts[0])
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * LOOK_SECONDS)
+    for part in parts[1:]:
+        await talk.send(part)
+    assert [await status(talk) for _ in range(num_answers)] == num_answers * [b"200"]
+
+
+@pytest.mark.usefixtures("busy")
+async def test_who_is_refused_again_is_not_given_back_to_the_event_loop(talk: Talk) -> None:
+    """What it sent during its rest is read without the loop, which is told of a connection on which nothing came."""
+    looks = count()
+    await talk.send(CALL)
+    assert await status(talk) == b"503"
+    await talk.send(CALL)
+    await asyncio.sleep(0.01)
+    with (
+        patch.object(HoldingFlow, "let_go", autospec=True, side_effect=HoldingFlow.let_go) as let_go,
+        patch.object(Admission, "is_idle", property(lambda _: next(looks) in {0, 10})),
+    ):
+        assert await status(talk) == b"503"
+        assert let_go.call_count == 0
+        await asyncio.sleep(20 * LOOK_SECONDS)
+        assert let_go.call_count == 1
+
+
 @pytest.mark.usefixtures("busy")
 async def test_who_asks_several_times_at_once_rests_once(talk: Talk) -> None:
     """Calls that came together are all told, and the connection is one of those that rest."""
@@ -177,8 +229,8 @@ async def test_one_that_has_left_is_let_go(talk: Talk, monkeypatch: pytest.Monke
     talk.writer.transport.abort()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(lost.wait(), LEAST_SECONDS)
-    monkeypatch.setattr(Admission, "is_idle", property(lambda _: True))
-    await asyncio.wait_for(lost.wait(), 2)
+    with patch.object(Admission, "is_idle", property(lambda _: True)):
+        await asyncio.wait_for(lost.wait(), 2)
 
 
 class Clock:
@@ -252,14 +304,16 @@ def test_long_bodies_rest_less() -> None:
 
 @pytest.mark.usefixtures("storm")
 def test_nobody_rests_where_nothing_waits() -> None:
-    """All are read again as soon as it is seen that no call waits."""
+    """All are read again as soon as it is seen that no call waits, but not so many that others would wait for them."""
     clock, admission, told = Clock(), Waits(), []
     rests = Resting(admission)  # type: ignore[arg-type]  # as above
-    for number in range(3):
+    for number in range(MOST_EARLY + 3):
         rests.begin(0, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
     admission.is_idle = True
     clock.go_to(LOOK_SECONDS)
-    assert told == [0, 1, 2]
+    assert told == list(range(MOST_EARLY))
+    clock.go_to(2 * LOOK_SECONDS)
+    assert told == list(range(MOST_EARLY + 3))
 
 
 def test_a_few_go_on_at_once() -> None:
