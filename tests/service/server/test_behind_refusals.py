@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+FRESH_SEED = int.from_bytes(os.urandom(4), "big")
 SHORT_REST, LEAST_SECONDS = 0.1, 0.2
 
 
@@ -140,3 +143,39 @@ async def test_little_is_kept_behind_a_call_that_is_computed(talk: Talk, kept: l
     assert await status(talk) == b"200"
     assert 0 < max(kept) < 100_000
     talk.writer.transport.abort()
+
+
+@pytest.mark.parametrize("seed", [20261130, FRESH_SEED], ids=["fixed", "fresh"])
+async def test_each_has_its_own_answer_or_is_refused(
+    connect: Callable[[], asyncio.Future[Talk]], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Drawn calls one behind the other, whichever are refused, and in whatever pieces they arrive."""
+    rng = random.Random(seed)  # noqa: S311  # draws are to be repeated
+    numbers = np.random.default_rng(seed)
+    calls = [softmax_of(numbers.normal(size=(num_rows, 4))) for num_rows in (1, 1, 32, 300, 2000, 4000)]
+    calls += [call(b'{"logits": [[1, %d]], "labels": [0]}' % number) for number in range(3)]
+    talk, expected = await connect(), []
+    for each in calls:
+        await talk.send(each)
+        expected.append((await talk.answer())[1])
+    make_rests_short(monkeypatch)
+    monkeypatch.setattr(resting, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(Admission, "refuses", lambda *_: rng.random() < 0.5)
+
+    async def send(data: bytes) -> None:
+        while data:
+            size = rng.choice((50, 1000, 16 * 1024, 100_000))
+            await talk.send(data[:size])
+            data = data[size:]
+            await asyncio.sleep(rng.choice((0, 0, 0.005)))
+
+    statuses = set()
+    for _ in range(40):
+        asked = rng.choices(range(len(calls)), k=rng.randint(1, 5))
+        sending = asyncio.create_task(send(b"".join(calls[number] for number in asked)))
+        for number in asked:
+            head, body = await talk.answer()
+            statuses.add(head[9:12])
+            assert head[9:12] == b"503" or body == expected[number], f"seed {seed}"
+        await sending
+    assert statuses == {b"200", b"503"}
