@@ -124,19 +124,20 @@ class GuardedProtocol(RefusingProtocol):
     def _feed_some(self, data: bytes | memoryview) -> bytes | memoryview:
         """Parse until many requests wait, or the connection rests, and keep what follows; return what was parsed.
 
-        Or until a body has too much around it, and drop what follows. A rest waits for the end of a body that has
-        begun: what reads its end past the parser knows nothing of what is kept.
+        Or until a body has too much around it, and drop what follows. A body that has begun is parsed to its end: what
+        reads that past the parser knows nothing of what is kept.
         """
         for start in range(0, len(data), PARSED_BYTES):
-            if len(self.pipeline) >= MAX_PIPELINED or (self._is_resting and self._receipt.phase != "body"):
+            has_enough = self._is_resting or len(self.pipeline) >= MAX_PIPELINED
+            if has_enough and self._receipt.phase != "body":
                 self._behind = bytes(data[start:])
                 self.flow.hold()
                 return data[:start]
             receipt, before = self._receipt, self._receipt.body_bytes
             piece = data[start : start + PARSED_BYTES]
             self._feed(piece)
-            if self._receipt.phase == "head" and receipt.phase != "body":  # or most is of the body before it
-                self._receipt.head_bytes += len(piece)
+            if self._receipt is receipt and receipt.phase == "head":  # what it began in is more of messages before it
+                receipt.head_bytes += len(piece)
             if self._receipt is receipt and receipt.phase == "body":
                 receipt.framing_bytes = receipt.framing_bytes + len(piece) if receipt.body_bytes == before else 0
                 if receipt.framing_bytes > self.max_header_bytes:
@@ -207,14 +208,19 @@ class GuardedProtocol(RefusingProtocol):
         refuse what it reads. The rest of a body belongs in its place.
         """
         super()._resume()
-        if not self._behind and self._receipt.phase == "idle" and not self._closing.is_closing():
-            data = read_now(self.transport.get_extra_info("socket").fileno())
-            if data:
-                self.data_received(data)
-            if self._is_resting or self._behind:
-                return
-        self.flow.let_go()
-        self._go_on()
+        is_between = self._receipt.phase == "idle" and not self._behind and not self._closing.is_closing()
+        data = read_now(self.transport.get_extra_info("socket").fileno()) if is_between else b""
+        if not data:
+            self._read_on()
+            return
+        self.data_received(data)
+        if not self._is_resting:
+            self.loop.call_soon(self._read_on)  # what was asked begins before the other side's end is read
+
+    def _read_on(self) -> None:
+        if not self._is_resting:
+            self.flow.let_go()
+            self._go_on()
 
     def _go_on(self) -> None:
         if self._is_resting or self._is_deaf or self._closing.is_closing():

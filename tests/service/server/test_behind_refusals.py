@@ -16,7 +16,8 @@ from safetensors.numpy import save
 
 from gradient_service.http.admission import Admission
 from gradient_service.server import resting
-from gradient_service.server.protocol import PARSED_BYTES, GuardedProtocol
+from gradient_service.server.protocol import MAX_PIPELINED, PARSED_BYTES, GuardedProtocol
+from gradient_service.settings import Settings
 
 from .busy import BODY, CALL, call, make_busy, status
 from .conftest import Talk
@@ -98,6 +99,35 @@ async def test_a_large_call_is_answered_for_its_own_bytes(
         admission.release(used)
     assert head[9:12] == b"200"
     assert body == expected
+
+
+async def test_a_head_behind_others_may_be_as_long_as_any(talk: Talk) -> None:
+    """What is counted of a head that has not come to its end is none of the messages before it."""
+    long = padded(Settings().max_header_bytes)
+    await talk.send(10 * GET + long[: -len(BODY) - 1])
+    await asyncio.sleep(0.01)
+    await talk.send(long[-len(BODY) - 1 :])
+    assert [await status(talk) for _ in range(11)] == 11 * [b"200"]
+
+
+@pytest.mark.parametrize("num_before", [MAX_PIPELINED - 1, MAX_PIPELINED, MAX_PIPELINED + 1])
+async def test_the_body_of_a_large_call_behind_many_is_its_own(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, num_before: int
+) -> None:
+    """Where it begins in the bytes in which a rest began, and behind as many messages as may wait."""
+    short = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    large = softmax_of(np.random.default_rng(0).normal(size=(25_000, 4)))
+    await talk.send(large)
+    _, expected = await talk.answer()
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        patched.setattr(Admission, "refuses", lambda _, num_bytes, *__: num_bytes == len(BODY))
+        await talk.send(padded(PARSED_BYTES + 2) + num_before * short + large)
+        assert await status(talk) == b"503"
+        assert [await status(talk) for _ in range(num_before)] == num_before * [b"200"]
+    assert (await talk.answer())[1] == expected
+    await talk.send(CALL)
+    assert await status(talk) == b"200"
 
 
 async def test_upgrades_are_answered(

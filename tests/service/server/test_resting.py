@@ -160,6 +160,20 @@ async def test_what_was_sent_during_a_rest_is_answered(
     assert [await status(talk) for _ in range(num_answers)] == num_answers * [b"200"]
 
 
+async def test_who_sends_nothing_more_is_answered_what_it_asked_in_a_rest(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of its sending is read once the answer to what came before it is under way."""
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await talk.send(CALL)
+        assert await status(talk) == b"503"
+        await talk.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        talk.writer.write_eof()
+        await asyncio.sleep(0.01)
+    assert await status(talk) == b"200"
+
+
 @pytest.mark.usefixtures("busy")
 async def test_who_is_refused_again_is_not_given_back_to_the_event_loop(talk: Talk) -> None:
     """What it sent during its rest is read without the loop, which is told of a connection on which nothing came."""
