@@ -125,10 +125,6 @@ def _sizes(case: Case, answer: Answer, name: str) -> Array:
         sizes = np.maximum(total * p, compared.positive)
         return np.asarray(factors * (np.maximum(sizes, compared.gradient()[1])))
     weights = np.where(case.counted, case.weights("sample_weights"), 0)
-    total = compared.total[:, 0] if case.options["objective"] == SOFTMAX else _class_weights(case)
+    total = (compared.total if case.options["objective"] == SOFTMAX else compared.weights).sum(axis=1)
     losses = np.maximum(answer.losses, weights * total)
     return np.asarray(losses.sum() * answer.scale) if name == "loss" else losses
-
-
-def _class_weights(case: Case) -> Any:
-    return case.weights("class_weights").sum()
