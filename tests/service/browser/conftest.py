@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gradient_service.app import create_app
 from gradient_service.settings import Settings
@@ -31,6 +31,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));
 """
 CLEAN: tuple[list[str], list[str], list[str]] = ([], [], [])
+
+expect.set_options(timeout=30_000)  # what shall come comes however slow the machine: it draws a page in seconds
 
 
 class Visit:
