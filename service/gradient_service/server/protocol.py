@@ -1,9 +1,9 @@
-"""What stands between a socket and the HTTP parser: bounds on time and bytes, and a turn for what is parsed.
+"""What stands between a socket and the HTTP parser: bounds on bytes, and a turn for what is parsed.
 
-uvicorn reads and answers; this watches how long and how much a message takes to arrive.
+uvicorn reads and answers; this watches how much of a message arrives, and `timed.py` for how long.
 """
 
-from asyncio import CancelledError, TimerHandle, Transport
+from asyncio import CancelledError, Transport
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -16,8 +16,9 @@ from gradient_service.http.body import LARGE_BYTES
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
 from gradient_service.server.receipt import Receipt
-from gradient_service.server.refusing import DISCARDED_BYTES, RefusingProtocol
+from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.resting import read_now
+from gradient_service.server.timed import TimedProtocol
 from gradient_service.server.unread import Unread
 
 MAX_PIPELINED = 32
@@ -29,8 +30,8 @@ PARSED_BYTES = 1024
 """How much is parsed between two looks at that."""
 
 
-class GuardedProtocol(RefusingProtocol):
-    """A connection whose messages have bounded heads and deadlines for their receipt, and calls their turn."""
+class GuardedProtocol(TimedProtocol):
+    """A connection whose messages have bounded heads and framing, and calls their turn."""
 
     max_header_bytes: int
     """Set by `repeating_protocol`."""
@@ -39,9 +40,6 @@ class GuardedProtocol(RefusingProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._timer: TimerHandle | None = None
-        self._is_used = False
-        """Whether a message has arrived whole."""
         self._unparsed: Unparsed | None = None
         """The rest of a body that the parser does not see."""
         self._behind = b""
@@ -57,16 +55,13 @@ class GuardedProtocol(RefusingProtocol):
         return None if self._unparsed is None else self._unparsed.place
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
-        """Start to wait for the first message."""
+        """Count what the other side does not read."""
         super().connection_made(transport)
         self._unread = Unread(transport, self.readiness.admission, self.loop)
         transport.set_write_buffer_limits(high=0)  # however little it is that the other side does not read, it is known
-        self._receipt = Receipt(since=self.loop.time())
-        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
-        self._unwatch()
+        """Have nothing left to be read."""
         self._unread.end()
         super().connection_lost(exc)
 
@@ -299,28 +294,3 @@ class GuardedProtocol(RefusingProtocol):
     def _check_framing(self) -> None:
         if self._receipt.framing_bytes > self.max_header_bytes:
             self._refuse("headers-too-large", f"The limit is {self.max_header_bytes} bytes, behind a body too.")
-
-    def _watch(self) -> None:
-        """Have a timer run where something is waited for, and none elsewhere."""
-        if self._receipt.phase == "idle" and self._is_used:  # uvicorn itself ends these
-            self._unwatch()
-        elif self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_at(self._receipt.deadline, self._look_at_the_clock)
-
-    def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look_at_the_clock(self) -> None:
-        self._timer = None
-        if self.loop.time() < self._receipt.deadline:
-            self._watch()
-        elif self._receipt.phase == "idle":
-            self.transport.close()
-        else:
-            self._refuse_late()
-
-    def _refuse_late(self) -> None:
-        """Refuse a message of which not all has arrived in time."""
-        self._refuse("request-timeout", f"The {self._receipt.phase} of the message did not arrive in time.")

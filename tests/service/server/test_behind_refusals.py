@@ -42,11 +42,11 @@ def softmax_of(logits: NDArray[np.float64]) -> bytes:
     return message.replace(b"/loss", b"/softmax", 1)
 
 
-def make_rests_short(patched: pytest.MonkeyPatch) -> None:
+def make_rests_short(patched: pytest.MonkeyPatch, seconds: float = SHORT_REST) -> None:
     """Have every call find no room, and rests end soon."""
     make_busy(patched)
-    patched.setattr(resting, "REST_SECONDS", SHORT_REST)
-    patched.setattr(resting, "LONG_BODY_REST_SECONDS", SHORT_REST)
+    patched.setattr(resting, "REST_SECONDS", seconds)
+    patched.setattr(resting, "LONG_BODY_REST_SECONDS", seconds)
 
 
 async def test_calls_are_read_later_too(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +188,7 @@ async def test_each_has_its_own_answer_or_is_refused(
     for each in calls:
         await talk.send(each)
         expected.append((await talk.answer())[1])
-    make_rests_short(monkeypatch)
-    monkeypatch.setattr(resting, "REST_SECONDS", 0.01)
+    make_rests_short(monkeypatch, 0.01)
     monkeypatch.setattr(Admission, "refuses", lambda *_: rng.random() < 0.5)
 
     async def send(data: bytes) -> None:

@@ -42,51 +42,50 @@ def busy(connect: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  #
         yield
 
 
-@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
-@pytest.mark.parametrize("parts", [[CALL], [CALL[:-5], CALL[-5:]]], ids=["whole", "in parts"])
-async def test_who_was_refused_is_read_later(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], *, is_known: bool
-) -> None:
-    """The next call is not read while others wait, and answered when none do."""
-    if is_known:
+@pytest.fixture(params=[False, True], ids=["unknown head", "known head"])
+async def caller(talk: Talk, request: pytest.FixtureRequest) -> Talk:
+    """A connection whose next call has a head that is known, or is not."""
+    if request.param:
         await talk.send(CALL)
         assert await status(talk) == b"200"
+    return talk
+
+
+@pytest.mark.parametrize("parts", [[CALL], [CALL[:-5], CALL[-5:]]], ids=["whole", "in parts"])
+async def test_who_was_refused_is_read_later(caller: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]) -> None:
+    """The next call is not read while others wait, and answered when none do."""
     with monkeypatch.context() as patched:
         make_busy(patched)
         for part in parts:
-            await talk.send(part)
+            await caller.send(part)
             await asyncio.sleep(0.01)
-        assert await status(talk) == b"503"
+        assert await status(caller) == b"503"
         patched.setattr(Admission, "refuses", lambda *_: False)
-        await talk.send(CALL)
+        await caller.send(CALL)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
-    assert await status(talk) == b"200"
+            await asyncio.wait_for(caller.reader.read(1), LEAST_SECONDS)
+    assert await status(caller) == b"200"
 
 
-@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
 @pytest.mark.parametrize("surplus", [0, 1])
 async def test_who_sends_a_long_body_is_read_sooner(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, surplus: int, *, is_known: bool
+    caller: Talk, monkeypatch: pytest.MonkeyPatch, surplus: int
 ) -> None:
     """One of that length rests as others do; one that is a byte longer is read, and refused again, after less."""
-    if is_known:
-        await talk.send(CALL)
-        assert await status(talk) == b"200"
     message = call(BODY.ljust(LONG_BODY_BYTES + surplus))
     with monkeypatch.context() as patched:
         make_busy(patched)
         patched.setattr(resting, "LONG_BODY_REST_SECONDS", LEAST_SECONDS)
-        await talk.send(message)
-        assert await status(talk) == b"503"
+        await caller.send(message)
+        assert await status(caller) == b"503"
         start = time.monotonic()
-        await talk.send(CALL)
+        await caller.send(CALL)
         if surplus:
-            assert await status(talk) == b"503"
+            assert await status(caller) == b"503"
             assert time.monotonic() - start >= LEAST_SECONDS / 2
         else:
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(talk.reader.read(1), 2 * LEAST_SECONDS)
+                await asyncio.wait_for(caller.reader.read(1), 2 * LEAST_SECONDS)
 
 
 @pytest.mark.parametrize("body_bytes", [len(BODY), 2 * LONG_BODY_BYTES])
@@ -106,30 +105,23 @@ async def test_whom_the_application_refuses_is_read_later(
     assert await status(talk) == b"200"
 
 
-@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
-async def test_what_was_sent_during_a_rest_has_waited(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
-) -> None:
+async def test_what_was_sent_during_a_rest_has_waited(caller: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line is told for how long, and of a call that comes later, that it has not."""
-    if is_known:
-        await talk.send(CALL)
-        assert await status(talk) == b"200"
     told: list[float] = []
     monkeypatch.setattr(Admission, "refuses", lambda _, __, waited, *___: told.append(waited))
     with monkeypatch.context() as patched:
         make_busy(patched)
-        await talk.send(CALL)
-        assert await status(talk) == b"503"
-        await talk.send(CALL)
+        await caller.send(CALL)
+        assert await status(caller) == b"503"
+        await caller.send(CALL)
         await asyncio.sleep(LEAST_SECONDS)
-    assert await status(talk) == b"200"
+    assert await status(caller) == b"200"
     await asyncio.sleep(READ_SECONDS)
-    await talk.send(CALL)
-    assert await status(talk) == b"200"
+    await caller.send(CALL)
+    assert await status(caller) == b"200"
     assert told[-2:] == [pytest.approx(LEAST_SECONDS, abs=LEAST_SECONDS / 2), 0]
 
 
-@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
 @pytest.mark.parametrize(
     ("parts", "num_answers"),
     [
@@ -142,22 +134,19 @@ async def test_what_was_sent_during_a_rest_has_waited(
     ids=["a call", "many", "a part of one", "a part of a head", "a long one, and one behind it"],
 )
 async def test_what_was_sent_during_a_rest_is_answered(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], num_answers: int, *, is_known: bool
+    caller: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], num_answers: int
 ) -> None:
     """Whatever of it had arrived at the end of the rest, and what comes later."""
-    if is_known:
-        await talk.send(CALL)
-        assert await status(talk) == b"200"
     with monkeypatch.context() as patched:
         make_busy(patched)
-        await talk.send(CALL)
-        assert await status(talk) == b"503"
-        await talk.send(parts[0])
+        await caller.send(CALL)
+        assert await status(caller) == b"503"
+        await caller.send(parts[0])
         await asyncio.sleep(0.01)
     await asyncio.sleep(2 * LOOK_SECONDS)
     for part in parts[1:]:
-        await talk.send(part)
-    assert [await status(talk) for _ in range(num_answers)] == num_answers * [b"200"]
+        await caller.send(part)
+    assert [await status(caller) for _ in range(num_answers)] == num_answers * [b"200"]
 
 
 async def test_who_sends_nothing_more_is_answered_what_it_asked_in_a_rest(
@@ -201,24 +190,18 @@ async def test_who_asks_several_times_at_once_rests_once(talk: Talk) -> None:
     assert begin.call_count == 1
 
 
-@pytest.mark.parametrize("is_known", [False, True], ids=["unknown head", "known head"])
-async def test_a_connection_that_rests_is_not_idle(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
-) -> None:
+async def test_a_connection_that_rests_is_not_idle(caller: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is kept for as long as it rests, and for as long as others behind that."""
-    if is_known:
-        await talk.send(CALL)
-        assert await status(talk) == b"200"
     seconds = property(lambda _: LEAST_SECONDS / 4, lambda *_: None)
     monkeypatch.setattr(RefusingProtocol, "timeout_keep_alive", seconds, raising=False)
     with monkeypatch.context() as patched:
         make_busy(patched)
-        await talk.send(CALL)
-        assert await status(talk) == b"503"
-        await talk.send(CALL)
+        await caller.send(CALL)
+        assert await status(caller) == b"503"
+        await caller.send(CALL)
         await asyncio.sleep(LEAST_SECONDS)
-    assert await status(talk) == b"200"
-    assert await asyncio.wait_for(talk.reader.read(1), 10) == b""
+    assert await status(caller) == b"200"
+    assert await asyncio.wait_for(caller.reader.read(1), 10) == b""
 
 
 @pytest.mark.usefixtures("busy")
