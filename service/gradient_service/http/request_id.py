@@ -21,7 +21,7 @@ def request_id_of(scope: Scope) -> str:
 
 def usable_request_id(given: bytes) -> str:
     """Return the caller's id, a new one where that is none."""
-    return given.decode() if VISIBLE_ASCII.fullmatch(given) else new_request_id()
+    return given.decode() if given and VISIBLE_ASCII.fullmatch(given) else new_request_id()
 
 
 def new_request_id() -> str:

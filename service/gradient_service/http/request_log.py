@@ -100,7 +100,8 @@ class RequestLog:
         self._untold.append(self._told(fields, passage))
 
     def _told(self, fields: Fields, passage: Passage) -> Told:
-        return Told(fields | self._trace(fields, passage), passage.timing)
+        fields.update(self._trace(fields, passage))
+        return Told(fields, passage.timing)
 
     def tell_untold(self) -> None:
         """Tell what waits to be told together."""

@@ -17,8 +17,9 @@ class HoldingFlow(FlowControl):
 
     def hold(self) -> None:
         """Read nothing until it is let go."""
-        self._is_held = True
-        self.pause_reading()
+        if not self._is_held:
+            self._is_held = True
+            self.pause_reading()
 
     def let_go(self) -> None:
         """Go on."""

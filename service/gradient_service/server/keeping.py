@@ -28,15 +28,11 @@ class KeptProtocol(GuardedProtocol):
         if self.timeout_keep_alive_task is None:
             self._keep_alive_for(self.timeout_keep_alive)
 
-    def _resume(self) -> None:
-        """Be idle from now on, at the soonest: what was not read may have been there."""
-        self._answered_at = self.loop.time()
-        super()._resume()
-
     def timeout_keep_alive_handler(self) -> None:
         """End the connection where it has been idle since this was due; to put it off each time would take longer."""
         self.timeout_keep_alive_task = None
-        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        idle_since = max(self._answered_at, self._rest_ended_at)  # what was not read before that may have been there
+        left = idle_since + self.timeout_keep_alive - self.loop.time()
         is_idle = self._unanswered is None and self._receipt.phase == "idle"
         if not is_idle or self._has_call or self._is_resting or left > 0:
             self._keep_alive_for(max(left, 1.0))

@@ -36,6 +36,7 @@ class GuardedProtocol(TimedProtocol):
     max_header_bytes: int
     """Set by `repeating_protocol`."""
 
+    _descriptor: int
     _unread: Unread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -57,6 +58,7 @@ class GuardedProtocol(TimedProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Count what the other side does not read."""
         super().connection_made(transport)
+        self._descriptor = transport.get_extra_info("socket").fileno()
         self._unread = Unread(transport, self.readiness.admission, self.loop)
         transport.set_write_buffer_limits(high=0)  # however little it is that the other side does not read, it is known
 
@@ -204,7 +206,7 @@ class GuardedProtocol(TimedProtocol):
         """
         super()._resume()
         is_between = self._receipt.phase == "idle" and not self._behind and not self._closing.is_closing()
-        data = read_now(self.transport.get_extra_info("socket").fileno()) if is_between else b""
+        data = read_now(self._descriptor) if is_between else b""
         if not data:
             self._read_on()
             return

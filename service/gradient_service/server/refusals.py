@@ -12,15 +12,16 @@ from gradient_service.wire.json_writer import dump
 
 KEPT_ID = "0" * 32
 """Stands for the request's id in a problem that is kept."""
-KEPT_MEMBER = b'"request_id":"' + KEPT_ID.encode() + b'"'
+MEMBER = b'"request_id":'
+MESSAGE = b"%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b%b%b"
+"""The head but for the last two fields, and the content in three parts."""
 
 
 def last_refusal(error: HttpProblemError, target: bytes, request_id: str, *, is_content_due: bool = True) -> bytes:
     """Return the refusal that ends a connection, its head alone where no content is due, as to HEAD."""
     problem = _problem(error, target, request_id)
     head, content = _head(problem.status, {**error.headers, "connection": "close"}), problem_bytes(problem)
-    message = _message(head, content, request_id)
-    return message if is_content_due else message.removesuffix(content)
+    return MESSAGE % (head, len(content), request_id.encode(), content if is_content_due else b"", b"", b"")
 
 
 def overload_refusal(target: bytes, request_id: str) -> bytes:
@@ -29,15 +30,17 @@ def overload_refusal(target: bytes, request_id: str) -> bytes:
     The time that it takes is taken from the calls that are answered, so its parts are written once for each target.
     """
     head, before, after = _kept_overload(target)
-    return _message(head, b'%b"request_id":%b%b' % (before, dump(request_id), after), request_id)
+    quoted = dump(request_id)
+    num_bytes = len(before) + len(quoted) + len(after)
+    return MESSAGE % (head, num_bytes, request_id.encode(), before, quoted, after)
 
 
 @lru_cache(maxsize=64)
 def _kept_overload(target: bytes) -> tuple[bytes, bytes, bytes]:
     error = overloaded(TOO_MANY)
     problem = _problem(error, target, KEPT_ID)
-    before, _, after = problem_bytes(problem).partition(KEPT_MEMBER)
-    return _head(problem.status, error.headers), before, after
+    before, _, after = problem_bytes(problem).partition(MEMBER + dump(KEPT_ID))
+    return _head(problem.status, error.headers), before + MEMBER, after
 
 
 def _problem(error: HttpProblemError, target: bytes, request_id: str) -> Problem:
@@ -49,8 +52,3 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
     """Return what can be said before the content and the id are known."""
     fields = {"content-type": MEDIA_TYPE, "x-content-type-options": "nosniff", **headers}
     return STATUS_LINE[status] + "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
-
-
-def _message(head: bytes, content: bytes, request_id: str) -> bytes:
-    fields = b"content-length: %d\r\nx-request-id: %b\r\n\r\n" % (len(content), request_id.encode())
-    return head + fields + content
