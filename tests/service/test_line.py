@@ -14,6 +14,7 @@ from gradient_service.http.line import (
     MAX_WAITING,
     MEMORY,
     PATIENCE_SECONDS,
+    SHORT_SECONDS,
     STANDING_BYTES,
     TURN_SECONDS,
     WAITING_SECONDS,
@@ -192,7 +193,7 @@ def test_time_without_calls_does_not_count(rounds: Rounds) -> None:
     assert not rounds.line.turns_away()
 
 
-@pytest.mark.parametrize(("waited", "most"), [(0.0, 40), (0.3, 40), (0.5, 32), (0.8, 8), (0.9, 0), (2.0, 0)])
+@pytest.mark.parametrize(("waited", "most"), [(0.0, 40), (0.3, 40), (0.45, 32), (0.75, 8), (0.85, 0), (2.0, 0)])
 def test_who_has_waited_joins_a_shorter_line(waited: float, most: int, rounds: Rounds) -> None:
     """Whoever would be answered too late, with what they have waited before, is turned away, but where none waits."""
     for each in range(MAX_WAITING):
@@ -204,6 +205,29 @@ def test_who_has_waited_joins_a_shorter_line(waited: float, most: int, rounds: R
         rounds.long_turn(WAITING_SECONDS / 40.5)
         left -= 1
     assert left == most
+
+
+def test_a_short_line_is_short_by_the_time_that_it_takes(rounds: Rounds) -> None:
+    """Of calls that take a little less than a tenth of what is short, ten are, and no more."""
+    for each in range(MAX_WAITING):
+        rounds.join(each)
+    for _ in range(MAX_WAITING - 11):
+        rounds.long_turn(SHORT_SECONDS / 10.5)
+    assert not rounds.line.is_short
+    rounds.long_turn(SHORT_SECONDS / 10.5)
+    assert rounds.line.is_short
+
+
+def test_a_line_that_turned_a_call_away_stands_until_none_waits(rounds: Rounds) -> None:
+    """It is remembered for as long as others wait."""
+    for number in range(2):
+        rounds.join(number)
+    seen = [rounds.line.is_standing]
+    rounds.line.turns_away(PATIENCE_SECONDS)
+    for _ in range(4):
+        seen.append(rounds.line.is_standing)
+        rounds.turn()
+    assert seen == [False, True, True, True, False]
 
 
 def test_since_a_call_was_turned_away_fewer_bytes_wait(rounds: Rounds) -> None:

@@ -39,6 +39,7 @@ class Admission:
 
     def __init__(self, settings: Settings) -> None:
         self._max_bytes = settings.max_in_flight_bytes
+        self._kept_bytes = min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
         self._threads = settings.max_concurrency
         self._limiter = CapacityLimiter(settings.max_concurrency)
         self._lock = Lock()  # replies are reserved by the threads that compute them
@@ -65,6 +66,11 @@ class Admission:
         """Whether there is room, and no call waits for the event loop."""
         return self.line.is_empty and self.has_room
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is room, and few calls wait for the event loop."""
+        return self.line.is_short and self.has_room
+
     def refuses(self, body_bytes: int, waited_seconds: float = 0.0, memory_per_byte: int = 1) -> bool:
         """Return whether a call with a body of this length is known to find no room, before anything is done for it.
 
@@ -82,7 +88,7 @@ class Admission:
 
     def _has_memory(self, num_bytes: int) -> bool:
         """Return whether memory is left for a body, or nothing is in flight, where to try it tells more."""
-        kept = 0 if num_bytes > INLINE_BINARY_BYTES else min(KEPT_BYTES, int(self._max_bytes * KEPT_SHARE))
+        kept = 0 if num_bytes > INLINE_BINARY_BYTES else self._kept_bytes
         return self.in_flight_bytes <= max(self._max_bytes - kept - num_bytes, 0)
 
     def expect(self, body_bytes: int | None) -> Callable[[], None]:

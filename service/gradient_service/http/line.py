@@ -13,8 +13,10 @@ from typing import Any
 
 WAITING_SECONDS = 0.5
 """No call joins where those before it are expected to take longer. Many clients that ask at once are served."""
-PATIENCE_SECONDS = 0.9
+PATIENCE_SECONDS = 0.85
 """Nor where it would be answered this late, with what it has waited before: its caller may have left by then."""
+SHORT_SECONDS = 0.06
+"""A shorter line is joined by calls that have waited to be read."""
 MAX_WAITING = 4096
 """However short they are; for longer ones the memory that they hold is reserved."""
 STANDING_BYTES = 32 * 1024 * 1024
@@ -70,6 +72,16 @@ class Line:
     def is_empty(self) -> bool:
         """Whether no call waits."""
         return not self._waiting
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether a call has been turned away since none waited."""
+        return self._is_standing
+
+    @property
+    def is_short(self) -> bool:
+        """Whether more should join it, so that it does not end between two looks for them."""
+        return len(self._waiting) * self._mean_seconds < SHORT_SECONDS
 
     def join(self, begin: Begin, call: Any, call_soon: CallSoon, share: float = 1.0, num_bytes: int = 0) -> None:
         """Have a call begun when those before it have been, in the loop's next round where there are none.

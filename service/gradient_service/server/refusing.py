@@ -136,8 +136,17 @@ class RefusingProtocol(MessageProtocol):
 
     def _rest(self, body_bytes: int) -> None:
         """Read a caller who was refused, and whose connection goes on, later again."""
-        if not self._is_resting and not self._closing.is_closing():  # or it does already, for a call before
+        if self._can_rest:
             self.resting.begin(body_bytes, self._pause, self._resume, self.loop)
+
+    def _give_way(self, body_bytes: int) -> None:
+        """Read a caller who was answered behind those who wait to be read."""
+        if self._can_rest:
+            self.resting.give_way(body_bytes, self._pause, self._resume, self.loop)
+
+    @property
+    def _can_rest(self) -> bool:
+        return not self._is_resting and not self._closing.is_closing()  # or it does already, for a call before
 
     def _pause(self) -> None:
         self._is_resting = True

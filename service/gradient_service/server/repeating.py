@@ -209,6 +209,7 @@ class RepeatingProtocol(KeptProtocol):
         num_bytes = len(repeat.body.content), self._send(answer.written, request_id, is_last=repeat.known.is_last)
         passage = repeat.passage(start, answer.timing)
         self.log.tell_repeated(repeat.settled.route, num_bytes, request_id, passage)
+        self._give_way(len(repeat.body.content))
 
     def _send(self, written: Written, request_id: str, *, is_last: bool) -> int:
         fields = [*self.server_state.default_headers, *written.fields, (REQUEST_ID, request_id.encode()), NO_SNIFFING]

@@ -1,19 +1,19 @@
-"""Connections whose callers were refused: what they ask before they were told to is read later.
+"""Connections that rest: what their callers ask is read later.
 
-Who asks again at once is refused again, and some hundred such callers keep the event loop from the calls that it has
-taken on (`docs/decisions/0027-who-asks-again-at-once-is-read-later.md`, and for how long
-`docs/decisions/0032-senders-of-long-bodies-rest-too-and-less.md`).
+Who was refused and asks again at once is refused again, and some hundred such callers keep the event loop from the
+calls that it has taken on (`docs/decisions/0027-who-asks-again-at-once-is-read-later.md`, and for how long
+`docs/decisions/0032-senders-of-long-bodies-rest-too-and-less.md`). Who is answered and asks again at once would keep
+the others out, who are refused again and again (`docs/decisions/0041-who-was-answered-rests-behind-the-others.md`).
 """
 
 import os
 from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import count
 
 from gradient_service.http.admission import Admission
 
-REST_SECONDS = 0.8
+REST_SECONDS = 0.78
 """With a look, less than a refused caller was told to wait, and than an idle connection is kept when the listener has
 closed."""
 LONG_BODY_BYTES = 256 * 1024
@@ -21,9 +21,9 @@ LONG_BODY_REST_SECONDS = 0.4
 """Of those whose body is longer than that: it lies half sent, and needs time to arrive before its sender gives up."""
 LOOK_SECONDS = 0.005
 MOST_EARLY = 256
-"""Where nothing waits, so many go on at a look: what others ask is answered between two, and they may fill the line."""
-AT_ONCE_PER_SECOND = 250.0
-"""So many refusals take one or two hundredths of the event loop; those who get them may ask again at once."""
+"""Where there is room, so many go on at a look: what others ask is answered between two."""
+AT_ONCE_PER_SECOND = 50.0
+"""So many refusals take half a hundredth of the event loop; those who get them may ask again at once."""
 MOST_RESTING = 16384
 """Each holds a descriptor; callers with more connections than this are answered at once."""
 ARRIVED = memoryview(bytearray(16 * 1024))
@@ -44,14 +44,15 @@ class Resting:
     """The connections of one process that rest.
 
     Args:
-        admission: knows when there is nothing else to do.
+        admission: knows when there is room for others.
     """
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._resting: list[tuple[float, int, Callable[[], None]]] = []
-        """A heap: until when, in which order they began, and how each is read again."""
-        self._order = count()
+        self._after_short: deque[tuple[float, Callable[[], None]]] = deque()
+        self._after_long: deque[tuple[float, Callable[[], None]]] = deque()
+        """Until when each rests, and how it is read again, in the order in which they began, by their last body."""
+        self._is_watching = False
         self._at_once = AT_ONCE_PER_SECOND
         """How many more may go on at once, of those of a second."""
         self._counted_at = 0.0
@@ -59,7 +60,9 @@ class Resting:
     def begin(
         self, body_bytes: int, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop
     ) -> None:
-        """Pause the reading of a connection, unless it is one of few, until a while is over or nothing waits.
+        """Pause the reading of a connection whose caller was refused, unless it is one of few.
+
+        Until a while is over or there is room.
 
         Args:
             body_bytes: the length of what was refused.
@@ -72,21 +75,56 @@ class Resting:
         self._counted_at = now
         if self._at_once >= 1:
             self._at_once -= 1
-            return
-        if len(self._resting) >= MOST_RESTING:
+        else:
+            self._begin(body_bytes, pause, resume, loop)
+
+    def give_way(
+        self, body_bytes: int, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop
+    ) -> None:
+        """Do the same with one whose caller was answered, where others wait to be; what is long needs time to arrive.
+
+        Args:
+            body_bytes: the length of what was answered.
+            pause: as above.
+            resume: as above.
+            loop: as above.
+        """
+        if self._admission.line.is_standing and body_bytes <= LONG_BODY_BYTES:
+            self._begin(body_bytes, pause, resume, loop)
+
+    def _begin(
+        self, body_bytes: int, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop
+    ) -> None:
+        if len(self._after_short) + len(self._after_long) >= MOST_RESTING:
             return
         pause()
-        if not self._resting:
+        if body_bytes <= LONG_BODY_BYTES:
+            self._after_short.append((loop.time() + REST_SECONDS, resume))
+        else:
+            self._after_long.append((loop.time() + LONG_BODY_REST_SECONDS, resume))
+        if not self._is_watching:
+            self._is_watching = True
             loop.call_later(LOOK_SECONDS, self._look, loop)
-        seconds = REST_SECONDS if body_bytes <= LONG_BODY_BYTES else LONG_BODY_REST_SECONDS
-        heappush(self._resting, (now + seconds, next(self._order), resume))
 
     def _look(self, loop: AbstractEventLoop) -> None:
-        now = loop.time()
-        num_early = MOST_EARLY if self._admission.is_idle else 0
-        while self._resting and (self._resting[0][0] <= now or num_early > 0):
-            *_, resume = heappop(self._resting)
-            loop.call_soon(resume)  # which reads what has arrived, and may have the connection rest again
+        try:
+            admission, now = self._admission, loop.time()
+            _resume(self._after_short, now, lambda: admission.wants_more)
+            _resume(self._after_long, now, lambda: admission.is_idle)
+        finally:  # where one fails, the others go on at the next look
+            self._is_watching = bool(self._after_short or self._after_long)
+            if self._is_watching:
+                loop.call_later(LOOK_SECONDS, self._look, loop)
+
+
+def _resume(resting: deque[tuple[float, Callable[[], None]]], now: float, is_room: Callable[[], bool]) -> None:
+    """End the rests that are over, and some others as long as there is room."""
+    num_early = MOST_EARLY
+    for _ in range(len(resting)):  # who is refused meanwhile rests behind these
+        until, resume = resting[0]
+        if until > now:
+            if not num_early or not is_room():
+                break
             num_early -= 1
-        if self._resting:
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+        resting.popleft()
+        resume()  # which reads what has arrived, and may have the connection rest again

@@ -24,6 +24,7 @@ def make_busy(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(resting, "REST_SECONDS", 60.0)
     patched.setattr(resting, "AT_ONCE_PER_SECOND", 0.0)
     patched.setattr(Admission, "is_idle", property(lambda _: False))
+    patched.setattr(Admission, "wants_more", property(lambda _: False))
     patched.setattr(Admission, "refuses", lambda *_: True)
 
 

@@ -173,12 +173,28 @@ async def test_who_is_refused_again_is_not_given_back_to_the_event_loop(talk: Ta
     await asyncio.sleep(0.01)
     with (
         patch.object(HoldingFlow, "let_go", autospec=True, side_effect=HoldingFlow.let_go) as let_go,
-        patch.object(Admission, "is_idle", property(lambda _: next(looks) in {0, 10})),
+        patch.object(Admission, "wants_more", property(lambda _: next(looks) in {0, 10})),
     ):
         assert await status(talk) == b"503"
         assert let_go.call_count == 0
         await asyncio.sleep(20 * LOOK_SECONDS)
         assert let_go.call_count == 1
+
+
+async def test_who_was_answered_is_read_behind_those_who_wait(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a call has been turned away, what comes behind one with a known head is read when there is room."""
+    await talk.send(CALL)
+    assert await status(talk) == b"200"
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        patched.setattr(Admission, "refuses", lambda *_: False)
+        patched.setattr(Line, "is_standing", property(lambda _: True))
+        await talk.send(CALL)
+        assert await status(talk) == b"200"
+        await talk.send(CALL)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+    assert await status(talk) == b"200"
 
 
 @pytest.mark.usefixtures("busy")
@@ -226,7 +242,7 @@ async def test_one_that_has_left_is_let_go(talk: Talk, monkeypatch: pytest.Monke
     talk.writer.transport.abort()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(lost.wait(), LEAST_SECONDS)
-    with patch.object(Admission, "is_idle", property(lambda _: True)):
+    with patch.object(Admission, "wants_more", property(lambda _: True)):
         await asyncio.wait_for(lost.wait(), 2)
 
 
@@ -258,9 +274,14 @@ class Clock:
 
 
 class Waits:
-    """An admission at which calls wait, or do not."""
+    """An admission at which calls wait, or do not, and its line."""
 
-    is_idle = False
+    is_idle = wants_more = is_standing = False
+
+    @property
+    def line(self) -> Waits:
+        """Return what tells of the line."""
+        return self
 
 
 @pytest.fixture
@@ -306,11 +327,62 @@ def test_nobody_rests_where_nothing_waits() -> None:
     rests = Resting(admission)  # type: ignore[arg-type]  # as above
     for number in range(MOST_EARLY + 3):
         rests.begin(0, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
-    admission.is_idle = True
+    admission.wants_more = True
     clock.go_to(LOOK_SECONDS)
     assert told == list(range(MOST_EARLY))
     clock.go_to(2 * LOOK_SECONDS)
     assert told == list(range(MOST_EARLY + 3))
+
+
+@pytest.mark.usefixtures("storm")
+@pytest.mark.parametrize(("body_bytes", "is_long"), [(LONG_BODY_BYTES, False), (LONG_BODY_BYTES + 1, True)])
+def test_as_many_go_on_as_there_is_room_for(body_bytes: int, is_long: bool) -> None:
+    """Those who have rested for longest; of whom a long body is expected, none before nothing waits."""
+    clock = Clock()
+    told: list[int] = []
+
+    class Fills(Waits):
+        @property
+        def wants_more(self) -> bool:  # type: ignore[override]  # changes by itself
+            return len(told) < 3
+
+    admission = Fills()
+    rests = Resting(admission)  # type: ignore[arg-type]  # as above
+    for number in range(5):
+        rests.begin(body_bytes, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+    clock.go_to(2 * LOOK_SECONDS)
+    assert told == ([] if is_long else [0, 1, 2])
+    admission.is_idle = True
+    clock.go_to(3 * LOOK_SECONDS)
+    assert told == (list(range(5)) if is_long else [0, 1, 2])
+
+
+@pytest.mark.usefixtures("storm")
+def test_one_that_fails_keeps_no_other_from_going_on() -> None:
+    """The error is the event loop's to tell, and at the next look it is the others' turn."""
+    clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # as above
+
+    def fail() -> None:
+        raise RuntimeError
+
+    rests.begin(0, lambda: None, fail, clock)  # type: ignore[arg-type]
+    rests.begin(0, lambda: None, lambda: told.append("other"), clock)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError):
+        clock.go_to(REST_SECONDS + LOOK_SECONDS)
+    clock.go_to(REST_SECONDS + 2 * LOOK_SECONDS)
+    assert told == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("is_standing", "body_bytes", "rests"),
+    [(True, LONG_BODY_BYTES, True), (True, LONG_BODY_BYTES + 1, False), (False, 0, False)],
+)
+def test_who_was_answered_gives_way_where_others_wait(is_standing: bool, body_bytes: int, rests: bool) -> None:
+    """And not with a long body, which needs time to arrive when its turn has come."""
+    admission, paused = Waits(), []
+    admission.is_standing = is_standing
+    Resting(admission).give_way(body_bytes, lambda: paused.append(True), lambda: None, Clock())  # type: ignore[arg-type]
+    assert bool(paused) is rests
 
 
 def test_a_few_go_on_at_once() -> None:
