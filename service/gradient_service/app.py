@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, traces: Traces | None = None) -
     app.state.lifecycle = lifecycle
     app.state.admission = admission
     app.state.readiness = Readiness(lifecycle, admission)
-    app.state.request_log = RequestLog(metrics.count, caller_ids if traces is None else traces.trace)
+    app.state.request_log = RequestLog(metrics, caller_ids if traces is None else traces.trace)
     routes.install(app, settings, app.state.readiness, metrics)
     openapi.install(app)
     app.middleware_stack = layered(app, settings, lifecycle, app.state.request_log)

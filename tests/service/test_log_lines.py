@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gradient_service.http.log_lines import MAX_LINE_BYTES, LineHandler, fields_of, line
+from gradient_service.http.log_lines import MAX_LINE_BYTES, LineHandler, lines_of
 
 PIPE_BYTES = 64 * 1024
 
@@ -95,7 +95,7 @@ def test_lines_are_bounded(pipe: Pipe, text: str) -> None:
 def test_fields_are_bounded() -> None:
     """A line that its fields would make too long only says where it comes from."""
     record = logging.LogRecord("test", logging.INFO, "", 0, [{"route": "x" * 5000}], None, None)
-    (content,) = map(line, fields_of(record))
+    (content,) = lines_of(record)
     assert len(content) < MAX_LINE_BYTES
     assert json.loads(content)["message"] == "this line was too long"
 

@@ -123,6 +123,16 @@ def test_requests_that_are_told_together_are_each_counted() -> None:
     assert found["request_duration_seconds_sum", "none"] == pytest.approx(0.0015)
 
 
+def test_calls_without_room_are_counted_as_other_refusals() -> None:
+    """Together, by how long each took."""
+    metrics = Metrics(Admission(Settings.model_construct()))
+    metrics.count([Told({"status": 503, "problem": "overloaded", "duration_ms": 0.5}, None)])
+    metrics.count_refused([0.5, 2.0])
+    found = counts(metrics)
+    assert (found["requests_total", "none", "503"], found["refusals_total", "none", "overloaded"]) == (3, 3)
+    assert found["request_duration_seconds_sum", "none"] == pytest.approx(0.003)
+
+
 def test_the_stages_of_calls_that_are_told_together_are_each_counted() -> None:
     """Each by its kind of body; a call that failed has none, and a stage that was left out took no time."""
     metrics = Metrics(Admission(Settings.model_construct()))

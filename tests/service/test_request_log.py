@@ -18,6 +18,7 @@ from starlette.types import Message
 
 from gradient_service.app import create_app
 from gradient_service.http.request_log import TOGETHER_SECONDS, Fields, Passage, RequestLog, Told
+from gradient_service.http.trace_context import context_in
 from gradient_service.schemas.problem import Slug
 from gradient_service.settings import Settings
 
@@ -35,6 +36,23 @@ def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log, with all that is told of requests."""
     caplog.set_level(logging.INFO, LOGGER)
     return caplog
+
+
+class Counted:
+    """Counts that only remember what they are told."""
+
+    def __init__(self) -> None:
+        self.told: list[Sequence[Told]] = []
+        self.refused: list[Sequence[float]] = []
+
+    def count(self, told: Sequence[Told]) -> None:
+        """Remember it, unless it is nothing."""
+        if told:
+            self.told.append(told)
+
+    def count_refused(self, milliseconds: Sequence[float]) -> None:
+        """Remember it."""
+        self.refused.append(milliseconds)
 
 
 @pytest.fixture
@@ -275,8 +293,8 @@ async def test_nothing_is_told_below_the_level(http: httpx.AsyncClient, caplog: 
 
 async def test_requests_that_end_soon_after_each_other_are_told_together(told: pytest.LogCaptureFixture) -> None:
     """Each has its line and is counted, in their order, those of one level in one record; later ones are told anew."""
-    counted: list[Sequence[Told]] = []
-    log = RequestLog(counted.append)
+    counts = Counted()
+    log = RequestLog(counts)
     passage = Passage(perf_counter())
     for name in ("first", "second"):
         log.tell_repeated("/loss", (1, 2), name, passage)
@@ -288,17 +306,37 @@ async def test_requests_that_end_soon_after_each_other_are_told_together(told: p
     lines: list[list[Fields]] = [record.msg for record in told.records]  # type: ignore[misc]  # they are no texts
     assert [[line["request_id"] for line in each] for each in lines] == [["first", "second"], ["refused"], ["left"]]
     assert [record.levelno for record in told.records] == [logging.INFO, logging.WARNING, logging.INFO]
-    assert [[each.fields for each in together] for together in counted] == [[*lines[0], *lines[1]], lines[2]]
+    assert [[each.fields for each in together] for together in counts.told] == [[*lines[0], *lines[1]], lines[2]]
+
+
+async def test_calls_without_room_are_told_as_what_is_refused_unread(told: pytest.LogCaptureFixture) -> None:
+    """In the same words, with their own ids, and counted; of a trace as well, where the caller tells of one."""
+    counts = Counted()
+    log = RequestLog(counts)
+    start = perf_counter()
+    log.tell_refused("first", Passage(start))
+    log.tell_refused("traced", Passage(start, context_in([f"00-{TRACE}-{SPAN}-01".encode()], [])))
+    log.tell_refused("second", Passage(start))
+    log.tell_unread(Slug.OVERLOADED, "unread", Passage(start))
+    await sleep(2 * TOGETHER_SECONDS)
+    lines = {line["request_id"]: line for record in told.records for line in record.msg}  # type: ignore[index,misc]  # no text
+    assert [*lines] == ["first", "second", "traced", "unread"]
+    assert lines["traced"]["trace_id"] == TRACE
+    for name in ("first", "second"):
+        assert lines[name] == {**lines["unread"], "request_id": name, "duration_ms": lines[name]["duration_ms"]}
+    assert counts.refused == [[lines[name]["duration_ms"] for name in ("first", "second")]]
+    assert [[each.fields for each in together] for together in counts.told] == [[lines["traced"], lines["unread"]]]
 
 
 def test_what_cannot_be_counted_is_told(told: pytest.LogCaptureFixture) -> None:
     """Where no descriptor is left for the file of the counts, the line is there."""
 
-    def fail(_: object) -> None:
-        raise OSError(EMFILE, "no descriptor")
+    class Failing(Counted):
+        def count(self, told: Sequence[Told]) -> None:
+            raise OSError(EMFILE, "no descriptor")
 
     with pytest.raises(OSError, match="no descriptor"):
-        RequestLog(fail).tell({"request_id": "told", "outcome": "answered"}, Passage(perf_counter()))
+        RequestLog(Failing()).tell({"request_id": "told", "outcome": "answered"}, Passage(perf_counter()))
     assert fields(told)["request_id"] == "told"
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from gradient_service.http.line import Line
+from gradient_service.http.line import PATIENCE_SECONDS, Line
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 from gradient_service.wire.json_grammar import SHORT_TEXT
@@ -59,7 +59,7 @@ class Admission:
     @property
     def has_room(self) -> bool:
         """Whether the least call finds room, and nothing has been refused that would be refused still."""
-        return self._has_turn and self._has_memory(0) and self._refused_bytes == 0
+        return self._has_turn() and self._has_memory(0) and self._refused_bytes == 0
 
     @property
     def is_idle(self) -> bool:
@@ -83,7 +83,9 @@ class Admission:
         """
         is_large = body_bytes > INLINE_BINARY_BYTES
         has_memory = self._has_memory(body_bytes * memory_per_byte)
-        is_refused = not has_memory or (is_large and not self._has_turn) or self.line.turns_away(waited_seconds)
+        is_refused = (
+            not has_memory or (is_large and not self._has_turn(waited_seconds)) or self.line.turns_away(waited_seconds)
+        )
         return is_refused and body_bytes <= self._max_body_bytes
 
     def _has_memory(self, num_bytes: int) -> bool:
@@ -163,16 +165,18 @@ class Admission:
                 self._refused_bytes = 0
 
     def _check_turn(self) -> None:
-        if not self._has_turn:
+        if not self._has_turn():
             raise overloaded(TOO_MANY)
 
-    @property
-    def _has_turn(self) -> bool:
-        """Whether one more call that computes in a thread would not wait behind too many, nor for too long."""
+    def _has_turn(self, waited_seconds: float = 0.0) -> bool:
+        """Return whether one more call that computes in a thread would not wait behind too many, nor for too long.
+
+        Less long where it has waited before.
+        """
+        bound = min(WAITING_SECONDS, max(PATIENCE_SECONDS - waited_seconds, 0)) if waited_seconds else WAITING_SECONDS
         waiting = self.turns + self._num_arriving() + self._large_in_line - self._threads
         return waiting < 0 or (
-            waiting < self._threads * WAITING_FOR_EACH
-            and waiting * self._mean_seconds <= self._threads * WAITING_SECONDS
+            waiting < self._threads * WAITING_FOR_EACH and waiting * self._mean_seconds <= self._threads * bound
         )
 
     def _num_arriving(self) -> int:

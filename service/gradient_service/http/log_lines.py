@@ -22,6 +22,7 @@ MAX_PLACE_LENGTH = 100
 MAX_CAUSES = 3
 TELLING = (OSError, ImportError)
 """Errors whose text is the system's; that of others may quote a request, and is not told."""
+TOO_LONG = b'"message":"this line was too long"}\n'
 OFF = logging.CRITICAL + 1
 UNTOLD = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 """What no line says of where it comes from; to find it out for each record takes as long as to write the line."""
@@ -55,9 +56,9 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, after what is to be said of lost lines; never raise."""
         try:
-            if self._lost and self._writes(*map(line, fields_of(_lost(record, self._lost)))):
+            if self._lost and self._writes(*lines_of(_lost(record, self._lost))):
                 self._lost = 0
-            for together in _written_together(map(line, fields_of(record))):
+            for together in _written_together(lines_of(record)):
                 if not self._writes(*together):
                     self._lost += len(together)
         except Exception:  # noqa: BLE001 - what a record holds must not end what it tells of
@@ -90,30 +91,29 @@ def _lost(record: logging.LogRecord, number: int) -> logging.LogRecord:
     return logging.LogRecord(logger.name, logging.WARNING, record.pathname, 0, told, None, None)
 
 
-def line(fields: Fields) -> bytes:
-    """Return fields as one line; of what would be too long a line, only where it comes from."""
-    content = orjson.dumps(fields, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
-    if len(content) <= MAX_LINE_BYTES:
-        return content
-    return line({name: fields[name] for name in ("time", "level", "logger")} | {"message": "this line was too long"})
+def lines_of(record: logging.LogRecord) -> list[bytes]:
+    """Return the lines of a record: what its message holds, a list for many, or its text.
+
+    Of what would be too long a line, only where it comes from.
+    """
+    time = datetime.fromtimestamp(record.created, UTC)
+    begin = _line({"time": time, "level": record.levelname.lower(), "logger": record.name}).removesuffix(b"}\n") + b","
+    lines = [begin + _line(each)[1:] for each in (record.msg if isinstance(record.msg, list) else [_said_by(record)])]
+    return [line if len(line) <= MAX_LINE_BYTES else begin + TOO_LONG for line in lines]
 
 
-def fields_of(record: logging.LogRecord) -> list[Fields]:
-    """Return what each line of a record says: what its message holds, a list for many, or its text."""
-    fields: Fields = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name}
-    if isinstance(record.msg, list):
-        return [fields | each for each in record.msg]
+def _line(fields: Fields) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+
+
+def _said_by(record: logging.LogRecord) -> Fields:
     if isinstance(record.msg, dict):
-        fields |= record.msg
+        fields = dict(record.msg)
     else:
-        fields["message"] = printable(" ".join(record.getMessage().split()), MAX_MESSAGE_LENGTH)
+        fields = {"message": printable(" ".join(record.getMessage().split()), MAX_MESSAGE_LENGTH)}
     if record.exc_info and record.exc_info[1] is not None:
         fields["errors"] = [_told(error) for error in islice(_causes(record.exc_info[1]), MAX_CAUSES)]
-    return [fields]
-
-
-def _time(record: logging.LogRecord) -> datetime:
-    return datetime.fromtimestamp(record.created, UTC)
+    return fields
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

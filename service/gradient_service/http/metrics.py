@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from gradient_service.http.admission import Admission
 from gradient_service.http.request_log import Fields, Told
 from gradient_service.http.timing import SHOWN, StageTiming
+from gradient_service.schemas.problem import Slug
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -43,6 +44,16 @@ class BatchHistogram(Histogram):
         self._sum.inc(sum(amounts))
         for place, number in Multiset([bisect_left(self._upper_bounds, amount) for amount in amounts]).items():
             self._buckets[place].inc(number)
+
+
+class OfRequest(NamedTuple):
+    """What counts requests with the same labels."""
+
+    requests: Counter
+    refusals: Counter | None
+    seconds: BatchHistogram
+    request_bytes: Counter
+    reply_bytes: Counter
 
 
 class Metrics:
@@ -98,32 +109,28 @@ class Metrics:
             if timing is not None and status == HTTPStatus.OK:
                 stages[route, timing.dialect].append(timing)
         for labels, alike in requests.items():
-            self._count_requests(alike, *self._of_request(*labels))
+            counters = self._of_request(*labels)
+            self._count_requests([fields["duration_ms"] for fields in alike], counters)
+            for counter, name in ((counters.request_bytes, "bytes_in"), (counters.reply_bytes, "bytes_out")):
+                counted = sum(fields.get(name, 0) for fields in alike)
+                if counted:
+                    counter.inc(counted)
         for labels, timings in stages.items():
             for stage, seconds in self._of_stages(*labels):
                 seconds.observe_all([timing.stages.get(stage, 0) / 1e9 for timing in timings])
 
-    def _count_requests(
-        self,
-        alike: Sequence[Fields],
-        requests: Counter,
-        refusals: Counter | None,
-        seconds: BatchHistogram,
-        *num_bytes: Counter,
-    ) -> None:
-        requests.inc(len(alike))
-        seconds.observe_all([fields["duration_ms"] / 1000 for fields in alike])
-        if refusals is not None:
-            refusals.inc(len(alike))
-        for counter, name in zip(num_bytes, ("bytes_in", "bytes_out"), strict=True):
-            counted = sum(fields.get(name, 0) for fields in alike)
-            if counted:
-                counter.inc(counted)
+    def count_refused(self, milliseconds: Sequence[float]) -> None:
+        """Count calls that there was no room for, and that were not read, by how long each took."""
+        self._count_requests(milliseconds, self._of_request(NO_ROUTE, HTTPStatus.SERVICE_UNAVAILABLE, Slug.OVERLOADED))
 
-    def _find_of_request(
-        self, route: str, status: int | str, slug: str | None
-    ) -> tuple[Counter, Counter | None, BatchHistogram, Counter, Counter]:
-        return (
+    def _count_requests(self, milliseconds: Sequence[float], counters: OfRequest) -> None:
+        counters.requests.inc(len(milliseconds))
+        counters.seconds.observe_all([each / 1000 for each in milliseconds])
+        if counters.refusals is not None:
+            counters.refusals.inc(len(milliseconds))
+
+    def _find_of_request(self, route: str, status: int | str, slug: str | None) -> OfRequest:
+        return OfRequest(
             self._requests.labels(route, status),
             None if slug is None else self._refusals.labels(route, slug),
             self._seconds.labels(route),

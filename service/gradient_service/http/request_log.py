@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import groupby
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,6 +68,16 @@ class Told(NamedTuple):
     """Of a call."""
 
 
+class Counts(Protocol):
+    """What counts the requests that are told."""
+
+    def count(self, told: Sequence[Told]) -> None:
+        """Count each of some requests."""
+
+    def count_refused(self, milliseconds: Sequence[float]) -> None:
+        """Count some calls that there was no room for, by how long each took."""
+
+
 Trace = Callable[[Mapping[str, Any], Passage], dict[str, str]]
 """Told of a request when it has ended, and answers the ids of its trace and its span, and its caller's."""
 
@@ -81,23 +91,28 @@ class RequestLog:
     """What is told of each request: a line, and the same to who counts.
 
     Args:
-        count: told what some lines say.
+        counts: told what the lines say.
         trace: told what one says, and when it was.
     """
 
-    def __init__(self, count: Callable[[Sequence[Told]], None], trace: Trace = caller_ids) -> None:
-        self._count = count
+    def __init__(self, counts: Counts, trace: Trace = caller_ids) -> None:
+        self._counts = counts
         self._trace = trace
         self._untold: list[Told] = []
+        self._refused: list[tuple[float, str]] = []
+        """Calls that there was no room for and of which no trace is told: how long each took, and its id."""
 
     def tell(self, fields: Fields, passage: Passage) -> None:
         """Tell what is known of a request."""
         self._tell([self._told(fields, passage)])
 
     def _tell_soon(self, fields: Fields, passage: Passage) -> None:
-        if not self._untold:
-            get_running_loop().call_later(TOGETHER_SECONDS, self.tell_untold)
+        self._wait_for_more()
         self._untold.append(self._told(fields, passage))
+
+    def _wait_for_more(self) -> None:
+        if not self._untold and not self._refused:
+            get_running_loop().call_later(TOGETHER_SECONDS, self.tell_untold)
 
     def _told(self, fields: Fields, passage: Passage) -> Told:
         fields.update(self._trace(fields, passage))
@@ -106,14 +121,17 @@ class RequestLog:
     def tell_untold(self) -> None:
         """Tell what waits to be told together."""
         told, self._untold = self._untold, []
+        refused, self._refused = self._refused, []
+        if refused:
+            _log(logging.WARNING, [{**REFUSED, "duration_ms": took, "request_id": name} for took, name in refused])
         self._tell(told)
+        if refused:
+            self._counts.count_refused([took for took, _ in refused])
 
     def _tell(self, told: Sequence[Told]) -> None:
         for level, alike in groupby((each.fields for each in told), _level):
-            if logger.isEnabledFor(level):
-                # As `logger.log` does, but for its search of the stack for the caller, which no line says.
-                logger.handle(logging.LogRecord(logger.name, level, "", 0, [*alike], None, None))
-        self._count(told)  # last: the first count of a worker opens a file, and where no descriptor is left it fails
+            _log(level, [*alike])
+        self._counts.count(told)  # last: a worker's first count opens a file, and where no descriptor is left it fails
 
     def tell_repeated(self, route: str, num_bytes: tuple[int, int] | None, request_id: str, passage: Passage) -> None:
         """Tell of a call that was answered without the application.
@@ -141,6 +159,14 @@ class RequestLog:
     def tell_unread(self, slug: Slug, request_id: str, passage: Passage) -> None:
         """Tell of a message that was refused before it could be read as a request."""
         self._tell_soon({**_refused(slug), "duration_ms": passage.milliseconds, "request_id": request_id}, passage)
+
+    def tell_refused(self, request_id: str, passage: Passage) -> None:
+        """Tell the same of a call that there was no room for: of thousands, less is made for each."""
+        if self._trace is not caller_ids or passage.context is not None:
+            self.tell_unread(Slug.OVERLOADED, request_id, passage)
+            return
+        self._wait_for_more()
+        self._refused.append((passage.milliseconds, request_id))
 
 
 class RequestLogMiddleware:
@@ -226,9 +252,18 @@ class ToldExchange:
         return {"outcome": outcome} if self._status is None else {"status": self._status, "outcome": outcome}
 
 
+def _log(level: int, lines: list[Fields]) -> None:
+    """Log as `logger.log` does, but for its search of the stack for the caller, which no line says."""
+    if logger.isEnabledFor(level):
+        logger.handle(logging.LogRecord(logger.name, level, "", 0, lines, None, None))
+
+
 def _level(fields: Fields) -> int:
     return logging.ERROR if fields["outcome"] == CUT_OFF else LEVELS.get(fields.get("status", 0), logging.INFO)
 
 
 def _refused(slug: Slug) -> dict[str, Any]:
     return {"status": PROBLEM_TYPES[slug].status, "problem": slug, "outcome": ANSWERED}
+
+
+REFUSED = _refused(Slug.OVERLOADED)

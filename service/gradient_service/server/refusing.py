@@ -132,7 +132,7 @@ class RefusingProtocol(MessageProtocol):
         else:
             self.transport.write(last_refusal(overloaded(TOO_MANY), self.url, request_id))
             self._closing.close()
-        self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), context_of(scope)))
+        self.log.tell_refused(request_id, Passage(perf_counter(), context_of(scope)))
 
     def _rest(self, body_bytes: int) -> None:
         """Read a caller who was refused, and whose connection goes on, later again."""

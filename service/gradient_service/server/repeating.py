@@ -20,7 +20,6 @@ from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import Answer, Repeated, answered
 from gradient_service.http.request_id import FIELD as REQUEST_ID
 from gradient_service.http.request_log import NO_SNIFFING, Passage, RequestLog
-from gradient_service.schemas.problem import Slug
 from gradient_service.server.keeping import KeptProtocol
 from gradient_service.server.known_heads import Head, KnownHeads, can_come_again, head_of
 from gradient_service.server.receipt import Receipt
@@ -124,7 +123,7 @@ class RepeatingProtocol(KeptProtocol):
         request_id = head.request_id
         self._closing.flush()
         self.transport.write(overload_refusal(head.target, request_id))
-        self.log.tell_unread(Slug.OVERLOADED, request_id, Passage(perf_counter(), head.trace))
+        self.log.tell_refused(request_id, Passage(perf_counter(), head.trace))
         if arrived < head.body_bytes:
             self._is_refused = self._is_refused_by_known_head = True
             self._receipt = Receipt("body", self.loop.time(), 0, arrived, head.body_bytes)
