@@ -8,13 +8,14 @@ the best of many rounds, and the difference to the bare application.
 import asyncio
 import logging
 import subprocess
+from collections.abc import Sequence
 from shutil import which
 from time import thread_time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradient_service.http.log_lines import OFF, LineHandler
-from gradient_service.http.request_log import RequestLog, RequestLogMiddleware, logger
+from gradient_service.http.request_log import RequestLog, RequestLogMiddleware, Told, logger
 
 ROUNDS, REQUESTS = 50, 1000
 HEADERS = [(name, b"a value") for name in (b"host", b"content-type", b"content-length", b"user-agent", b"accept")]
@@ -44,6 +45,16 @@ async def send(message: Message) -> None:
     """Nobody's reply."""
 
 
+class Uncounted:
+    """Counts nothing."""
+
+    def count(self, told: Sequence[Told]) -> None:
+        """Count nothing."""
+
+    def count_refused(self, milliseconds: Sequence[float]) -> None:
+        """Count nothing."""
+
+
 async def one_round(app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> float:
     """Microseconds of one request, on the average of a round."""
     begun = thread_time()
@@ -59,7 +70,7 @@ def best(app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> float:
 
 def main() -> None:
     """Measure and print."""
-    told = RequestLogMiddleware(answer, RequestLog(lambda _: None))
+    told = RequestLogMiddleware(answer, RequestLog(Uncounted()))
     with subprocess.Popen([which("cat") or "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:  # noqa: S603 - arguments from above
         if reader.stdin is None:
             return

@@ -319,7 +319,7 @@ async def test_calls_without_room_are_told_as_what_is_refused_unread(told: pytes
     log.tell_refused("second", Passage(start))
     log.tell_unread(Slug.OVERLOADED, "unread", Passage(start))
     await sleep(2 * TOGETHER_SECONDS)
-    lines = {line["request_id"]: line for record in told.records for line in record.msg}  # type: ignore[index,misc]  # no text
+    lines: dict[str, Fields] = {line["request_id"]: line for record in told.records for line in record.msg}  # type: ignore[index,misc]  # no texts
     assert [*lines] == ["first", "second", "traced", "unread"]
     assert lines["traced"]["trace_id"] == TRACE
     for name in ("first", "second"):
@@ -332,7 +332,7 @@ def test_what_cannot_be_counted_is_told(told: pytest.LogCaptureFixture) -> None:
     """Where no descriptor is left for the file of the counts, the line is there."""
 
     class Failing(Counted):
-        def count(self, told: Sequence[Told]) -> None:
+        def count(self, _: Sequence[Told]) -> None:
             raise OSError(EMFILE, "no descriptor")
 
     with pytest.raises(OSError, match="no descriptor"):
