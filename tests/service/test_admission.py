@@ -277,6 +277,26 @@ def test_large_calls_in_the_line_have_a_place() -> None:
     assert not admitting.refuses(2 * MIB)
 
 
+@pytest.mark.parametrize(("waited", "is_refused"), [(0.0, False), (0.4, False), (0.5, True), (2.0, True)])
+async def test_a_large_call_that_has_waited_joins_a_shorter_queue(
+    waited: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four calls of a tenth of a second before it are too many where it would be answered 0.85 seconds late."""
+    now = 0.0
+    monkeypatch.setattr(admission, "monotonic", lambda: now)
+
+    def work() -> None:
+        nonlocal now
+        now += 0.1
+
+    admitting = admission_of(max_concurrency=1)
+    for _ in range(100):
+        await admitting.in_turn(work)
+    for _ in range(5):
+        admitting.expect(2 * MIB)
+    assert admitting.refuses(2 * MIB, waited) is is_refused
+
+
 def test_what_is_read_of_waiting_calls_counts() -> None:
     """As much as the server may have read of a body before its call's turn is in use until then."""
     admitting = admission_of(max_in_flight_bytes=4096 * MIB)
