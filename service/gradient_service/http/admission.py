@@ -173,7 +173,7 @@ class Admission:
 
         Less long where it has waited before.
         """
-        bound = min(WAITING_SECONDS, max(PATIENCE_SECONDS - waited_seconds, 0)) if waited_seconds else WAITING_SECONDS
+        bound = max(PATIENCE_SECONDS - waited_seconds, 0) if waited_seconds else WAITING_SECONDS
         waiting = self.turns + self._num_arriving() + self._large_in_line - self._threads
         return waiting < 0 or (
             waiting < self._threads * WAITING_FOR_EACH and waiting * self._mean_seconds <= self._threads * bound
