@@ -51,6 +51,12 @@ async def caller(talk: Talk, request: pytest.FixtureRequest) -> Talk:
     return talk
 
 
+async def check_silent(talk: Talk) -> None:
+    """Nothing is answered for a while."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+
+
 @pytest.mark.parametrize("parts", [[CALL], [CALL[:-5], CALL[-5:]]], ids=["whole", "in parts"])
 async def test_who_was_refused_is_read_later(caller: Talk, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]) -> None:
     """The next call is not read while others wait, and answered when none do."""
@@ -62,8 +68,7 @@ async def test_who_was_refused_is_read_later(caller: Talk, monkeypatch: pytest.M
         assert await status(caller) == b"503"
         patched.setattr(Admission, "refuses", lambda *_: False)
         await caller.send(CALL)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(caller.reader.read(1), LEAST_SECONDS)
+        await check_silent(caller)
     assert await status(caller) == b"200"
 
 
@@ -100,8 +105,7 @@ async def test_whom_the_application_refuses_is_read_later(
         await talk.send(message)
         assert await status(talk) == b"503"
         await talk.send(CALL)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+        await check_silent(talk)
     assert await status(talk) == b"200"
 
 
@@ -192,8 +196,7 @@ async def test_who_was_answered_is_read_behind_those_who_wait(talk: Talk, monkey
         await talk.send(CALL)
         assert await status(talk) == b"200"
         await talk.send(CALL)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(talk.reader.read(1), LEAST_SECONDS)
+        await check_silent(talk)
     assert await status(talk) == b"200"
 
 
