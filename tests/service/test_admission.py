@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 
 import httpx
@@ -12,7 +12,14 @@ from fastapi import FastAPI
 
 from gradient_service.app import create_app
 from gradient_service.http import admission
-from gradient_service.http.admission import ARRIVING_SECONDS, READ_AHEAD_BYTES, WAITING_FOR_EACH, Admission, Reservation
+from gradient_service.http.admission import (
+    ARRIVING_SECONDS,
+    READ_AHEAD_BYTES,
+    STANDING_FOR_EACH,
+    WAITING_FOR_EACH,
+    Admission,
+    Reservation,
+)
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
@@ -273,8 +280,27 @@ def test_large_calls_in_the_line_have_a_place() -> None:
     begins = [admitting.expect(MIB + 1) for _ in range(1 + WAITING_FOR_EACH)]
     assert admitting.refuses(MIB + 1)
     assert not admitting.refuses(MIB)
-    begins[0]()
+    for begin in begins[STANDING_FOR_EACH:]:
+        assert admitting.refuses(2 * MIB)
+        begin()
     assert not admitting.refuses(2 * MIB)
+
+
+def test_once_a_large_call_was_turned_away_fewer_wait_until_none_does() -> None:
+    """So that in lasting overload nobody waits for longer than a caller does; who was let in before stays."""
+    admitting = admission_of(max_concurrency=2)
+
+    def let_in() -> list[Callable[[], None]]:
+        return [*iter(lambda: None if admitting.refuses(2 * MIB) else admitting.expect(2 * MIB), None)]
+
+    begins = let_in()
+    assert len(begins) == 2 * (1 + WAITING_FOR_EACH)
+    assert not admitting.has_room
+    for num_waiting in range(2 * WAITING_FOR_EACH - 1, -1, -1):
+        begins.pop()()
+        assert admitting.has_room is (num_waiting < 2 * STANDING_FOR_EACH)
+        assert admitting.refuses(2 * MIB) is not admitting.has_room
+    assert len(let_in()) == 2 * WAITING_FOR_EACH
 
 
 @pytest.mark.parametrize(("waited", "is_refused"), [(0.0, False), (0.4, False), (0.5, True), (2.0, True)])

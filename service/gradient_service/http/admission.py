@@ -19,6 +19,8 @@ INLINE_BINARY_BYTES = 1024 * 1024
 WAITING_FOR_EACH = 32
 """So many calls may wait for each that computes: a few clients with their pools of connections, all asking at once, are
 served. What is large is bounded by its bytes before it is by this."""
+STANDING_FOR_EACH = 8
+"""Since a large one was turned away, and until none waits, only so many: what waits less long is answered in time."""
 WAITING_SECONDS = 2.0
 """No call waits where those before it are expected to take longer: many a caller would have given up."""
 ARRIVING_SECONDS = 0.25
@@ -53,13 +55,15 @@ class Admission:
         self.in_flight_bytes = 0
         self.turns = 0
         """Calls that compute in a thread, or wait to."""
+        self._is_standing = False
+        """Whether a large one has been turned away since none waited to."""
         self.line = Line()
         self._large_in_line = 0
 
     @property
     def has_room(self) -> bool:
         """Whether the least call finds room, and nothing has been refused that would be refused still."""
-        return self._has_turn() and self._has_memory(0) and self._refused_bytes == 0
+        return self._has_turn(self._most_for_each) and self._has_memory(0) and self._refused_bytes == 0
 
     @property
     def is_idle(self) -> bool:
@@ -84,7 +88,7 @@ class Admission:
         is_large = body_bytes > INLINE_BINARY_BYTES
         has_memory = self._has_memory(body_bytes * memory_per_byte)
         is_refused = (
-            not has_memory or (is_large and not self._has_turn(waited_seconds)) or self.line.turns_away(waited_seconds)
+            not has_memory or (is_large and self._turns_away(waited_seconds)) or self.line.turns_away(waited_seconds)
         )
         return is_refused and body_bytes <= self._max_body_bytes
 
@@ -165,19 +169,33 @@ class Admission:
                 self._refused_bytes = 0
 
     def _check_turn(self) -> None:
-        if not self._has_turn():
+        if not self._has_turn(WAITING_FOR_EACH):  # who was let in before others were turned away stays
             raise overloaded(TOO_MANY)
 
-    def _has_turn(self, waited_seconds: float = 0.0) -> bool:
+    def _turns_away(self, waited_seconds: float) -> bool:
+        """Return whether a large call finds no turn, and remember it until none waits."""
+        has_turn = self._has_turn(self._most_for_each, waited_seconds)
+        self._is_standing = not has_turn or (self._is_standing and self._num_waiting() > 0)
+        return not has_turn
+
+    @property
+    def _most_for_each(self) -> int:
+        return STANDING_FOR_EACH if self._is_standing else WAITING_FOR_EACH
+
+    def _has_turn(self, most_for_each: int, waited_seconds: float = 0.0) -> bool:
         """Return whether one more call that computes in a thread would not wait behind too many, nor for too long.
 
         Less long where it has waited before.
         """
         bound = max(PATIENCE_SECONDS - waited_seconds, 0) if waited_seconds else WAITING_SECONDS
-        waiting = self.turns + self._num_arriving() + self._large_in_line - self._threads
+        waiting = self._num_waiting()
         return waiting < 0 or (
-            waiting < self._threads * WAITING_FOR_EACH and waiting * self._mean_seconds <= self._threads * bound
+            waiting < self._threads * most_for_each and waiting * self._mean_seconds <= self._threads * bound
         )
+
+    def _num_waiting(self) -> int:
+        """Return how many calls wait for a thread, or will; less than none where threads are free."""
+        return self.turns + self._num_arriving() + self._large_in_line - self._threads
 
     def _num_arriving(self) -> int:
         before = monotonic() - ARRIVING_SECONDS
