@@ -198,13 +198,13 @@ class GuardedProtocol(TimedProtocol):
         super().on_response_complete()
         self._go_on()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
         """Go on, unless what has arrived is refused, and has the connection rest again.
 
         That is read here where a message begins: to have the event loop begin to read and end again takes as long as to
         refuse what it reads. The rest of a body belongs in its place.
         """
-        super()._resume()
+        super().resume()
         is_between = self._receipt.phase == "idle" and not self._behind and not self._closing.is_closing()
         data = read_now(self._descriptor) if is_between else b""
         if not data:

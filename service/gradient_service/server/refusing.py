@@ -137,23 +137,25 @@ class RefusingProtocol(MessageProtocol):
     def _rest(self, body_bytes: int) -> None:
         """Read a caller who was refused, and whose connection goes on, later again."""
         if self._can_rest:
-            self.resting.begin(body_bytes, self._pause, self._resume, self.loop)
+            self.resting.begin(self, body_bytes)
 
     def _give_way(self, body_bytes: int) -> None:
         """Read a caller who was answered behind those who wait to be read."""
         if self._can_rest:
-            self.resting.give_way(body_bytes, self._pause, self._resume, self.loop)
+            self.resting.give_way(self, body_bytes)
 
     @property
     def _can_rest(self) -> bool:
         return not self._is_resting and not self._closing.is_closing()  # or it does already, for a call before
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Read nothing, as the connection rests."""
         self._is_resting = True
         self._rest_began_at = self.loop.time()
         self.flow.hold()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Note that the rest is over."""
         self._is_resting = False
         self._rest_ended_at = self.loop.time()
 

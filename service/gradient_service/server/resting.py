@@ -10,6 +10,7 @@ import os
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from gradient_service.http.admission import Admission
 
@@ -40,6 +41,22 @@ def read_now(descriptor: int) -> memoryview:
         return ARRIVED[:0]
 
 
+class Connection(Protocol):
+    """What can rest."""
+
+    loop: AbstractEventLoop
+
+    def pause(self) -> None:
+        """Have it read nothing."""
+
+    def resume(self) -> None:
+        """Have it read what has arrived, for which it may rest again."""
+
+
+Rests: TypeAlias = deque[tuple[float, Connection]]
+"""Until when each rests."""
+
+
 class Resting:
     """The connections of one process that rest.
 
@@ -49,62 +66,53 @@ class Resting:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._after_short: deque[tuple[float, Callable[[], None]]] = deque()
-        self._after_long: deque[tuple[float, Callable[[], None]]] = deque()
-        """Until when each rests, and how it is read again, in the order in which they began, by their last body."""
+        self._after_short: Rests = deque()
+        self._after_long: Rests = deque()
+        """In the order in which they began, by their last body."""
         self._is_watching = False
         self._at_once = AT_ONCE_PER_SECOND
         """How many more may go on at once, of those of a second."""
         self._counted_at = 0.0
 
-    def begin(
-        self, body_bytes: int, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop
-    ) -> None:
+    def begin(self, connection: Connection, body_bytes: int) -> None:
         """Pause the reading of a connection whose caller was refused, unless it is one of few.
 
         Until a while is over or there is room.
 
         Args:
+            connection: it.
             body_bytes: the length of what was refused.
-            pause: stops the reading.
-            resume: goes on with it.
-            loop: of the connection.
         """
-        now = loop.time()
+        now = connection.loop.time()
         self._at_once = min(self._at_once + (now - self._counted_at) * AT_ONCE_PER_SECOND, AT_ONCE_PER_SECOND)
         self._counted_at = now
         if self._at_once >= 1:
             self._at_once -= 1
         else:
-            self._begin(body_bytes, pause, resume, loop)
+            self._begin(connection, body_bytes)
 
-    def give_way(
-        self, body_bytes: int, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop
-    ) -> None:
+    def give_way(self, connection: Connection, body_bytes: int) -> None:
         """Do the same with one whose caller was answered, where others wait to be; what is long needs time to arrive.
 
         Args:
+            connection: it.
             body_bytes: the length of what was answered.
-            pause: as above.
-            resume: as above.
-            loop: as above.
         """
         if self._admission.line.is_standing and body_bytes <= LONG_BODY_BYTES:
-            self._begin(body_bytes, pause, resume, loop)
+            self._begin(connection, body_bytes)
 
-    def _begin(
-        self, body_bytes: int, pause: Callable[[], None], resume: Callable[[], None], loop: AbstractEventLoop
-    ) -> None:
+    def _begin(self, connection: Connection, body_bytes: int) -> None:
         if len(self._after_short) + len(self._after_long) >= MOST_RESTING:
             return
-        pause()
+        connection.pause()
+        now = connection.loop.time()
         if body_bytes <= LONG_BODY_BYTES:
-            self._after_short.append((loop.time() + REST_SECONDS, resume))
+            self._after_short.append((now + REST_SECONDS, connection))
         else:
-            self._after_long.append((loop.time() + LONG_BODY_REST_SECONDS, resume))
+            self._after_long.append((now + LONG_BODY_REST_SECONDS, connection))
         if not self._is_watching:
             self._is_watching = True
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+            connection.loop.call_later(LOOK_SECONDS, self._look, connection.loop)
 
     def _look(self, loop: AbstractEventLoop) -> None:
         try:
@@ -117,14 +125,14 @@ class Resting:
                 loop.call_later(LOOK_SECONDS, self._look, loop)
 
 
-def _resume(resting: deque[tuple[float, Callable[[], None]]], now: float, is_room: Callable[[], bool]) -> None:
+def _resume(resting: Rests, now: float, is_room: Callable[[], bool]) -> None:
     """End the rests that are over, and some others as long as there is room."""
     num_early = MOST_EARLY
     for _ in range(len(resting)):  # who is refused meanwhile rests behind these
-        until, resume = resting[0]
+        until, connection = resting[0]
         if until > now:
             if not num_early or not is_room():
                 break
             num_early -= 1
         resting.popleft()
-        resume()  # which reads what has arrived, and may have the connection rest again
+        connection.resume()  # which reads what has arrived, and may have it rest again

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -276,6 +277,23 @@ class Clock:
         self.now = now
 
 
+class Rester:
+    """A connection that notes what is done with it."""
+
+    def __init__(self, loop: Clock, told: list[Any], name: object = "resumed", paused: list[Any] | None = None) -> None:
+        self.loop: Any = loop
+        self._told, self._name, self._paused = told, name, paused
+
+    def pause(self) -> None:
+        """Note it."""
+        if self._paused is not None:
+            self._paused.append(self._name)
+
+    def resume(self) -> None:
+        """Note it."""
+        self._told.append(self._name)
+
+
 class Waits:
     """An admission at which calls wait, or do not, and its line."""
 
@@ -296,10 +314,11 @@ def storm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("storm")
 def test_each_rests_as_long() -> None:
     """Whoever began first is read first; the timer ends with the last of them."""
-    clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # all that it asks for
+    clock, rests = Clock(), Resting(Waits())  # type: ignore[arg-type]  # all that it asks for
+    told: list[Any] = []
     for number, at in enumerate((0.0, 0.2, 0.3)):
         clock.go_to(at)
-        rests.begin(0, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+        rests.begin(Rester(clock, told, number), 0)
     ends = [at + REST_SECONDS + LOOK_SECONDS for at in (0.0, 0.2, 0.3)]
     for number, end in enumerate(ends):
         clock.go_to(end - 2 * LOOK_SECONDS)
@@ -313,10 +332,11 @@ def test_each_rests_as_long() -> None:
 @pytest.mark.usefixtures("storm")
 def test_long_bodies_rest_less() -> None:
     """Whoever was refused one is read before those who began earlier."""
-    clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # as above
-    rests.begin(LONG_BODY_BYTES, lambda: None, lambda: told.append("short"), clock)  # type: ignore[arg-type]
+    clock, rests = Clock(), Resting(Waits())  # type: ignore[arg-type]  # as above
+    told: list[Any] = []
+    rests.begin(Rester(clock, told, "short"), LONG_BODY_BYTES)
     clock.go_to(0.1)
-    rests.begin(LONG_BODY_BYTES + 1, lambda: None, lambda: told.append("long"), clock)  # type: ignore[arg-type]
+    rests.begin(Rester(clock, told, "long"), LONG_BODY_BYTES + 1)
     clock.go_to(0.1 + LONG_BODY_REST_SECONDS + LOOK_SECONDS)
     assert told == ["long"]
     clock.go_to(REST_SECONDS + LOOK_SECONDS)
@@ -326,10 +346,11 @@ def test_long_bodies_rest_less() -> None:
 @pytest.mark.usefixtures("storm")
 def test_nobody_rests_where_nothing_waits() -> None:
     """All are read again as soon as it is seen that no call waits, but not so many that others would wait for them."""
-    clock, admission, told = Clock(), Waits(), []
+    clock, admission = Clock(), Waits()
+    told: list[Any] = []
     rests = Resting(admission)  # type: ignore[arg-type]  # as above
     for number in range(MOST_EARLY + 3):
-        rests.begin(0, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+        rests.begin(Rester(clock, told, number), 0)
     admission.wants_more = True
     clock.go_to(LOOK_SECONDS)
     assert told == list(range(MOST_EARLY))
@@ -352,7 +373,7 @@ def test_as_many_go_on_as_there_is_room_for(body_bytes: int, is_long: bool) -> N
     admission = Fills()
     rests = Resting(admission)  # type: ignore[arg-type]  # as above
     for number in range(5):
-        rests.begin(body_bytes, lambda: None, lambda number=number: told.append(number), clock)  # type: ignore[arg-type,misc]
+        rests.begin(Rester(clock, told, number), body_bytes)
     clock.go_to(2 * LOOK_SECONDS)
     assert told == ([] if is_long else [0, 1, 2])
     admission.is_idle = True
@@ -363,13 +384,15 @@ def test_as_many_go_on_as_there_is_room_for(body_bytes: int, is_long: bool) -> N
 @pytest.mark.usefixtures("storm")
 def test_one_that_fails_keeps_no_other_from_going_on() -> None:
     """The error is the event loop's to tell, and at the next look it is the others' turn."""
-    clock, rests, told = Clock(), Resting(Waits()), []  # type: ignore[arg-type]  # as above
+    clock, rests = Clock(), Resting(Waits())  # type: ignore[arg-type]  # as above
+    told: list[Any] = []
 
-    def fail() -> None:
-        raise RuntimeError
+    class Fails(Rester):
+        def resume(self) -> None:
+            raise RuntimeError
 
-    rests.begin(0, lambda: None, fail, clock)  # type: ignore[arg-type]
-    rests.begin(0, lambda: None, lambda: told.append("other"), clock)  # type: ignore[arg-type]
+    rests.begin(Fails(clock, told), 0)
+    rests.begin(Rester(clock, told, "other"), 0)
     with pytest.raises(RuntimeError):
         clock.go_to(REST_SECONDS + LOOK_SECONDS)
     clock.go_to(REST_SECONDS + 2 * LOOK_SECONDS)
@@ -382,9 +405,10 @@ def test_one_that_fails_keeps_no_other_from_going_on() -> None:
 )
 def test_who_was_answered_gives_way_where_others_wait(is_standing: bool, body_bytes: int, rests: bool) -> None:
     """And not with a long body, which needs time to arrive when its turn has come."""
-    admission, paused = Waits(), []
+    admission = Waits()
+    paused: list[Any] = []
     admission.is_standing = is_standing
-    Resting(admission).give_way(body_bytes, lambda: paused.append(True), lambda: None, Clock())  # type: ignore[arg-type]
+    Resting(admission).give_way(Rester(Clock(), [], paused=paused), body_bytes)  # type: ignore[arg-type]  # as above
     assert bool(paused) is rests
 
 
@@ -396,7 +420,7 @@ def test_a_few_go_on_at_once() -> None:
     def refuse(times: int) -> int:
         paused.clear()
         for number in range(times):
-            rests.begin(0, lambda number=number: paused.append(number), lambda: None, clock)  # type: ignore[arg-type,misc]
+            rests.begin(Rester(clock, [], number, paused), 0)
         return len(paused)
 
     few = int(AT_ONCE_PER_SECOND)
@@ -412,8 +436,8 @@ def test_a_few_go_on_at_once() -> None:
 def test_so_many_rest_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond these a connection is not even paused."""
     monkeypatch.setattr(resting, "MOST_RESTING", 2)
-    paused = []
+    paused: list[Any] = []
     rests = Resting(Waits())  # type: ignore[arg-type]  # as above
     for number in range(3):
-        rests.begin(0, lambda number=number: paused.append(number), lambda: None, Clock())  # type: ignore[arg-type,misc]
+        rests.begin(Rester(Clock(), [], number, paused), 0)
     assert paused == [0, 1]
