@@ -303,6 +303,18 @@ def test_once_a_large_call_was_turned_away_fewer_wait_until_none_does() -> None:
     assert len(let_in()) == 2 * WAITING_FOR_EACH
 
 
+def test_who_asks_for_room_where_none_waits_finds_all_of_it() -> None:
+    """Though no large call has come since."""
+    admitting = admission_of(max_concurrency=1)
+    begins = [admitting.expect(2 * MIB) for _ in range(1 + WAITING_FOR_EACH)]
+    assert admitting.refuses(2 * MIB)
+    for begin in begins:
+        begin()
+    assert admitting.has_room
+    admitting.turns = WAITING_FOR_EACH
+    assert admitting.has_room
+
+
 @pytest.mark.parametrize(("waited", "is_refused"), [(0.0, False), (0.4, False), (0.5, True), (2.0, True)])
 async def test_a_large_call_that_has_waited_joins_a_shorter_queue(
     waited: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch

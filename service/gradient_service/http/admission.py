@@ -175,7 +175,7 @@ class Admission:
     def _turns_away(self, waited_seconds: float) -> bool:
         """Return whether a large call finds no turn, and remember it until none waits."""
         has_turn = self._has_turn(self._most_for_each, waited_seconds)
-        self._is_standing = not has_turn or (self._is_standing and self._num_waiting() > 0)
+        self._is_standing |= not has_turn
         return not has_turn
 
     @property
@@ -188,14 +188,11 @@ class Admission:
         Less long where it has waited before.
         """
         bound = max(PATIENCE_SECONDS - waited_seconds, 0) if waited_seconds else WAITING_SECONDS
-        waiting = self._num_waiting()
+        waiting = self.turns + self._num_arriving() + self._large_in_line - self._threads
+        self._is_standing &= waiting > 0
         return waiting < 0 or (
             waiting < self._threads * most_for_each and waiting * self._mean_seconds <= self._threads * bound
         )
-
-    def _num_waiting(self) -> int:
-        """Return how many calls wait for a thread, or will; less than none where threads are free."""
-        return self.turns + self._num_arriving() + self._large_in_line - self._threads
 
     def _num_arriving(self) -> int:
         before = monotonic() - ARRIVING_SECONDS
