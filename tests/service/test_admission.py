@@ -20,6 +20,7 @@ from gradient_service.http.admission import (
     Admission,
     Reservation,
 )
+from gradient_service.http.open_inference.statistics import ModelCounters
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.settings import Settings
 
@@ -368,6 +369,21 @@ ENDS: list[tuple[str, str, bytes, dict[str, str], int]] = [
     ("past the deadline", "/softmax", LARGE, {"x_request_deadline_ms": "1"}, 504),
     ("no gzip", INFER_PATH, LARGE, {"content_encoding": "gzip"}, 400),
 ]
+
+
+async def test_a_count_that_fails_leaves_nothing_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no descriptor is left for its file."""
+
+    def fail(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ModelCounters, "succeeded", fail)
+    app = app_of()
+    body = b'{"inputs": [{"name": "logits", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}]}'
+    caller = Caller((body,))
+    await caller.call(app, INFER_PATH)
+    assert caller.status == 500
+    assert app.state.admission.in_flight_bytes == 0
 
 
 @pytest.mark.parametrize(("path", "body", "headers", "status"), [end[1:] for end in ENDS], ids=[end[0] for end in ENDS])

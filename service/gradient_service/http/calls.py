@@ -134,12 +134,12 @@ class Call:
             progress = Progress(timing, patience, Reservation(self.admission))
             held.callback(progress.reservation.release)
             response = await self._answer(request, exchange, progress)
+            self.succeeded(timing)
             response.held = held.pop_all()
         settled = Settled(request.scope["route"].path, request.scope["path"], self, exchange)
         keep = request.scope["state"].get("keep")
         if keep is not None:  # the server asks, for the next call with the same headers
             keep(settled)
-        self.succeeded(timing)
         return response
 
     async def _answer(self, request: Request, exchange: Exchange, progress: Progress) -> PartsResponse:

@@ -46,6 +46,9 @@ class ModelCounters:
             registry=metrics.registry,
             multiprocess_mode="max",
         )
+        for model in ModelName:  # which opens the files of both: where no descriptor is left later, no call has to fail
+            self._last_inference.labels(model)
+            self._seconds.labels(model, SUCCESS)
 
     def succeeded(self, model: ModelName, timing: StageTiming) -> None:
         """Count a call that was answered."""
