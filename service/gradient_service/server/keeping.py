@@ -49,3 +49,5 @@ class KeptProtocol(GuardedProtocol):
     def _end_if_idle(self) -> None:
         if not self._has_call and self._receipt.phase == "idle":
             super().shutdown()
+        elif not self.transport.is_closing():
+            self.loop.call_later(IDLE_SECONDS, self._end_if_idle)

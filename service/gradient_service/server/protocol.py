@@ -12,6 +12,7 @@ from httptools import HttpParserError
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from gradient_service.http.admission import READ_AHEAD_BYTES
 from gradient_service.http.body import LARGE_BYTES
 from gradient_service.http.message_rules import SWALLOWED_BYTES
 from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
@@ -47,6 +48,8 @@ class GuardedProtocol(TimedProtocol):
         """What arrived behind many requests that wait, or behind one that was refused where the connection rests."""
         self._is_due = False
         """Whether a call that begins has had its turn."""
+        self._has_stood = False
+        """Whether it has stood in the line, and so is turned away no more."""
         self._arrived_at: float | None = None
         """When the message that is parsed next began, as `monotonic` says, if not now."""
 
@@ -162,7 +165,7 @@ class GuardedProtocol(TimedProtocol):
         fields = dict(self.headers)
         declared = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
         self._receipt = Receipt("body", self.loop.time(), declared_bytes=declared)
-        if self._has_no_room(fields, declared):
+        if not self._has_stood and self._has_no_room(fields, declared):
             self._refuse_call(declared or 0)
         else:
             self.expect_100_continue &= self.parser.get_http_version() != "1.0"  # whose callers know no such answer
@@ -276,11 +279,12 @@ class GuardedProtocol(TimedProtocol):
         begin = partial(super()._start_asgi_task, cycle, counted)
         if cycle.scope["method"] != "POST" or self._is_due:
             begin()
-        elif admission.line.turns_away(self._waited_seconds):
+        elif not self._has_stood and admission.line.turns_away(self._waited_seconds):
             cycle.scope["state"]["has_no_room"] = True
             begin()
         else:
-            admission.line.join(lambda _: begin(), None, self.loop.call_soon, num_bytes=body_bytes or 0)
+            num_bytes = min(body_bytes or 0, READ_AHEAD_BYTES)
+            admission.line.join(lambda _: begin(), None, self.loop.call_soon, num_bytes=num_bytes)
 
     def _check_head(self) -> None:
         if self._receipt.head_bytes <= self.max_header_bytes:

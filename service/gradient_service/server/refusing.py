@@ -106,19 +106,21 @@ class RefusingProtocol(MessageProtocol):
 
     def _rest_if_told(self) -> None:
         """Rest where the application refused a call for want of room, once its body has been passed over."""
-        running = self._running
-        if running is not None and running.scope["state"].get("problem") is Slug.OVERLOADED:
-            self._rest(declared_length(Headers(raw=[*running.scope["headers"]])))
+        if self._running is None or self._running.scope["method"] != "POST":  # as with `/readyz`
+            return
+        scope = self._running.scope
+        if scope["state"].get("problem") is Slug.OVERLOADED:
+            self._rest(declared_length(Headers(raw=[*scope["headers"]])))
 
     def _has_no_room(self, fields: dict[bytes, bytes], declared: int | None) -> bool:
         """Return whether to refuse a call before anything is done for it: an ordinary one."""
         return (
             declared is not None
-            and self.readiness.refuses(declared, self._waited_seconds, _memory_per_byte(fields))
             and self.parser.get_method() == b"POST"
             and fields.keys().isdisjoint(UNORDINARY)
             and self._unanswered is None
             and not self.flow.write_paused
+            and self.readiness.refuses(declared, self._waited_seconds, _memory_per_byte(fields))  # which is remembered
         )
 
     def _refuse_call(self, body_bytes: int) -> None:
@@ -146,7 +148,8 @@ class RefusingProtocol(MessageProtocol):
 
     @property
     def _can_rest(self) -> bool:
-        return not self._is_resting and not self._closing.is_closing()  # or it does already, for a call before
+        rests = self._is_resting  # for a call before
+        return not (rests or self._closing.is_closing() or self.readiness.lifecycle.is_draining)
 
     def pause(self) -> None:
         """Read nothing, as the connection rests."""

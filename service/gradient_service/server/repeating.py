@@ -181,8 +181,9 @@ class RepeatingProtocol(KeptProtocol):
         self.flow.resume_reading()
         self._is_due = len(repeat.body.content) > LARGE_BYTES or repeat.seconds_left <= 0
         self._arrived_at = repeat.since
+        self._has_stood = True
         super()._parse(repeat.message)
-        self._is_due = False
+        self._is_due = self._has_stood = False
         self._watch()
 
     def _end(self, repeat: Repeat) -> None:

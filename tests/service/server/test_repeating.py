@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -20,10 +21,13 @@ from starlette.types import Scope
 from gradient_service.app import create_app
 from gradient_service.http.admission import Admission
 from gradient_service.http.calls import Call, Settled
+from gradient_service.http.line import Line
 from gradient_service.http.patience import Patience
 from gradient_service.http.problems import HttpProblemError
 from gradient_service.http.repeats import WORK_TOGETHER
+from gradient_service.server import keeping
 from gradient_service.server.known_heads import MAX_HEADS, Head, KnownHeads, head_of
+from gradient_service.server.protocol import GuardedProtocol
 from gradient_service.server.receipt import Receipt
 from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.repeating import RepeatingProtocol
@@ -355,6 +359,33 @@ async def test_a_deadline_counts_in_the_line(talk: Talk, app: FastAPI, *, is_kno
     assert (await talk.answer())[0][9:12] == b"504"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (b"/loss", BROKEN, b"422"),
+        (b"/check", BODY.replace(b"}", b', "claimed": {"loss": 1}}'), b"200"),
+    ],
+    ids=["what is wrong", "a check, which has a thread"],
+)
+async def test_who_has_stood_in_the_line_is_turned_away_no_more(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, path: bytes, body: bytes, status: bytes
+) -> None:
+    """However many came behind a call: what it is told when its turn comes is no refusal."""
+    await outcome(talk, call(body.replace(b"[7]", b"[0]"), path=path))
+    join = Line.join
+    stood: list[Line] = []
+
+    def noted(line: Line, *arguments: Any, **options: Any) -> None:
+        stood.append(line)
+        join(line, *arguments, **options)
+
+    monkeypatch.setattr(Line, "join", noted)
+    monkeypatch.setattr(Line, "turns_away", lambda *_: bool(stood))
+    assert (await outcome(talk, call(body, path=path)))[0][0][9:12] == status
+    assert len(stood) == 2
+    assert (await outcome(talk, call(body, path=path)))[0][0][9:12] == b"503"
+
+
 @pytest.mark.parametrize("field", [b"X-Request-ID: a", b"traceparent: a", b"X-Request-Deadline-Ms: 9"])
 def test_what_is_said_twice_makes_no_head(field: bytes) -> None:
     """Which of two counts is settled on the long way."""
@@ -521,6 +552,23 @@ async def test_an_idle_connection_is_closed(talk: Talk) -> None:
     begun = asyncio.get_running_loop().time()
     assert await asyncio.wait_for(talk.reader.read(), 10) == b""
     assert asyncio.get_running_loop().time() - begun > 4.0
+
+
+async def test_a_service_that_ends_waits_for_no_body_that_nobody_reads(
+    connect: Callable[[], Awaitable[Talk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection on which one still arrives when the service ends is closed behind it."""
+    monkeypatch.setattr(keeping, "IDLE_SECONDS", 0.05)
+    with patch.object(
+        GuardedProtocol, "connection_made", autospec=True, side_effect=GuardedProtocol.connection_made
+    ) as made:
+        talk = await connect()
+        message = call(BODY, path=b"/nowhere")
+        assert (await outcome(talk, message[:-5]))[0][0][9:12] == b"404"
+    made.call_args.args[0].shutdown()
+    await asyncio.sleep(0.2)
+    await talk.send(message[-5:])
+    assert await asyncio.wait_for(talk.reader.read(), 2) == b""
 
 
 def test_heads_are_few() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from fastapi import FastAPI
 
-from gradient_service.http.admission import Admission
+from gradient_service.http.admission import READ_AHEAD_BYTES, Admission
 from gradient_service.http.line import Line
 from gradient_service.server import resting
 from gradient_service.server.holding import HoldingFlow
@@ -108,6 +109,44 @@ async def test_whom_the_application_refuses_is_read_later(
         await talk.send(CALL)
         await check_silent(talk)
     assert await status(talk) == b"200"
+
+
+async def test_who_asks_for_no_call_is_answered_at_once(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is told that the service is not ready may go on to ask; and no answer to them turns a call away."""
+    asked: list[object] = []
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        patched.setattr(Admission, "has_room", property(lambda _: False))
+        patched.setattr(Admission, "refuses", lambda *arguments: asked.append(arguments))
+        for path, expected in ((b"/readyz", b"503"), (b"/livez", b"200"), (b"/readyz", b"503")):
+            await talk.send(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+            assert await status(talk) == expected
+    assert not asked
+
+
+async def test_nobody_rests_where_the_service_ends(caller: Talk, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has arrived on a connection that is about to be closed is read before that."""
+    with monkeypatch.context() as patched:
+        make_busy(patched)
+        await caller.send(CALL[:-5])
+        assert await status(caller) == b"503"
+        app.state.lifecycle.is_draining = True
+        await caller.send(CALL[-5:])
+        await asyncio.sleep(LEAST_SECONDS)
+        await caller.send(CALL)
+        assert await status(caller) == b"200"
+
+
+async def test_of_a_long_body_as_much_stands_in_the_line_as_is_read_of_it(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is declared is in nobody's memory yet."""
+    told: list[int] = []
+    monkeypatch.setattr(Line, "join", lambda *_, num_bytes: told.append(num_bytes))
+    head, _, _ = CALL.partition(b"\r\n\r\n")
+    await talk.send(head.replace(b"Length: %d" % len(BODY), b"Length: %d" % (2 * READ_AHEAD_BYTES)) + b"\r\n\r\n")
+    await asyncio.sleep(LEAST_SECONDS)
+    assert told == [READ_AHEAD_BYTES]
 
 
 async def test_what_was_sent_during_a_rest_has_waited(caller: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
