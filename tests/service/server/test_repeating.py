@@ -685,6 +685,15 @@ async def test_models_count_the_calls_that_are_answered_again(talk: Talk) -> Non
     assert [told_of[name]["count"] for name in ("success", "compute_infer", "fail")] == [3, 3, 0]
 
 
+async def test_models_are_counted_from_the_start(talk: Talk) -> None:
+    """What counts them is there before the first call, which so needs no descriptor for it."""
+    await talk.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    _, counted = await talk.answer()
+    for model in (b"softmax", b"loss", b"gradient"):
+        assert b'gradient_service_model_last_inference_seconds{model="%b"} 0.0' % model in counted
+        assert b'gradient_service_model_duration_seconds_count{model="%b",part="success"} 0.0' % model in counted
+
+
 @pytest.mark.parametrize(("hasty_bytes", "max_bytes"), [(10, 100), (100, 10)])
 def test_a_body_beyond_either_limit_has_no_short_way(hasty_bytes: int, max_bytes: int) -> None:
     """A head is known for bodies of any length, but they stay within what is read, and what is read at once."""
