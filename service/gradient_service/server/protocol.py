@@ -1,25 +1,22 @@
 """What stands between a socket and the HTTP parser: bounds on bytes, and a turn for what is parsed.
 
-uvicorn reads and answers; this watches how much of a message arrives, and `timed.py` for how long.
+uvicorn reads and answers; this watches how much of a message arrives, and `timed.py` for how long. What the parser does
+not see of a body goes by `bodies.py`.
 """
 
-from asyncio import CancelledError, Transport
+from asyncio import Transport
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from httptools import HttpParserError
-from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gradient_service.http.admission import READ_AHEAD_BYTES
-from gradient_service.http.body import LARGE_BYTES
 from gradient_service.http.message_rules import SWALLOWED_BYTES
-from gradient_service.server.arriving import ArrivingBody, Discard, Unparsed
+from gradient_service.server.bodies import BodyProtocol
 from gradient_service.server.receipt import Receipt
-from gradient_service.server.refusing import DISCARDED_BYTES
 from gradient_service.server.resting import read_now
-from gradient_service.server.timed import TimedProtocol
 from gradient_service.server.unread import Unread
 
 MAX_PIPELINED = 32
@@ -31,7 +28,7 @@ PARSED_BYTES = 1024
 """How much is parsed between two looks at that."""
 
 
-class GuardedProtocol(TimedProtocol):
+class GuardedProtocol(BodyProtocol):
     """A connection whose messages have bounded heads and framing, and calls their turn."""
 
     max_header_bytes: int
@@ -42,8 +39,6 @@ class GuardedProtocol(TimedProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._unparsed: Unparsed | None = None
-        """The rest of a body that the parser does not see."""
         self._behind = b""
         """What arrived behind many requests that wait, or behind one that was refused where the connection rests."""
         self._is_due = False
@@ -52,11 +47,6 @@ class GuardedProtocol(TimedProtocol):
         """Whether it has stood in the line, and so is turned away no more."""
         self._arrived_at: float | None = None
         """When the message that is parsed next began, as `monotonic` says, if not now."""
-
-    @property
-    def place(self) -> memoryview | None:
-        """Where to put what arrives next; None where it does not matter."""
-        return None if self._unparsed is None else self._unparsed.place
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Count what the other side does not read."""
@@ -91,20 +81,6 @@ class GuardedProtocol(TimedProtocol):
         elif data:
             self._parse(data)
         self._watch()
-
-    def _take(self, body: Unparsed, data: bytes | memoryview) -> bytes | memoryview:
-        """Take what belongs to a body that is not parsed; return what lies behind it, of the next message."""
-        behind = body.take(data)
-        self._receipt.body_bytes += len(data) - len(behind)  # of one that is passed over some is not read at all
-        if body.is_whole:
-            self._unparsed = None
-            self._end_unparsed()
-        return behind
-
-    def _end_unparsed(self) -> None:
-        """Expect the next message behind a body that was not parsed."""
-        self.parser = self.new_parser()  # the one before knows the head, and waits for its body
-        self.on_message_complete()
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Parse what arrived, and see to what is too much of it."""
@@ -235,35 +211,6 @@ class GuardedProtocol(TimedProtocol):
     def wants_much(self) -> bool:
         """Whether a body arrives that is read."""
         return self._receipt.phase == "body" and not self._is_answered
-
-    def _begin_discard(self) -> None:
-        """Begin to pass over what is left of a body that nobody reads, where it is known how much that is."""
-        declared = self._receipt.declared_bytes
-        if declared is None or declared > DISCARDED_BYTES or self._closing.is_closing():
-            return
-        self._unparsed = Discard(self.transport, declared - self._receipt.body_bytes)
-        self._take(self._unparsed, b"")
-
-    async def _receive(self, cycle: RequestResponseCycle) -> Message:
-        """Return what a request's application receives next: a large body whole, where its length is declared."""
-        message: Message = dict(await cycle.receive())
-        declared = self._receipt.declared_bytes or 0
-        if not message.get("more_body") or cycle is not self.cycle or declared <= LARGE_BYTES:
-            return message
-        self._unparsed = body = ArrivingBody(declared, message["body"])
-        try:
-            while not body.is_whole and message["type"] == "http.request":
-                message = dict(await cycle.receive())
-        except CancelledError:
-            if self._unparsed is body:
-                self._unparsed = Discard(self.transport, declared - self._receipt.body_bytes)
-            raise
-        finally:
-            if self._unparsed is body:
-                self._unparsed = None
-            if not body.is_whole:
-                cycle.scope["state"]["arrived_bytes"] = body.arrived
-        return message if message["type"] == "http.disconnect" else {**message, "body": body.content}
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Have a call answered in its turn, and at once who asks for anything else, as for health."""
