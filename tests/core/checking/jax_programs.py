@@ -29,9 +29,9 @@ def textbook(batch: Batch) -> Claims:
 
 
 def derived(loss_of: Callable[[Any], Any], batch: Batch) -> Claims:
-    """A loss and its gradient by JAX, in the dtype of the logits."""
+    """A loss and its gradient by JAX, in the dtype of the logits; compiled whole, as users do, and not by operation."""
     import jax  # noqa: PLC0415  the same
 
     with jax.enable_x64(True):  # noqa: FBT003  JAX knows no name for it
-        loss, gradient = jax.value_and_grad(loss_of)(jax.numpy.asarray(batch.logits))
+        loss, gradient = jax.jit(jax.value_and_grad(loss_of))(jax.numpy.asarray(batch.logits))
         return {"loss": np.asarray(loss)[()], "gradient": np.asarray(gradient)}
