@@ -31,9 +31,9 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """One question, with the words that find it again."""
+    """One question, with the words that find it again; equal to none but itself, so that what it is asked is kept."""
 
     name: str
     logits: Array
