@@ -37,7 +37,7 @@ test: .venv/dev.stamp ## set up, then all tests that need no browser, no extra s
 	@$(BIN)/python -m pytest -m "not full" --numprocesses $(PROCESSES) $(ARGS)
 
 test-all: .venv/frameworks.stamp ## set up, then every test
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev.stamp openapi-check ## format, lint, types, layers, and the committed OpenAPI document
 	$(BIN)/ruff format --check .

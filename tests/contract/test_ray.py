@@ -35,7 +35,6 @@ ray: Any = import_module("ray") if find_spec("ray") else None
 """Not there where only the tests run that need no framework, of which these are none."""
 pytestmark = [
     pytest.mark.full,
-    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`:pydantic.PydanticDeprecatedSince20"),
     pytest.mark.filterwarnings("ignore:`use_\\w+` is deprecated:DeprecationWarning"),
 ]
