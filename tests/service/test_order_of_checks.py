@@ -140,3 +140,9 @@ async def test_rows_of_wrong_types_come_before_ragged_ones(http: httpx.AsyncClie
     body = json.dumps({"logits": [[1, 2], [3], [4, "5"]]}).encode()
     problem = check_problem(await http.post("/softmax", content=body, headers=JSON), 422, "wrong-type", "/logits/2/1")
     assert len(problem["errors"]) == 1
+
+
+async def test_a_length_beyond_both_limits_is_told_both(strict: httpx.AsyncClient) -> None:
+    """What type a body has is looked at behind its length: the larger limit alone would mislead a sender of JSON."""
+    problem = (await strict.post("/softmax", content=LONG, headers=KEY | JSON)).json()
+    assert problem["errors"][0]["detail"] == "The limit is 1000 bytes of JSON, and 1500 of tensors."

@@ -23,12 +23,18 @@ Arrived = Callable[[int], None]
 """Told how many bytes of a body have arrived in all; what it raises ends the reading."""
 
 
-def check_declared_length(request: Request, max_bytes: int) -> None:
-    """Raise `length-required` when nothing announces a body, `body-too-large` when the caller itself says it is."""
+def check_declared_length(request: Request, max_bytes: int, told: str = "") -> None:
+    """Raise `length-required` when nothing announces a body, `body-too-large` when the caller itself says it is.
+
+    Args:
+        request: its head.
+        max_bytes: the limit.
+        told: what is said of it, where that depends on the body.
+    """
     if LENGTHS.isdisjoint(request.headers.keys()):
         raise HttpProblemError("length-required", "Content-Length is needed, or a body in chunks.")
     if declared_length(request.headers) > max_bytes:
-        raise _too_large(max_bytes)
+        raise _too_large(max_bytes, told)
 
 
 def declared_length(headers: Headers) -> int:
@@ -110,5 +116,5 @@ def _pieces(parts: Iterable[Buffer]) -> Iterator[Buffer]:
         yield b"".join(short)
 
 
-def _too_large(max_bytes: int) -> HttpProblemError:
-    return HttpProblemError("body-too-large", f"The limit is {max_bytes} bytes.", {"Connection": "close"})
+def _too_large(max_bytes: int, told: str = "") -> HttpProblemError:
+    return HttpProblemError("body-too-large", told or f"The limit is {max_bytes} bytes.", {"Connection": "close"})

@@ -124,7 +124,9 @@ class Call:
         request.scope["state"]["timing"] = timing
         patience = Patience.of(request.headers, request.scope["state"].get("arrived_at"))
         settings = self._settings
-        check_declared_length(request, max(settings.max_json_body_bytes, settings.max_binary_body_bytes))
+        of_json, of_tensors = settings.max_json_body_bytes, settings.max_binary_body_bytes
+        told = f"The limit is {of_json} bytes of JSON, and {of_tensors} of tensors."
+        check_declared_length(request, max(of_json, of_tensors), told)
         if request.scope["state"].get("has_no_room"):  # as the server found, which leaves it to us to say so
             raise overloaded(TOO_MANY)
         patience.check()  # it may have waited for its turn
