@@ -301,7 +301,7 @@ async def test_requests_that_end_soon_after_each_other_are_told_together(told: p
     await checkpoint()
     log.tell_unread(Slug.OVERLOADED, "refused", passage)
     await sleep(2 * TOGETHER_SECONDS)
-    log.tell_repeated("/loss", None, "left", passage)
+    log.tell_repeated("/loss", (1, None), "left", passage)
     await sleep(2 * TOGETHER_SECONDS)
     lines: list[list[Fields]] = [record.msg for record in told.records]  # type: ignore[misc]  # they are no texts
     assert [[line["request_id"] for line in each] for each in lines] == [["first", "second"], ["refused"], ["left"]]

@@ -5,7 +5,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import groupby
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,6 +54,11 @@ class Passage:
     def milliseconds(self) -> float:
         """How long it has taken until now."""
         return round((perf_counter() - self.start) * 1000, 3)
+
+
+def began_at(arrived_at: float) -> float:
+    """Return as `perf_counter` says when something began, as `monotonic` says."""
+    return perf_counter() - (monotonic() - arrived_at)
 
 
 Fields = dict[str, Any]
@@ -133,24 +138,24 @@ class RequestLog:
             _log(level, [*alike])
         self._counts.count(told)  # last: a worker's first count opens a file, and where no descriptor is left it fails
 
-    def tell_repeated(self, route: str, num_bytes: tuple[int, int] | None, request_id: str, passage: Passage) -> None:
+    def tell_repeated(self, route: str, num_bytes: tuple[int, int | None], request_id: str, passage: Passage) -> None:
         """Tell of a call that was answered without the application.
 
         Args:
             route: its path.
-            num_bytes: of its body and its reply; None for one whose caller had left.
+            num_bytes: of its body, as far as it has arrived, and of its reply; None where the caller had left.
             request_id: its id.
             passage: when it was, and for whom.
         """
-        bytes_in, bytes_out = num_bytes or (0, 0)
+        bytes_in, bytes_out = num_bytes
         self._tell_soon(
             {
                 "method": "POST",
                 "route": route,
-                **({"outcome": CLIENT_LEFT} if num_bytes is None else {"status": 200, "outcome": ANSWERED}),
+                **({"outcome": CLIENT_LEFT} if bytes_out is None else {"status": 200, "outcome": ANSWERED}),
                 "duration_ms": passage.milliseconds,
                 "bytes_in": bytes_in,
-                "bytes_out": bytes_out,
+                "bytes_out": bytes_out or 0,
                 "request_id": request_id,
             },
             passage,
@@ -193,10 +198,11 @@ class ToldExchange:
     """One request and its reply, counted on their way."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._start = perf_counter()
         self._request_id = request_id_of(scope)
         self._scope = scope
         self._state: dict[str, Any] = scope["state"]
+        arrived_at = self._state.get("arrived_at")  # as the server says, which may have had it wait
+        self._start = perf_counter() if arrived_at is None else began_at(arrived_at)
         self._receive = receive
         self._send = send
         self._status: int | None = None

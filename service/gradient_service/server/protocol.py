@@ -45,8 +45,8 @@ class GuardedProtocol(BodyProtocol):
         """Whether a call that begins has had its turn."""
         self._has_stood = False
         """Whether it has stood in the line, and so is turned away no more."""
-        self._arrived_at: float | None = None
-        """When the message that is parsed next began, as `monotonic` says, if not now."""
+        self._known: dict[str, Any] = {}
+        """What is known of the message that is parsed next, which began before."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
         """Count what the other side does not read."""
@@ -136,8 +136,8 @@ class GuardedProtocol(BodyProtocol):
         if self.parser.should_upgrade():
             return
         self._check_target()
-        self.scope["state"]["arrived_at"] = self._arrived_at or monotonic()
-        self._arrived_at = None
+        self.scope["state"].update({"arrived_at": monotonic(), **self._known})
+        self._known = {}
         fields = dict(self.headers)
         declared = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
         self._receipt = Receipt("body", self.loop.time(), declared_bytes=declared)

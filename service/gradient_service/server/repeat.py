@@ -4,9 +4,10 @@ from asyncio import TimerHandle
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
+from typing import Any
 
 from gradient_service.http.calls import Settled
-from gradient_service.http.request_log import Passage
+from gradient_service.http.request_log import Passage, began_at
 from gradient_service.http.timing import StageTiming
 from gradient_service.server.arriving import ArrivingBody
 from gradient_service.server.known_heads import Head, Known
@@ -38,9 +39,14 @@ class Repeat:
         """What its head settles."""
         return self.known.settled
 
-    def passage(self, start: float, timing: StageTiming | None = None) -> Passage:
-        """Return when it was answered, as `perf_counter` says, and for whom."""
-        return Passage(start, self.head.trace, self.settled.path, timing)
+    def passage(self, timing: StageTiming | None = None) -> Passage:
+        """Return since when it was, and for whom."""
+        return Passage(began_at(self.since), self.head.trace, self.settled.path, timing)
+
+    @property
+    def known_state(self) -> dict[str, Any]:
+        """What the application is to know of it, where it answers."""
+        return {"arrived_at": self.since, "arrived_bytes": self.body.arrived}
 
     @property
     def reserved_bytes(self) -> int:

@@ -63,7 +63,7 @@ class RepeatingProtocol(KeptProtocol):
         repeat = self._repeat
         if repeat is not None and not repeat.body.is_whole:
             self._end(repeat)
-            self._tell_left(repeat, perf_counter())
+            self._tell_left(repeat)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -157,7 +157,7 @@ class RepeatingProtocol(KeptProtocol):
         """Return whether a call whose turn has come can be answered on its short way; send it on the other if not."""
         self._end(repeat)
         if self.transport.is_closing():
-            self._tell_left(repeat, perf_counter())
+            self._tell_left(repeat)
         elif repeat.behind or self.flow.write_paused or self.readiness.lifecycle.is_draining:
             self.take_long_way(repeat)
         else:
@@ -168,7 +168,7 @@ class RepeatingProtocol(KeptProtocol):
         """Have a call whose deadline has passed while its body arrives told so on the long way."""
         receipt = self._receipt
         self._end(repeat)
-        self._arrived_at = repeat.since
+        self._known = repeat.known_state
         super()._parse(repeat.message)
         if self._receipt.phase == "body":  # and not refused and passed over by now
             self._receipt = receipt
@@ -180,7 +180,7 @@ class RepeatingProtocol(KeptProtocol):
         """
         self.flow.resume_reading()
         self._is_due = len(repeat.body.content) > LARGE_BYTES or repeat.seconds_left <= 0
-        self._arrived_at = repeat.since
+        self._known = repeat.known_state
         self._has_stood = True
         super()._parse(repeat.message)
         self._is_due = self._has_stood = False
@@ -194,20 +194,15 @@ class RepeatingProtocol(KeptProtocol):
         if repeat.reserved_bytes:
             self.readiness.admission.release(repeat.reserved_bytes)
 
-    def _tell_left(self, repeat: Repeat, start: float) -> None:
-        self.log.tell_repeated(repeat.settled.route, None, repeat.head.request_id, repeat.passage(start))
+    def _tell_left(self, repeat: Repeat) -> None:
+        num_bytes = repeat.body.arrived, None
+        self.log.tell_repeated(repeat.settled.route, num_bytes, repeat.head.request_id, repeat.passage())
 
-    def answer(self, repeat: Repeat, answer: Answer, start: float) -> None:
-        """Send a reply as the long way does, and tell of it.
-
-        Args:
-            repeat: the call.
-            answer: to it.
-            start: when its turn came, as `perf_counter` says.
-        """
+    def answer(self, repeat: Repeat, answer: Answer) -> None:
+        """Send a reply as the long way does, and tell of it."""
         request_id = repeat.head.request_id
         num_bytes = len(repeat.body.content), self._send(answer.written, request_id, is_last=repeat.known.is_last)
-        passage = repeat.passage(start, answer.timing)
+        passage = repeat.passage(answer.timing)
         self.log.tell_repeated(repeat.settled.route, num_bytes, request_id, passage)
         self._give_way(len(repeat.body.content))
 
@@ -239,7 +234,6 @@ class RepeatingProtocol(KeptProtocol):
 
 def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None:
     """Answer calls whose turn has come, those with the same head together."""
-    start = perf_counter()
     same: dict[int, list[tuple[RepeatingProtocol, Repeat]]] = {}
     for protocol, repeat in waiting:
         if protocol.is_ordinary(repeat):
@@ -251,7 +245,7 @@ def answer_together(waiting: Sequence[tuple[RepeatingProtocol, Repeat]]) -> None
             if answer is None:
                 protocol.take_long_way(repeat)
             else:
-                protocol.answer(repeat, answer, start)
+                protocol.answer(repeat, answer)
 
 
 def repeating_protocol(settings: Settings, readiness: Readiness, log: RequestLog) -> type[RepeatingProtocol]:

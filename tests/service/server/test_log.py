@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from time import sleep
 from typing import Any
 
 from .conftest import Process, running
@@ -58,6 +59,29 @@ def test_a_client_that_leaves_is_told() -> None:
     early, late = requests(process, request_id="mine")
     assert early["outcome"] == late["outcome"] == "client-left"
     assert (early.get("status"), early["bytes_out"], late["status"]) == (None, 0, 200)
+
+
+def test_the_wait_for_a_body_is_told_behind_a_known_head() -> None:
+    """How long it was, and how much had arrived: of a call that is answered, of one overdue, and of one that left."""
+    length = b"Content-Length: %d\r\n" % len(BODY)
+    call, overdue = HEAD + length + b"\r\n", HEAD + length + b"X-Request-Deadline-Ms: 200\r\n\r\n"
+    with running() as process:
+        with socket.create_connection(("127.0.0.1", process.port)) as connection:
+            for message in (call + BODY, call + BODY[:5]):
+                connection.sendall(message)
+                sleep(0.2)
+            connection.sendall(BODY[5:])
+            sleep(0.2)
+            connection.sendall(overdue + BODY[:6])
+            sleep(0.4)
+        with socket.create_connection(("127.0.0.1", process.port)) as connection:
+            connection.sendall(call + BODY[:7])
+            sleep(0.2)
+        assert process.is_ready()
+    first, *waited = requests(process, request_id="mine")
+    assert first["duration_ms"] < 200
+    assert [(told.get("status"), told["bytes_in"]) for told in waited] == [(200, len(BODY)), (504, 6), (None, 7)]
+    assert all(told["duration_ms"] >= 195 for told in waited)
 
 
 def test_a_log_that_nobody_reads_stops_nothing() -> None:
