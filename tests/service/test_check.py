@@ -128,6 +128,23 @@ async def test_labels_of_any_type_are_told_to_be_off(http: httpx.AsyncClient, dt
     assert [each["code"] for each in answer["diagnoses"]][:1] == ["labels_off_by_one"]
 
 
+@pytest.mark.parametrize(
+    ("claimed", "detail"),
+    [
+        ({"loss": "1"}, "claimed.loss: Input should be a valid number."),
+        ({"loss": [1]}, "claimed.loss: Input should be a valid number."),
+        (1, "claimed: Input should be an object."),
+        ({}, "One of loss, losses, gradient, probabilities is required."),
+        ({"los": 1}, "There is no field 'claimed.los' here. Did you mean claimed.loss?"),
+        ({"x": 1}, "There is no field 'claimed.x' here."),
+    ],
+)
+async def test_what_is_no_claim_is_told_in_words_of_json(http: httpx.AsyncClient, claimed: Any, detail: str) -> None:
+    """Once an array of Python's was asked for in place of a number, and a field in place of its member."""
+    problem = (await post(http, "/check", LABELLED | {"claimed": claimed})).json()
+    assert [error["detail"] for error in problem["errors"]] == [detail]
+
+
 async def test_json_claims_have_the_dtype_of_the_answer(http: httpx.AsyncClient) -> None:
     """With dtype float32 an error of float32 is none, and without it is."""
     off = [[number * (1 + 1e-7) for number in row] for row in GRADIENT]

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gradient_service.core.errors import Fault, raise_if_any
 from gradient_service.core.options import Curvature, Denominator, Objective, Reduction, TargetsSum
-from gradient_service.schemas.members import body_fields, member_names, path_of, placed
+from gradient_service.schemas.members import DOT, body_fields, member_names, path_of, placed
 from gradient_service.schemas.requests import (
     CheckRequest,
     DifferentiatedBody,
@@ -49,9 +49,16 @@ def unknown_fields(known: Collection[str], names: Iterable[str]) -> Iterator[Fau
     """Yield `unknown-field` for each name that is not known, with the nearest one that is."""
     for name in names:
         if name not in known:
-            near = get_close_matches(name[:MAX_NAME_LENGTH], known, n=1)
+            near = _nearest(name[:MAX_NAME_LENGTH], known)
             hint = f" Did you mean {near[0]}?" if near else ""
             yield Fault("unknown-field", name, (), f"There is no field {shown_name(name)!r} here.{hint}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known name that is nearest, if any is near; to a member of a field, of its members."""
+    start = name[: name.find(DOT) + 1]
+    ends = [each.removeprefix(start) for each in known if each.startswith(start)]
+    return [start + end for end in get_close_matches(name.removeprefix(start), ends, n=1)]
 
 
 @cache
@@ -65,8 +72,8 @@ def _missing(model: type[BaseModel], names: Collection[str]) -> Iterator[Fault]:
     for name in required_fields(model):
         if name not in given:
             members = body_fields(model).get(name)
-            needed = f"{name} is required." if members is None else f"One of {', '.join(members.model_fields)} is."
-            yield Fault("missing-field", name, (), needed)
+            needed = name if members is None else f"One of {', '.join(members.model_fields)}"
+            yield Fault("missing-field", name, (), f"{needed} is required.")
     if issubclass(model, SupervisedBody) and not {"labels", "targets"} & set(names):
         yield Fault("missing-field", "labels", (), "One of labels and targets is required.")
 

@@ -13,6 +13,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 UNKNOWN_VALUE = frozenset({"enum", "literal_error"})
 OUT_OF_RANGE = frozenset({"greater_than_equal", "less_than_equal", "too_long"})
+MESSAGES = {"is_instance_of": "Input should be a valid number", "model_type": "Input should be an object"}
+"""What pydantic says of Python's types. Where an array is wanted and none has come, the codec tells but of a number."""
 SHAPES = frozenset({"length-mismatch", "ragged"})
 VALUES = frozenset({"label-out-of-range", "number-out-of-range", "out-of-range"})
 
@@ -58,4 +60,4 @@ def _fault(field: str, details: ErrorDetails, body: type[BaseModel] | None) -> F
         code = "unknown-value"
     elif details["type"] in OUT_OF_RANGE:
         code = "out-of-range"
-    return Fault(code, field, index, f"{where}: {details['msg']}.")
+    return Fault(code, field, index, f"{where}: {MESSAGES.get(details['type'], details['msg'])}.")
