@@ -72,7 +72,7 @@ class GuardedProtocol(BodyProtocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Parse what arrived, or pass over it where the connection is being closed."""
-        if self._closing.swallows(data) or self._is_deaf:
+        if self._closing.swallows(data) or self._put_off is not None:
             return
         if self._unparsed is not None:
             data = self._take(self._unparsed, data)
@@ -199,7 +199,7 @@ class GuardedProtocol(BodyProtocol):
             self._go_on()
 
     def _go_on(self) -> None:
-        if self._is_resting or self._is_deaf or self._closing.is_closing():
+        if self._is_resting or self._put_off is not None or self._closing.is_closing():
             return
         behind, self._behind = self._behind, b""
         if behind:

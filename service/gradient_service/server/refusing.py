@@ -53,8 +53,8 @@ class RefusingProtocol(MessageProtocol):
         """Whether the message that is arriving was refused before the application saw it."""
         self._running: RequestResponseCycle | None = None
         """The request that the application answers, or answered last: others may wait behind it."""
-        self._is_deaf = False
-        """Whether what arrives is passed over: the reply under way is the last one."""
+        self._put_off: tuple[str, str] | None = None
+        """Slug and detail of the refusal behind the replies that are due, where what arrives is passed over."""
         self._is_resting = False
         self._rest_began_at = self._rest_ended_at = 0.0
 
@@ -101,6 +101,8 @@ class RefusingProtocol(MessageProtocol):
             self.pipeline.clear()
         is_followed = bool(self.pipeline)
         super().on_response_complete()
+        if self._put_off is not None and not self.pipeline:
+            self._refuse(*self._put_off)
         if not is_followed and self._receipt.phase == "idle":
             self._rest_if_told()
 
@@ -173,7 +175,7 @@ class RefusingProtocol(MessageProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _refuse(self, slug: str, detail: str) -> None:
-        """Answer with a problem and end the connection; a reply under way is let finish, and is the last one."""
+        """Answer with a problem and end the connection, behind the replies to what has arrived whole."""
         if self._closing.is_closing():
             return
         if self._receipt.phase == "body" and self._is_answered:
@@ -181,8 +183,7 @@ class RefusingProtocol(MessageProtocol):
             return
         cycle = self._unanswered
         if self._running is not None and (self.pipeline or self._is_under_way(cycle)):
-            self._running.keep_alive = False
-            self._is_deaf = True
+            self._put_off = self._put_off or (slug, detail)
             return
         error = HttpProblemError(slug, detail)
         request_id = self._tell_unread(Slug(slug)) if cycle is None else self._give_up(cycle, Slug(slug))

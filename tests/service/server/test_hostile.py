@@ -137,7 +137,7 @@ async def test_no_field_behind_a_body_says_where_messages_end(talk: Talk, field:
 
 
 async def test_an_endless_head_behind_a_call_is_not_kept(talk: Talk, held: asyncio.Event, kept: list[bytes]) -> None:
-    """The call is answered, as the last one of its connection."""
+    """The call is answered, then the head refused, as the last one of its connection."""
     await talk.send(call(b"X: y") + GET[:-2])
     await asyncio.sleep(0.02)
     for _ in range(40):
@@ -145,7 +145,7 @@ async def test_an_endless_head_behind_a_call_is_not_kept(talk: Talk, held: async
         await asyncio.sleep(0.005)
     assert len(kept) < 12 * KIB
     held.set()
-    assert await status(talk) == b"200"
+    assert [await status(talk), await status(talk)] == [b"200", b"431"]
     assert await is_ended(talk)
 
 
@@ -265,13 +265,21 @@ async def test_what_is_asked_behind_the_last_call_is_not_answered(
 async def test_a_late_body_behind_a_call_takes_nothing_from_it(
     connect: Callable[[], Awaitable[Talk]], held: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call is answered, as the last one of its connection."""
+    """The call is answered, then the late one refused, as the last one of its connection."""
     make_impatient(monkeypatch)
     talk = await connect()
     await talk.send(call(b"X: y") + call()[:-5])
     await asyncio.sleep(0.4)
     held.set()
-    assert await status(talk) == b"200"
+    assert [await status(talk), await status(talk)] == [b"200", b"408"]
+    assert await is_ended(talk)
+
+
+@pytest.mark.parametrize("spoiled", [b"XX\r\n\r\n", call(b"Transfer-Encoding: chunked"), CHUNKED + b"\r\nzz\r\n"])
+async def test_what_is_spoiled_takes_nothing_from_what_came_with_it(talk: Talk, spoiled: bytes) -> None:
+    """All calls before it are answered, as if it had come later, and it is refused in its turn."""
+    await talk.send(call() + GET + call() + GET + spoiled)
+    assert [await status(talk) for _ in range(5)] == 4 * [b"200"] + [b"400"]
     assert await is_ended(talk)
 
 
