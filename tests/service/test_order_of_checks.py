@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -103,6 +104,26 @@ FIELDS: dict[str, tuple[Fields, str, str]] = {
 }  # fmt: skip
 
 
+FAR, FARTHER = 654321, 123456
+"""What stands for a label that int64 does not hold, and for a number that float64 does not."""
+FAR_VALUES: dict[str, tuple[Fields, str, str]] = {
+    "conflict, value": ({"upstream": [1, FARTHER]}, "conflicting-fields", "/upstream"),
+    "rank, value": ({"labels": [FAR, 0], "class_weights": [[1, 1, 1]]}, "wrong-rank", "/class_weights"),
+    "shape, label": ({"labels": [0, 1, FAR]}, "length-mismatch", "/labels"),
+    "shape, logit": ({"logits": [[1, 2, FARTHER], [4, 5, 6]], "labels": [0]}, "length-mismatch", "/labels"),
+    "shape, weight": ({"class_weights": [1, FARTHER]}, "length-mismatch", "/class_weights"),
+    "shape, more than are told": ({"class_weights": [FARTHER] * 30}, "length-mismatch", "/class_weights"),
+    "shape, option": ({"label_smoothing": FARTHER, "labels": [0]}, "length-mismatch", "/labels"),
+    "shape, ignored label": ({"ignore_label": FAR, "labels": [0]}, "length-mismatch", "/labels"),
+    "shape, many rows": ({"logits": [[1, 2, 3]] * 30_000, "labels": [FAR]}, "length-mismatch", "/labels"),
+    "limit, value": ({"logits": [[1, 2, 3]] * 3, "labels": [0, 1, 2], "class_weights": [1, 1, FARTHER],
+                      "include": ["jacobian"]}, "output-too-large", "/include/0"),
+    "label": ({"labels": [0, FAR]}, "label-out-of-range", "/labels/1"),
+    "logit": ({"logits": [[1, 2, FARTHER], [4, 5, 6]]}, "number-out-of-range", "/logits/0/2"),
+    "option": ({"label_smoothing": FARTHER}, "number-out-of-range", "/label_smoothing"),
+}  # fmt: skip
+
+
 @pytest.fixture
 async def strict() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a service with a key and small limits."""
@@ -126,6 +147,19 @@ async def test_the_earlier_layer_of_fields_answers(strict: httpx.AsyncClient, na
     changes, slug, pointer = FIELDS[name]
     url, body, headers = DIALECTS[dialect]("gradient", ROWS | changes)
     check_problem(await strict.post(url, content=body, headers=headers | KEY), 422, slug, pointer)
+
+
+@pytest.mark.parametrize("dialect", ["json", "inference JSON"])
+@pytest.mark.parametrize("name", FAR_VALUES)
+async def test_what_no_type_holds_is_told_as_a_value(name: str, dialect: str) -> None:
+    """Behind conflicts, ranks, shapes and limits, though it is found as the JSON is read, before these."""
+    changes, slug, pointer = FAR_VALUES[name]
+    url, body, headers = DIALECTS[dialect]("gradient", ROWS | changes)
+    app = create_app(Settings.model_construct(max_jacobian_elements=20))
+    async with client_of(app) as client:
+        content = re.sub(rb"%d(\.0)?" % FARTHER, b"1e400", body.replace(b"%d" % FAR, b"%d" % (2**64 - 1)))
+        reply = await client.post(url, content=content, headers=headers)
+    check_problem(reply, 422, slug, pointer)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -25,8 +25,9 @@ from gradient_service.http.catalogue import Operation
 from gradient_service.http.exchange import Exchange, Reading, Written, dialect_of
 from gradient_service.http.patience import Patience
 from gradient_service.http.timing import StageTiming
-from gradient_service.operations import CallRequest, Work
+from gradient_service.operations import CallRequest, Work, begin
 from gradient_service.schemas.fields import Body
+from gradient_service.schemas.validation import OutOfRangeError
 from gradient_service.settings import Settings
 from gradient_service.wire.apart import APART_BYTES, ForkLostError
 from gradient_service.wire.tensor_codec import Buffer
@@ -36,6 +37,8 @@ INLINE_REPLY_BYTES = 2 * 1024 * 1024
 
 A thread costs 2 ms, for it and the event loop take the interpreter from each other again and again.
 """
+LEAST_BYTES_PER_NUMBER = 4
+"""What a number takes in the shortest reply."""
 
 
 @record()
@@ -191,9 +194,19 @@ class Call:
             reading = exchange.read(content, progress.patience.check)
         except ForkLostError:
             raise overloaded("The process that read this body was ended.") from None
+        except OutOfRangeError as error:
+            self._check_before_values(error)
+            raise
         progress.end_parsing(reading)
         progress.reservation.shrink(len(body) + operations.num_array_bytes(reading.decoded.request))
         return reading
+
+    def _check_before_values(self, error: OutOfRangeError) -> None:
+        """Raise what is told before values are."""
+        try:
+            begin(self._operation.perform, error.request, self._limits(LEAST_BYTES_PER_NUMBER))
+        except InvalidInputError as before:
+            raise before.in_order_of(error.fields) from None
 
     def _perform_one(self, reading: Reading, progress: Progress) -> PartsResponse:
         (written,) = self.perform([Started(reading, progress)])
@@ -205,16 +218,10 @@ class Call:
         return [_written(reply, *each) for reply, each in zip(replies, alike, strict=True)]
 
     def _compute(self, alike: Sequence[Started]) -> Sequence[Body]:
-        settings, (reading, progress) = self._settings, alike[0]
-        limits = WorkLimits(
-            max_elements=settings.max_elements,
-            max_jacobian_elements=settings.max_jacobian_elements,
-            max_reply_bytes=settings.max_reply_bytes,
-            bytes_per_number=reading.bytes_per_number,
-        )
-        threads = 1 if _is_short(reading) else settings.threads
+        reading, progress = alike[0]
+        threads = 1 if _is_short(reading) else self._settings.threads
         execution = Execution(threads=threads, checkpoint=progress.patience.check)
-        work = Work(limits, execution, progress.reservation.add)
+        work = Work(self._limits(reading.bytes_per_number), execution, progress.reservation.add)
         try:
             replies = self._operation.perform([each.request for each in alike], work)
         except InvalidInputError as error:
@@ -222,6 +229,15 @@ class Call:
         for each in alike:
             each.progress.end("compute")
         return replies
+
+    def _limits(self, bytes_per_number: int) -> WorkLimits:
+        settings = self._settings
+        return WorkLimits(
+            max_elements=settings.max_elements,
+            max_jacobian_elements=settings.max_jacobian_elements,
+            max_reply_bytes=settings.max_reply_bytes,
+            bytes_per_number=bytes_per_number,
+        )
 
 
 def _is_short(reading: Reading) -> bool:

@@ -25,7 +25,7 @@ from gradient_service.operations.inputs import (
     supervised_applied,
     supervision_of,
 )
-from gradient_service.operations.work import CallRequest, Work, num_array_bytes, num_elements, take_on
+from gradient_service.operations.work import CallRequest, Work, begin, num_array_bytes, num_elements, take_on
 from gradient_service.schemas.conflicts import check_conflicts
 from gradient_service.schemas.replies import (
     GradientApplied,
@@ -42,6 +42,7 @@ __all__ = [
     "PER_ROW",
     "CallRequest",
     "Work",
+    "begin",
     "check",
     "check_each",
     "denominator_of_parts",

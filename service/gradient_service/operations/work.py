@@ -1,7 +1,9 @@
 """How much work a request makes, who does it, and what bounds it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import field
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,20 @@ class Work:
     execution: Execution = field(default_factory=Execution)
     reserve: Callable[[int], None] = _finds_room
     """Told the bytes that the work will take beside the request, before it takes them; what it raises ends the work."""
+
+
+class _BegunError(Exception):
+    """Ends work of which only the beginning is wanted."""
+
+
+def _end(_: int) -> None:
+    raise _BegunError
+
+
+def begin(perform: Callable[[Sequence[Any], Work], object], request: Any, limits: WorkLimits) -> None:
+    """Raise what is wrong with a request before its values: conflicts, shapes, then limits. Nothing is computed."""
+    with suppress(_BegunError):
+        perform([request], Work(limits, reserve=_end))
 
 
 def num_elements(request: CallRequest) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gradient_service.core.errors import Fault
@@ -34,6 +35,15 @@ def read_array(value: Any, tensor: Tensor) -> NDArray[Any]:
         raise TypeError
     shape = (_length(value),) if tensor.rank == 1 else _shape_of_rows(value)
     return flat_values(value, tensor.kind).reshape(shape)
+
+
+def stand_in(value: Any, tensor: Tensor) -> NDArray[Any] | None:
+    """Return some numbers in the shape of an array of which only elements are wrong; None where it has none."""
+    try:
+        shape = (_length(value),) if tensor.rank == 1 else _shape_of_rows(value)
+    except (TypeError, ValueError):  # behind more wrong elements than are told
+        return None
+    return np.zeros(shape, np.int64 if tensor.kind == "integer" else np.float64)
 
 
 def _length(array: Any) -> int:

@@ -10,16 +10,17 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError, raise_if_any
 from gradient_service.schemas.conflicts import check_fields, unknown_fields
 from gradient_service.schemas.fields import Body
 from gradient_service.schemas.members import DOT, body_fields, member_names
 from gradient_service.schemas.tensor import UNTYPED, array_fields, tensor_fields
-from gradient_service.schemas.validation import validate
+from gradient_service.schemas.validation import are_values, validate
 from gradient_service.wire.checkpoint import Checkpoint, without_pause
 from gradient_service.wire.decoded import Decoded, Model
-from gradient_service.wire.json_array import find_faults, read_array
+from gradient_service.wire.json_array import find_faults, read_array, stand_in
 from gradient_service.wire.json_document import read_document
 from gradient_service.wire.json_grammar import JsonText, count
 from gradient_service.wire.json_options import present_options
@@ -184,21 +185,26 @@ def _hidden_arrays(document: JsonObject, model: type[Body]) -> list[Fault]:
 
 
 def read_values(document: JsonObject, model: type[Body]) -> tuple[dict[str, Any], list[Fault]]:
-    """Return every field that is an array of its rank and kind, or any value but null; the others as faults."""
+    """Return every field that is an array of its rank and kind, or any value but null; the others as faults.
+
+    Where elements are out of range, other numbers stand for them beside the fault.
+    """
     arrays, members = array_fields(model), member_names(model)
     values, faults = read_options(document, without=arrays)
     for name, found in document.values.items():
         if (tensor := arrays.get(name)) is None:
             continue
         try:
-            values[name] = read_array(found, tensor)
-            if name in members:
-                values[name] = values[name].view(UNTYPED)
+            array: NDArray[Any] | None = read_array(found, tensor)
         except (TypeError, ValueError):
             document.source.take_time()
-            faults.extend(islice(find_faults(name, found, tensor), MAX_FAULTS))
-    if not faults and count(b"[", document.source.body) != _count_of_arrays(values):
-        faults = _hidden_arrays(document, model)
+            wrong = [*islice(find_faults(name, found, tensor), MAX_FAULTS)]
+            faults += wrong
+            array = stand_in(found, tensor) if wrong and are_values(wrong) else None
+        if array is not None:
+            values[name] = array.view(UNTYPED) if name in members else array
+    if are_values(faults) and count(b"[", document.source.body) != _count_of_arrays(values):
+        faults += [fault for fault in _hidden_arrays(document, model) if fault not in faults]
     return values, faults
 
 

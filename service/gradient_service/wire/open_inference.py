@@ -16,13 +16,19 @@ from gradient_service.core.errors import MAX_FOUND, Fault, InvalidInputError, ra
 from gradient_service.core.records import record
 from gradient_service.schemas.conflicts import check_fields
 from gradient_service.schemas.tensor import Tensor, tensor_fields
-from gradient_service.schemas.validation import validate
+from gradient_service.schemas.validation import are_values, validate
 from gradient_service.wire.decoded import Decoded, Model
 from gradient_service.wire.errors import MalformedBodyError
 from gradient_service.wire.json_grammar import JsonText, count, pointer
 from gradient_service.wire.json_options import present_options
 from gradient_service.wire.json_values import python_value
-from gradient_service.wire.open_inference_data import data_faults, in_datatype, num_brackets, read_data
+from gradient_service.wire.open_inference_data import (
+    data_faults,
+    data_in_place_of,
+    in_datatype,
+    num_brackets,
+    read_data,
+)
 from gradient_service.wire.open_inference_header import read_header
 from gradient_service.wire.open_inference_members import Header, Input
 from gradient_service.wire.open_inference_reply import VERSION, ReplyForm
@@ -206,9 +212,11 @@ def _described(header: Header, parts: Parts, model: type[Model]) -> Described[Mo
                 values[name] = _array(entry, tensor, header.source)
         except InvalidInputError as error:
             faults += error.faults
-    if not faults and count(b"[", header.source.body) != _count_of_arrays(header):
+            other = data_in_place_of(entry, tensor) if are_values(error.faults) else None
+            values |= {} if other is None else {name: other}
+    if are_values(faults) and count(b"[", header.source.body) != _count_of_arrays(header):
         header.source.take_time()
-        faults = _hidden_arrays(header, known)
+        faults += [fault for fault in _hidden_arrays(header, known) if fault not in faults]
     return Described(model, header.names, values, tensors, faults, _form(header), header.addressee)
 
 

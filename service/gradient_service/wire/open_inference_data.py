@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradient_service.core.errors import MAX_FAULTS, Fault, InvalidInputError
 from gradient_service.schemas.tensor import Tensor
-from gradient_service.wire.json_array import find_faults, read_array
+from gradient_service.wire.json_array import find_faults, read_array, stand_in
 from gradient_service.wire.json_faults import element_faults
 from gradient_service.wire.json_grammar import JsonText
 from gradient_service.wire.json_values import is_array
@@ -44,6 +45,12 @@ def data_faults(entry: Input, tensor: Tensor) -> list[Fault]:
     else:
         faults = find_faults(entry.name, entry.data, tensor)
     return list(islice(faults, MAX_FAULTS))
+
+
+def data_in_place_of(entry: Input, tensor: Tensor) -> NDArray[Any] | None:
+    """Return some numbers in place of data of which only elements are wrong, where their number is right."""
+    array = stand_in(entry.data, tensor if _is_nested(entry.data) else replace(tensor, rank=1))
+    return array.reshape(entry.shape) if array is not None and array.size == prod(entry.shape) else None
 
 
 def num_brackets(data: Any) -> int:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
 from gradient_service.core.errors import InvalidInputError
 from gradient_service.schemas.requests import LossRequest
+from gradient_service.schemas.validation import OutOfRangeError
 from gradient_service.wire import open_inference
 from gradient_service.wire.apart import APART_BYTES, decode_text
 from gradient_service.wire.checkpoint import without_pause
@@ -61,22 +63,29 @@ def hastily(decode: Callable[..., Any], text: Buffer) -> Any:
     return decode(text, hastily=True)
 
 
+def said_by(request: BaseModel) -> tuple[Any, ...]:
+    """The fields of a request, its arrays as bytes."""
+    arrays = {name: (a.dtype, a.tobytes()) for name, a in request.__dict__.items() if isinstance(a, np.ndarray)}
+    options = {name: value for name, value in request.__dict__.items() if name not in arrays}
+    return arrays, options, request.model_fields_set
+
+
 def read_by(read: Read, sent: Sent) -> Any:
     """The fields of a request and the form of its reply."""
     length = sent[1].get(JSON_BYTES)
     json_bytes = None if length is None else int(length)
     inference = open_inference.decode(sent[0], json_bytes, LossRequest, max_nesting=8, read=read)
-    request = inference.decoded.request
-    arrays = {name: (a.dtype, a.tobytes()) for name, a in request.__dict__.items() if isinstance(a, np.ndarray)}
-    options = {name: value for name, value in request.__dict__.items() if name not in arrays}
-    return arrays, options, request.model_fields_set, inference.decoded.field_order, inference.form
+    return *said_by(inference.decoded.request), inference.decoded.field_order, inference.form
 
 
 def fault_of(read: Read, sent: Sent) -> Any:
     """What is wrong with a request."""
     with pytest.raises((InvalidInputError, MalformedBodyError)) as caught:
         read_by(read, sent)
-    return caught.value.__reduce__()
+    error = caught.value
+    if isinstance(error, OutOfRangeError):
+        return error.faults, error.fields, said_by(error.request)
+    return error.__reduce__()
 
 
 @pytest.mark.parametrize("sent", RIGHT.values(), ids=RIGHT)
